@@ -1,0 +1,135 @@
+"""One table of actions: keys, name, help, class of danger and the command that does the same.
+
+The footer, the help page, the one-shot commands and the README are made from it. Knows no Textual.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from cdml_tui.state import KeyHelp
+
+
+class Danger(Enum):
+    """How much a key must be meant."""
+
+    LOOK = "A"
+    REVERSIBLE = "B"
+    SURPRISING = "C"
+    OVERRIDING = "D"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing an operator can do. The first key is the one shown.
+
+    `command` has {model} and {version} for what is selected; empty where only the screen moves.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    short: str
+    help: str
+    danger: Danger = Danger.LOOK
+    command: str = ""
+    way_back: str = ""
+
+
+_LIST = "cdml versions {model}"
+
+ACTIONS: tuple[Action, ...] = (
+    Action(
+        "rollback",
+        ("R",),
+        "rollback",
+        "roll the model back to its last known good version",
+        Danger.REVERSIBLE,
+        "cdml rollback {model}",
+        "u within 60 s",
+    ),
+    Action(
+        "promote",
+        ("P",),
+        "promote",
+        "make the selected version the champion",
+        Danger.REVERSIBLE,
+        "cdml promote {model} {version}",
+        "u within 60 s",
+    ),
+    Action(
+        "train",
+        ("T",),
+        "retrain",
+        "train new candidates now",
+        Danger.SURPRISING,
+        "cdml train {model}",
+        "serves nobody until promoted",
+    ),
+    Action(
+        "undo",
+        ("u",),
+        "undo",
+        "take back the last change, within 60 s",
+        Danger.REVERSIBLE,
+        "cdml undo {model}",
+        "R or P",
+    ),
+    Action(
+        "down", ("j", "down"), "down", "select the next version", command="cdml versions {model}"
+    ),
+    Action("up", ("k", "up"), "up", "select the version above", command=_LIST),
+    Action("first", ("g", "home"), "first", "select the first version"),
+    Action("last", ("G", "end"), "last", "select the last version"),
+    Action("model", ("m",), "model", "show the next model", command="cdml status"),
+    Action("reload", ("r",), "reload", "ask the engine for a fresh state", command="cdml status"),
+    Action("glyphs", ("a",), "ascii", "switch between Unicode and ASCII signs"),
+    Action("theme", ("t",), "theme", "switch between dark and light terminal colours"),
+    Action("help", ("?",), "keys", "show every key and the command that does the same"),
+    Action("back", ("escape",), "back", "close what is open"),
+    Action("quit", ("q",), "quit", "close a page; on the base screen, press it twice to leave"),
+)
+
+FOOTER = ("rollback", "promote", "train", "undo", "down", "model", "help", "quit")
+
+# A confirmation is not an action of its own: it exists only inside a prompt that names it.
+CONFIRM_KEY = "y"
+
+_NAMES = {action.name: action for action in ACTIONS}
+_KEYS = {key: action for action in ACTIONS for key in action.keys}
+_SHOWN = {"escape": "Esc", "down": "Down", "up": "Up", "home": "Home", "end": "End"}
+
+
+def named(name: str) -> Action:
+    """Return the action of that name."""
+    return _NAMES[name]
+
+
+def for_key(key: str) -> Action | None:
+    """Return the action that a key means, if any."""
+    return _KEYS.get(key)
+
+
+def shown_key(key: str) -> str:
+    """Return a key as a person would write it."""
+    return _SHOWN.get(key, key)
+
+
+def command_for(action: Action, model: str | None, version: str | None) -> str:
+    """Return the one-shot command that does the same, with the names filled in."""
+    return action.command.format(model=model or "MODEL", version=version or "VERSION")
+
+
+def key_rows() -> tuple[KeyHelp, ...]:
+    """Return the table as footer and help draw it."""
+    return tuple(
+        KeyHelp(
+            a.name,
+            tuple(shown_key(k) for k in a.keys),
+            a.short,
+            a.help,
+            a.danger.value,
+            a.command,
+            a.way_back,
+            a.name in FOOTER,
+        )
+        for a in ACTIONS
+    )

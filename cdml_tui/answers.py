@@ -1,0 +1,104 @@
+"""What the engine's answers make of the screen: done, refused, unknown, proven. Pure.
+
+A change is done only once predictions carry the new version; a lost answer is UNKNOWN and asked
+for again with the same idempotency key.
+"""
+
+from dataclasses import replace
+
+from cdml_tui.guard import Fetch, Prove, Step
+from cdml_tui.state import Asking, Intent, Outcome, Proving, Screen, Verb, wall
+from engine import wire
+
+PROOF_EVERY_S = 0.2
+PROOF_GIVEN_UP_S = 30.0
+ASK_AGAIN_S = (0.5, 1.0, 2.0, 5.0)
+
+DONE_WORDS: dict[Verb, str] = {
+    "rollback": "rolled back",
+    "promote": "promoted",
+    "undo": "undone",
+    "train": "training started",
+}
+
+
+def change_answered(screen: Screen, intent: Intent, answer: wire.ChangeAnswer, at: float) -> Step:
+    """Take in the engine's answer to a change; done only once predictions show it."""
+    if not _awaits(screen, intent):
+        return screen, (Fetch(),)
+    screen = replace(screen, at=at)
+    if not answer.changed or answer.to is None:
+        text = f"NOTHING CHANGED: {answer.message or f'{intent.model} was so already'}"
+        return replace(screen, bar=None, outcome=Outcome("nothing", text)), (Fetch(),)
+    proving = Proving(intent, answer.to, answer.generation, at)
+    return replace(screen, bar=proving), (Prove(intent.model, answer.generation), Fetch())
+
+
+def run_answered(screen: Screen, intent: Intent, run: wire.JobRow, at: float) -> Step:
+    """Take in that a run was started."""
+    if not _awaits(screen, intent):
+        return screen, ()
+    done = Outcome("done", f"STARTED: {run.job} of {run.model}, run {run.id}, {run.state}")
+    return replace(screen, at=at, bar=None, outcome=done), (Fetch(),)
+
+
+def refused(screen: Screen, intent: Intent, message: str, *, status: int, at: float) -> Step:
+    """Take in that the engine said no, or that the world was not as the operator saw it."""
+    if not _awaits(screen, intent):
+        return screen, (Fetch(),)
+    word = "REFUSED" if status in (403, 404, 409, 422) else "FAILED"
+    return (
+        replace(screen, at=at, bar=None, outcome=Outcome("refused", f"{word}: {message}")),
+        (Fetch(),),
+    )
+
+
+def unanswered(screen: Screen, intent: Intent, why: str, *, was_sent: bool, at: float) -> Step:
+    """Take in that no answer came: what never left is no change, anything else is unknown."""
+    bar = screen.bar
+    if not _awaits(screen, intent) or not isinstance(bar, Asking):
+        return screen, ()
+    if not was_sent and not bar.unknown:
+        text = f"NOT SENT: {why}"
+        return replace(screen, at=at, bar=None, outcome=Outcome("refused", text)), ()
+    pause = ASK_AGAIN_S[min(bar.tries - 1, len(ASK_AGAIN_S) - 1)]
+    return replace(screen, at=at, bar=replace(bar, unknown=why, retry=at + pause)), ()
+
+
+def proof_came(screen: Screen, proof: wire.Proof | None, at: float) -> Step:
+    """Take in who has answered since; None where the engine could not be asked."""
+    bar = screen.bar
+    if not isinstance(bar, Proving):
+        return screen, ()
+    screen = replace(screen, at=at)
+    if proof is not None and (proof.model, proof.generation) != (bar.intent.model, bar.generation):
+        return screen, ()
+    if proof is not None and proof.proven and proof.by_version.get(bar.to, 0) > 0:
+        return replace(screen, bar=None, outcome=Outcome("done", _proven(screen, bar, proof))), (
+            Fetch(),
+        )
+    if at - bar.since > PROOF_GIVEN_UP_S:
+        text = (
+            f"UNPROVEN: {bar.intent.model} was {DONE_WORDS[bar.intent.verb]} to {bar.to}, but no "
+            f"prediction by it was seen in {PROOF_GIVEN_UP_S:.0f} s; is serving up?"
+        )
+        return replace(screen, bar=None, outcome=Outcome("unproven", text)), (Fetch(),)
+    waiting = replace(bar, proof=proof or bar.proof, retry=at + PROOF_EVERY_S)
+    return replace(screen, bar=waiting), ()
+
+
+def _proven(screen: Screen, bar: Proving, proof: wire.Proof) -> str:
+    by_new = proof.by_version[bar.to]
+    others = sum(n for version, n in proof.by_version.items() if version != bar.to)
+    left = bar.intent.from_version
+    count = others if left is None or left == bar.to else proof.by_version.get(left, 0)
+    whom = "others" if left is None or left == bar.to else left
+    rows = "probe rows" if proof.source == "probe" else "predictions"
+    now = wall(screen)
+    when = f" {now:%H:%M:%S}" if now else ""
+    return f"DONE{when}  {bar.to} serving: {by_new} {rows} by {bar.to}, {count} by {whom} since"
+
+
+def _awaits(screen: Screen, intent: Intent) -> bool:
+    bar = screen.bar
+    return isinstance(bar, Asking) and bar.intent.idempotency_key == intent.idempotency_key

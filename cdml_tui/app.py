@@ -1,0 +1,243 @@
+"""The console: puts screens, keys, feed and client together. Decides nothing.
+
+Every event makes the next Screen value; what is to be done comes back as effects, which run in
+threads of their own and answer with messages.
+"""
+
+import asyncio
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from textual.app import App
+from textual.message import Message
+
+from cdml_tui import actions, guard
+from cdml_tui import answers as answered
+from cdml_tui.client import Client, ConsoleError, EngineLost
+from cdml_tui.feed import Feed, HeartbeatCame, LinkLost, SnapshotCame
+from cdml_tui.panes.layout import page, watch
+from cdml_tui.screens.help import HelpPage
+from cdml_tui.screens.page import KeyCame, Page, SizeCame
+from cdml_tui.screens.watch import WatchPage
+from cdml_tui.state import (
+    Intent,
+    Screen,
+    heartbeat_came,
+    link_lost,
+    link_of,
+    resized,
+    snapshot_came,
+)
+from cdml_tui.terminal import Terminal
+from engine import wire
+
+
+class Answered(Message):
+    """A request to the engine ended; `take` makes the next screen of it."""
+
+    def __init__(self, take: Callable[[Screen, float], guard.Step]) -> None:
+        super().__init__()
+        self.take = take
+
+
+class Console(App[int], inherit_bindings=False):
+    """The Textual application."""
+
+    ENABLE_COMMAND_PALETTE = False
+    CSS = "* { scrollbar-size: 0 0; }"
+
+    def __init__(
+        self,
+        client: Client,
+        screen: Screen,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        new_token: Callable[[], str] = lambda: uuid.uuid4().hex,
+    ) -> None:
+        # Said here as well as by the theme: NO_COLOR is looked at before a theme is set.
+        super().__init__(ansi_color=True)
+        self.animation_level = "none"
+        self.state = replace(screen, keys=actions.key_rows(), at=monotonic())
+        self._client = client
+        self._monotonic = monotonic
+        self._real_time = monotonic is time.monotonic
+        self._new_token = new_token
+        self._feed = Feed(client, self.post_message, monotonic)
+        self._base = WatchPage(lambda w, h: watch(self.state, w, h))
+        self._tick_handle: asyncio.TimerHandle | None = None
+
+    # ------------------------------------------------------------ life
+
+    def get_default_screen(self) -> Page:
+        """Start on the base screen."""
+        return self._base
+
+    def on_mount(self) -> None:
+        """Begin to listen, to the engine and to the signals that end us."""
+        self.theme = self.state.theme
+        loop = asyncio.get_running_loop()
+        if threading.current_thread() is threading.main_thread():
+            for sign in (signal.SIGTERM, signal.SIGHUP):
+                # Textual leaves the terminal as it is on these two; an ordinary exit restores it.
+                loop.add_signal_handler(sign, self.exit, 128 + sign)
+        self._feed.start()
+        self._wind()
+
+    def on_unmount(self) -> None:
+        """Stop what was started."""
+        self._feed.stop()
+        if self._tick_handle is not None:
+            self._tick_handle.cancel()
+
+    # ------------------------------------------------------------ what comes in
+
+    def on_key_came(self, event: KeyCame) -> None:
+        """Let a key act."""
+        if event.key in ("ctrl+c", "ctrl+q"):
+            # Both ask as q does: they are pressed by habit, and q q is always at hand.
+            event.key = "q"
+        action = actions.for_key(event.key)
+        press = guard.Press(
+            event.key,
+            event.at if self._real_time else self._monotonic(),
+            action.name if action else None,
+            event.character,
+            self._new_token(),
+        )
+        self._become(*guard.pressed(self.state, press))
+
+    def on_paste_came(self) -> None:
+        """Let a paste stop what is pending."""
+        self._become(guard.pasted(self.state, self._monotonic()))
+
+    def on_size_came(self, event: SizeCame) -> None:
+        """Take in the size."""
+        self._become(resized(self.state, event.width, event.height))
+
+    def on_snapshot_came(self, event: SnapshotCame) -> None:
+        """Take in a fresh state."""
+        self._become(snapshot_came(self.state, event.snapshot, event.at))
+
+    def on_heartbeat_came(self, event: HeartbeatCame) -> None:
+        """Take in a sign of life; it is drawn only where it changes what the screen says."""
+        before = link_of(self.state)
+        self.state = heartbeat_came(self.state, event.at)
+        if link_of(self.state) != before:
+            self._become(self.state)
+
+    def on_link_lost(self, event: LinkLost) -> None:
+        """Take in that the engine is gone."""
+        self._become(link_lost(self.state, event.why, event.at))
+
+    def on_answered(self, event: Answered) -> None:
+        """Take in what became of a request."""
+        self._become(*event.take(self.state, self._monotonic()))
+
+    def tick(self) -> None:
+        """Let time pass."""
+        self._become(*guard.ticked(self.state, self._monotonic()))
+
+    # ------------------------------------------------------------ what goes out
+
+    def _become(self, state: Screen, effects: tuple[guard.Effect, ...] = ()) -> None:
+        before, self.state = self.state, state
+        for effect in effects:
+            self._carry_out(effect)
+        if state.theme != before.theme:
+            self.theme = state.theme
+        if state.page != before.page:
+            self._turn_to(state.page)
+        elif isinstance(self.screen, Page):
+            self.screen.redraw()
+        self._wind()
+
+    def _turn_to(self, name: str) -> None:
+        if name == "help":
+            self.push_screen(HelpPage(lambda w, h: page(self.state, w, h)))
+        elif len(self.screen_stack) > 1:
+            self.pop_screen()
+            self._base.redraw()
+
+    def _wind(self) -> None:
+        """Set the one timer to the next moment at which time alone changes something."""
+        if self._tick_handle is not None:
+            self._tick_handle.cancel()
+        wait = guard.next_tick_s(self.state)
+        if self._real_time:
+            loop = asyncio.get_running_loop()
+            self._tick_handle = loop.call_later(wait, self.call_later, self.tick)
+
+    def _carry_out(self, effect: guard.Effect) -> None:
+        match effect:
+            case guard.Quit():
+                self.exit(0)
+            case guard.Fetch():
+                self._feed.refresh()
+            case guard.Send(intent=intent):
+                self._in_thread(lambda: self._send(intent))
+            case guard.Prove(model=model, generation=generation):
+                self._in_thread(lambda: self._prove(model, generation))
+
+    def _in_thread(self, ask: Callable[[], Callable[[Screen, float], guard.Step]]) -> None:
+        def work() -> None:
+            # The console may close while the question is out.
+            with suppress(RuntimeError):
+                self.post_message(Answered(ask()))
+
+        threading.Thread(target=work, name="ask", daemon=True).start()
+
+    def _send(self, intent: Intent) -> Callable[[Screen, float], guard.Step]:
+        """Ask for a change; return what its answer makes of the screen."""
+        try:
+            if intent.verb == "train":
+                request = wire.RunRequest(idempotency_key=intent.idempotency_key)
+                run = self._client.train(intent.model, request)
+                return lambda s, at: answered.run_answered(s, intent, run, at)
+            ask = {
+                "rollback": self._client.rollback,
+                "promote": self._client.promote,
+                "undo": self._client.undo,
+            }[intent.verb]
+            answer = ask(intent.model, guard.change_of(intent))
+        except EngineLost as lost:
+            why, was_sent = lost.message, lost.sent
+            return lambda s, at: answered.unanswered(s, intent, why, was_sent=was_sent, at=at)
+        except ConsoleError as no:
+            why, code, status = no.message, no.code, no.status
+            if code == "bad_answer":
+                return lambda s, at: answered.unanswered(s, intent, why, was_sent=True, at=at)
+            return lambda s, at: answered.refused(s, intent, why, status=status, at=at)
+        except Exception as fault:  # noqa: BLE001 - whatever broke, the change may have happened
+            why = f"The console failed to ask: {fault!r}."
+            return lambda s, at: answered.unanswered(s, intent, why, was_sent=True, at=at)
+        return lambda s, at: answered.change_answered(s, intent, answer, at)
+
+    def _prove(self, model: str, generation: int) -> Callable[[Screen, float], guard.Step]:
+        try:
+            proof: wire.Proof | None = self._client.proof(model, generation)
+        except Exception:  # noqa: BLE001 - no proof is what is shown, and it is asked for again
+            proof = None
+        return lambda s, at: answered.proof_came(s, proof, at)
+
+
+def run(client: Client, workspace_path: str, *, on_exit: Callable[[], None] | None = None) -> int:
+    """Open the console on a workspace; return the exit code."""
+    terminal = Terminal()
+    try:
+        refusal = terminal.refusal()
+        if refusal:
+            return terminal.plain(client, str(workspace_path), refusal)
+        glyphs = terminal.glyphs()
+        console = Console(client, Screen(path=str(workspace_path), glyphs=glyphs))
+        with terminal.guarded():
+            code = console.run(mouse=False)
+        return 1 if code is None else code
+    finally:
+        client.close()
+        if on_exit is not None:
+            on_exit()

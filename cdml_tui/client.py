@@ -1,0 +1,325 @@
+"""Every URL of the engine's control socket. The only user of httpx.
+
+Synchronous, for the console and the one-shot commands alike; httpx is imported at first use, so
+that importing this module costs nothing. Answers are wire values, failures are ConsoleError.
+"""
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from engine import wire
+
+if TYPE_CHECKING:
+    import httpx
+
+T = TypeVar("T")
+
+CONNECT_S = 1.0
+READ_S = 5.0
+# The engine sends a comment every second; three missed ones and the line is dead.
+SILENCE_S = 4.0
+
+
+class ConsoleError(Exception):
+    """What the engine answered instead of a result; `status` is its HTTP status, 0 for none."""
+
+    def __init__(self, code: str, message: str, field: str | None = None, status: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.field = field
+        self.status = status
+
+
+class EngineLost(ConsoleError):  # noqa: N818 - a fact about the link; every caller says `lost`
+    """The engine did not answer; `sent` says whether it may have received the request."""
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        super().__init__("engine_unreachable", message)
+        self.sent = sent
+
+
+@dataclass(frozen=True, slots=True)
+class StreamItem:
+    """One sign of life on the event stream: `kind` is "keep", "state" or "event"."""
+
+    kind: str
+    id: int | None = None
+    event: wire.EventRow | None = None
+
+
+class Client:
+    """One engine, reached over its Unix socket. Safe to use from several threads."""
+
+    def __init__(self, socket_path: Path, timeout: float = READ_S) -> None:
+        self.socket = socket_path
+        self._timeout = timeout
+        self._http: httpx.Client | None = None
+
+    def close(self) -> None:
+        """Close every connection."""
+        if self._http is not None:
+            self._http.close()
+
+    # ------------------------------------------------------------ looking
+
+    def state(self) -> wire.State:
+        """Return one snapshot of everything the console shows."""
+        return self._get("/state", wire.State)
+
+    def status(self) -> wire.Status:
+        """Return the engine, the serving process and the models in a few words."""
+        return self._get("/status", wire.Status)
+
+    def jobs(self) -> list[wire.JobRow]:
+        """Return the runs, newest first."""
+        return self._get("/jobs", list[wire.JobRow])
+
+    def job(self, run_id: str) -> wire.JobRow:
+        """Return one run."""
+        return self._get(f"/jobs/{_path(run_id)}", wire.JobRow)
+
+    def versions(self, model: str) -> list[wire.VersionRow]:
+        """Return the versions of a model."""
+        return self._get(f"{_model(model)}/versions", list[wire.VersionRow])
+
+    def show(self, model: str, version: str) -> wire.VersionPage:
+        """Return one version with its lineage and gate report."""
+        return self._get(f"{_model(model)}/versions/{_path(version)}", wire.VersionPage)
+
+    def recent_events(self, limit: int = 50) -> list[wire.EventRow]:
+        """Return the latest events."""
+        return self._get("/events/recent", list[wire.EventRow], {"limit": limit})
+
+    def proof(self, model: str, generation: int) -> wire.Proof:
+        """Return who has answered predictions since a generation began."""
+        return self._get(f"{_model(model)}/proof", wire.Proof, {"generation": generation})
+
+    def drift(self, model: str) -> wire.DriftAnswer:
+        """Return the drift of every column, worst first."""
+        return self._get(f"{_model(model)}/drift", wire.DriftAnswer)
+
+    def performance(self, model: str) -> wire.Performance:
+        """Return realised performance per window."""
+        return self._get(f"{_model(model)}/performance", wire.Performance)
+
+    def audit(self, limit: int = 50, *, verify: bool = False) -> wire.AuditAnswer:
+        """Return the latest audit entries, with the whole chain checked if asked."""
+        params = {"limit": limit, "verify": "true" if verify else "false"}
+        return self._get("/audit", wire.AuditAnswer, params)
+
+    def events(self, last_id: int | None = None) -> Iterator[StreamItem]:
+        """Follow the event stream from after `last_id`; ends in EngineLost, never silently."""
+        self._knock("Following the events")
+        import httpx
+
+        headers = {"Accept": "text/event-stream"}
+        if last_id is not None:
+            headers["Last-Event-ID"] = str(last_id)
+        timeout = httpx.Timeout(SILENCE_S, connect=CONNECT_S)
+        try:
+            with self._client().stream(
+                "GET", "/api/v1/events", headers=headers, timeout=timeout
+            ) as answer:
+                if answer.status_code != 200:
+                    answer.read()
+                    raise _refusal(answer)
+                yield StreamItem("keep")
+                yield from _stream_items(answer.iter_lines())
+        except httpx.HTTPError as fault:
+            raise self._lost("Following the events", fault) from None
+        raise EngineLost("Following the events: the engine closed the stream.", sent=True)
+
+    # ------------------------------------------------------------ changing
+
+    def promote(self, model: str, change: wire.Change) -> wire.ChangeAnswer:
+        """Make a version the champion."""
+        return self._post(f"{_model(model)}/promote", wire.ChangeAnswer, change)
+
+    def rollback(self, model: str, change: wire.Change) -> wire.ChangeAnswer:
+        """Take the champion back to the last known good version."""
+        return self._post(f"{_model(model)}/rollback", wire.ChangeAnswer, change)
+
+    def undo(self, model: str, change: wire.Change) -> wire.ChangeAnswer:
+        """Take back the last change, within a minute of it."""
+        return self._post(f"{_model(model)}/undo", wire.ChangeAnswer, change)
+
+    def hold(self, model: str, request: wire.LockRequest) -> wire.LockAnswer:
+        """Forbid automatic replacement of the champion."""
+        return self._post(f"{_model(model)}/hold", wire.LockAnswer, request)
+
+    def resume(self, model: str, request: wire.LockRequest) -> wire.LockAnswer:
+        """Lift a hold."""
+        return self._post(f"{_model(model)}/resume", wire.LockAnswer, request)
+
+    def train(self, model: str, request: wire.RunRequest) -> wire.JobRow:
+        """Start a training run."""
+        return self._post(f"{_model(model)}/train", wire.JobRow, request)
+
+    def monitor(self, model: str, request: wire.RunRequest) -> wire.JobRow:
+        """Start a monitoring run."""
+        return self._post(f"{_model(model)}/monitor", wire.JobRow, request)
+
+    def ingest(self, model: str, path: Path) -> wire.UploadAnswer:
+        """Hand over a file of rows."""
+        return self._upload(f"{_model(model)}/ingest", path)
+
+    def labels(self, model: str, path: Path) -> wire.UploadAnswer:
+        """Hand over a file of labels."""
+        return self._upload(f"{_model(model)}/labels", path)
+
+    def stop(self) -> None:
+        """Stop the engine."""
+        self._post("/stop", dict[str, Any], None)
+
+    def reload(self) -> None:
+        """Have the engine read cdml.toml again."""
+        self._post("/reload", dict[str, Any], None)
+
+    def clock(self, now: str) -> wire.ClockAnswer:
+        """Move a simulated clock; returns when everything due by then is done."""
+        request = wire.ClockRequest(now=now)
+        # What falls due may be a training run: no limit but the connection itself.
+        return self._post("/clock", wire.ClockAnswer, request, timeout=None)
+
+    # ------------------------------------------------------------ the one way out
+
+    def _get(self, path: str, kind: type[T], params: dict[str, Any] | None = None) -> T:
+        return self._ask("GET", path, kind, params=params)
+
+    def _post(
+        self, path: str, kind: type[T], body: msgspec.Struct | None, **limits: float | None
+    ) -> T:
+        content = b"{}" if body is None else msgspec.json.encode(body)
+        headers = {"Content-Type": "application/json"}
+        return self._ask("POST", path, kind, content=content, headers=headers, **limits)
+
+    def _upload(self, path: str, file: Path) -> wire.UploadAnswer:
+        headers = {"Content-Type": "application/octet-stream"}
+        try:
+            opened = file.open("rb")
+        except OSError as fault:
+            raise ConsoleError(
+                "file_not_readable",
+                f'Sending the file "{file}": {fault.strerror}. Name a file that can be read.',
+                "file",
+                422,
+            ) from None
+        with opened as content:
+            return self._ask(
+                "POST",
+                path,
+                wire.UploadAnswer,
+                params={"name": file.name},
+                content=content,
+                headers=headers,
+                timeout=None,
+            )
+
+    def _ask(self, method: str, path: str, kind: type[T], **request: Any) -> T:
+        attempt = f"Asking the engine for {path}"
+        self._knock(attempt)
+        import httpx
+
+        if "timeout" in request:
+            request["timeout"] = httpx.Timeout(request["timeout"], connect=CONNECT_S)
+        try:
+            answer = self._client().request(method, f"/api/v1{path}", **request)
+        except httpx.HTTPError as fault:
+            raise self._lost(attempt, fault) from None
+        if answer.status_code >= 400:
+            raise _refusal(answer)
+        try:
+            return msgspec.json.decode(answer.content, type=kind)
+        except msgspec.MsgspecError as fault:
+            raise ConsoleError(
+                "bad_answer",
+                f"Asking the engine for {path}: its answer was not understood ({fault}). "
+                "The console and the engine may be of different versions.",
+                status=answer.status_code,
+            ) from None
+
+    def _knock(self, attempt: str) -> None:
+        """Find out cheaply, before httpx is even imported, that nobody listens."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
+            door.settimeout(CONNECT_S)
+            try:
+                door.connect(str(self.socket))
+            except OSError as fault:
+                raise self._nobody(attempt, fault.strerror or str(fault)) from None
+
+    def _nobody(self, attempt: str, found: str) -> EngineLost:
+        said = f'{attempt}: nobody answers on "{self.socket}" ({found.lower()}).'
+        return EngineLost(f"{said} Start the engine with `cdml up`.", sent=False)
+
+    def _client(self) -> "httpx.Client":
+        import httpx
+
+        if self._http is None:
+            self._http = httpx.Client(
+                transport=httpx.HTTPTransport(uds=str(self.socket)),
+                base_url="http://engine",
+                timeout=httpx.Timeout(self._timeout, connect=CONNECT_S),
+                trust_env=False,
+            )
+        return self._http
+
+    def _lost(self, attempt: str, fault: Exception) -> EngineLost:
+        import httpx
+
+        if isinstance(fault, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+            return self._nobody(attempt, str(fault))
+        found = (
+            "no answer in time" if isinstance(fault, httpx.TimeoutException) else "the line broke"
+        )
+        return EngineLost(f"{attempt}: {found}. Look with `cdml status`.", sent=True)
+
+
+def _path(name: str) -> str:
+    return quote(name, safe="")
+
+
+def _model(model: str) -> str:
+    return f"/models/{_path(model)}"
+
+
+def _refusal(answer: "httpx.Response") -> ConsoleError:
+    try:
+        body = msgspec.json.decode(answer.content, type=wire.ErrorAnswer).error
+    except msgspec.MsgspecError:
+        said = answer.text[:200].strip() or "nothing"
+        return ConsoleError(
+            "bad_answer",
+            f"Asking the engine: it answered {answer.status_code} and said {said!r}.",
+            status=answer.status_code,
+        )
+    return ConsoleError(body.code, body.message, body.field, answer.status_code)
+
+
+def _stream_items(lines: Iterator[str]) -> Iterator[StreamItem]:
+    """Read server-sent events by hand: the heartbeat is a comment, which parsers swallow."""
+    kind, data, seen_id = "message", "", None
+    for line in lines:
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if line.startswith(":"):
+            yield StreamItem("keep")
+        elif name == "event":
+            kind = value
+        elif name == "data":
+            data += value
+        elif name == "id":
+            seen_id = int(value) if value.isdigit() else None
+        elif not line:
+            if kind == "event" and data:
+                event = msgspec.json.decode(data, type=wire.EventRow)
+                yield StreamItem("event", seen_id if seen_id is not None else event.id, event)
+            elif kind == "state":
+                yield StreamItem("state", seen_id)
+            kind, data, seen_id = "message", "", None

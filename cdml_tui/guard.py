@@ -1,0 +1,341 @@
+"""What keys do: a pure state machine driven by keys and monotonic time; answers.py has the rest.
+
+A key is never an accident and never in the way: quiet before it, a window after it, the plan and
+what was seen sent along, the truth looked at afterwards. Does nothing itself; it returns effects.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from cdml_tui.state import (
+    FRESH_S,
+    Asking,
+    Confirm,
+    Explain,
+    Intent,
+    Outcome,
+    Proving,
+    Screen,
+    Typing,
+    Verb,
+    Window,
+    age_s,
+    link_of,
+    looked_at,
+    model_changed,
+    model_of,
+    moved,
+    seen_anew,
+    undo_left_s,
+)
+from engine import wire
+
+QUIET_S = 0.12
+WINDOW_S = 0.8
+CONFIRM_S = 5.0
+SEEN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """One key press: its name, what it would type, the action it means, when it came."""
+
+    key: str
+    at: float
+    action: str | None = None
+    character: str = ""
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Ask the engine for a change."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Prove:
+    """Ask the engine who has answered since a generation began."""
+
+    model: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Ask for a fresh snapshot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quit:
+    """Leave."""
+
+
+Effect = Send | Prove | Fetch | Quit
+Step = tuple[Screen, tuple[Effect, ...]]
+
+# ---------------------------------------------------------------- keys
+
+
+def pressed(screen: Screen, press: Press) -> Step:
+    """Return what a key press makes of the screen, and what is to be done."""
+    quiet = press.at - screen.last_key >= QUIET_S
+    asked = screen.quit_asked
+    screen = replace(screen, at=press.at, last_key=press.at, message="", quit_asked=False)
+    match screen.bar:
+        case Window():
+            return _stopped(screen, "stopped; nothing was sent"), ()
+        case Confirm(intent=intent):
+            if press.key == "y" and quiet:
+                return _sent(screen, intent)
+            return _stopped(screen, "stopped; nothing was sent"), ()
+        case Typing() as typing:
+            return _typed(screen, typing, press, quiet=quiet)
+        case Explain():
+            return replace(screen, bar=None), ()
+    if press.action in ("rollback", "promote", "undo", "train"):
+        return _change_asked(screen, press, quiet=quiet), ()
+    return _look(screen, press, quit_asked=asked)
+
+
+def pasted(screen: Screen, at: float) -> Screen:
+    """A paste never acts; like any key it stops what is pending."""
+    screen = replace(screen, at=at, last_key=at)
+    if isinstance(screen.bar, Window | Confirm):
+        return _stopped(screen, "stopped by a paste; nothing was sent")
+    return replace(screen, message="paste ignored: pasted text never acts")
+
+
+def _look(screen: Screen, press: Press, *, quit_asked: bool) -> Step:
+    if screen.page == "help":
+        return _help_key(screen, press), ()
+    match press.action:
+        case "up" | "down" | "first" | "last" as way:
+            return moved(screen, way), ()
+        case "reload":
+            return replace(screen, message="asked the engine for a fresh state"), (Fetch(),)
+        case "quit" if quit_asked:
+            return screen, (Quit(),)
+        case "quit":
+            return replace(screen, quit_asked=True, message="press q again to leave"), ()
+        case "back":
+            return _closed(screen), ()
+        case name if name in _LOOKS:
+            return _LOOKS[name](screen), ()
+    return replace(screen, message=f"{press.key} does nothing here; ? shows the keys"), ()
+
+
+def _glyphs_switched(screen: Screen) -> Screen:
+    return replace(screen, glyphs="ascii" if screen.glyphs == "unicode" else "unicode")
+
+
+def _theme_switched(screen: Screen) -> Screen:
+    theme: str = screen.theme
+    return replace(screen, theme="ansi-light" if theme == "ansi-dark" else "ansi-dark")
+
+
+def _help_opened(screen: Screen) -> Screen:
+    return replace(screen, page="help", help_top=0)
+
+
+_LOOKS: dict[str | None, Callable[[Screen], Screen]] = {
+    "model": model_changed,
+    "glyphs": _glyphs_switched,
+    "theme": _theme_switched,
+    "help": _help_opened,
+}
+
+
+def _help_key(screen: Screen, press: Press) -> Screen:
+    if press.action in ("help", "back", "quit"):
+        return seen_anew(replace(screen, page="watch"))
+    step = {"down": 1, "up": -1, "first": -999, "last": 999}.get(press.action or "", 0)
+    return replace(screen, help_top=max(0, min(screen.help_top + step, 99)))
+
+
+def _closed(screen: Screen) -> Screen:
+    """Esc: stop watching an unknown or unproven change, or put the last line away."""
+    match screen.bar:
+        case Asking(intent=intent, unknown=why) if why:
+            text = f"UNKNOWN whether the {intent.verb} of {intent.model} happened; stopped asking"
+            return replace(screen, bar=None, outcome=Outcome("unknown", text))
+        case Proving(to=to):
+            text = f"UNPROVEN: stopped waiting for predictions by {to}"
+            return replace(screen, bar=None, outcome=Outcome("unproven", text))
+    return replace(screen, outcome=None)
+
+
+# ---------------------------------------------------------------- a change is asked for
+
+
+def _change_asked(screen: Screen, press: Press, *, quiet: bool) -> Screen:
+    verb, model = press.action, model_of(screen)
+    refusal = ""
+    if not quiet:
+        refusal = f"{press.key} ignored: another key came within 0.12 s before it; press it again"
+    elif screen.page != "watch":
+        refusal = f"{press.key} ignored: close this page first, to see what it would do"
+    elif isinstance(screen.bar, Asking):
+        refusal = f"{press.key} ignored: the last change has no answer yet; Esc stops asking"
+    elif model is None or screen.snapshot is None:
+        refusal = f"{press.key} ignored: nothing is known of any model yet"
+    elif screen.snapshot.role == "viewer":
+        refusal = f"{press.key} ignored: your role here is viewer, which looks but changes nothing"
+    if refusal or model is None:
+        return replace(screen, message=refusal)
+    match verb:
+        case "rollback":
+            return _plan_asked(screen, model, "rollback", model.rollback, press)
+        case "promote":
+            return _promote_asked(screen, model, press)
+        case "undo":
+            return _undo_asked(screen, model, press)
+    intent = Intent("train", model.model, model.champion, None, press.token)
+    return _confirming(screen, intent, "it takes the machine's time for a while")
+
+
+def _promote_asked(screen: Screen, model: wire.ModelState, press: Press) -> Screen:
+    version = screen.selected
+    if version == model.champion:
+        why = f"{version} is the champion already; select another version with j or k."
+    elif version is None:
+        why = "there is no version yet."
+    elif version not in model.promote:
+        row = next((r for r in model.versions if r.version == version), None)
+        state = (row.state or row.fitness) if row else "gone"
+        why = f"{version} cannot be promoted: it is {state}."
+    else:
+        return _plan_asked(screen, model, "promote", model.promote[version], press)
+    return replace(screen, bar=Explain(f"Promote {model.model}", (why,)))
+
+
+def _plan_asked(
+    screen: Screen, model: wire.ModelState, verb: Verb, plan: wire.Plan, press: Press
+) -> Screen:
+    intent = Intent(
+        verb, model.model, model.champion, plan.to, press.token, etag=plan.etag, plan=plan
+    )
+    if plan.ready and plan.to is not None:
+        return _armed(screen, intent)
+    # A rollback past a failed check is not offered here: its command line asks for more.
+    if verb == "promote" and plan.overrides and plan.to is not None:
+        intent = replace(intent, override=tuple(plan.overrides))
+        return replace(screen, bar=Typing(intent), outcome=None)
+    failed = tuple(f"{c.name}: {c.found}" for c in plan.checks if not c.ok)
+    why = plan.why or "the engine gave no reason."
+    named = "Roll back" if verb == "rollback" else "Promote"
+    return replace(screen, bar=Explain(f"{named} {model.model}: not ready", (why, *failed)))
+
+
+def _undo_asked(screen: Screen, model: wire.ModelState, press: Press) -> Screen:
+    if undo_left_s(screen) <= 0.0:
+        return replace(
+            screen,
+            bar=Explain(
+                f"Undo {model.model}",
+                ("there is no change of the last 60 s to take back.", "R rolls back, P promotes."),
+            ),
+        )
+    what = model.undo_of
+    intent = Intent("undo", model.model, model.champion, None, press.token, reason=what or "")
+    return _armed(screen, intent)
+
+
+def _armed(screen: Screen, intent: Intent) -> Screen:
+    """Give the key the strength that the situation asks for: B where all is as seen, else C."""
+    why = surprise(screen, intent.verb)
+    if why:
+        return _confirming(screen, intent, why)
+    return replace(screen, bar=Window(intent, screen.at + WINDOW_S), outcome=None)
+
+
+def surprise(screen: Screen, verb: Verb) -> str:
+    """Say what about the screen makes a key surprising now; empty where nothing does."""
+    link = link_of(screen)
+    if link == "lost":
+        return f"the engine does not answer; what you see is {age_s(screen):.0f} s old"
+    if link != "live":
+        return f"nothing was heard for {age_s(screen):.0f} s (limit {FRESH_S:.0f})"
+    seen = screen.selected_seen if verb == "promote" else screen.target_seen
+    if screen.at - seen.since < SEEN_S:
+        return "this target has been on the screen for less than 1 s"
+    return ""
+
+
+def _confirming(screen: Screen, intent: Intent, why: str) -> Screen:
+    return replace(screen, bar=Confirm(intent, screen.at + CONFIRM_S, why), outcome=None)
+
+
+def _typed(screen: Screen, typing: Typing, press: Press, *, quiet: bool) -> Step:
+    if press.key == "escape":
+        return _stopped(screen, "stopped; nothing was sent"), ()
+    if press.key == "backspace":
+        return replace(screen, bar=replace(typing, text=typing.text[:-1])), ()
+    if press.key == "enter":
+        return _entered(screen, typing) if quiet else (screen, ())
+    if len(press.character) == 1 and press.character.isprintable() and len(typing.text) < 200:
+        return replace(screen, bar=replace(typing, text=typing.text + press.character)), ()
+    return screen, ()
+
+
+def _entered(screen: Screen, typing: Typing) -> Step:
+    text = typing.text.strip()
+    if typing.stage == "version":
+        if text != typing.intent.to:
+            said = f"stopped: typed {text!r}, needed {typing.intent.to!r}; nothing was sent"
+            return _stopped(screen, said), ()
+        return replace(screen, bar=replace(typing, stage="reason", text="")), ()
+    if not text:
+        return replace(screen, message="a reason is needed to override a guard; Esc stops"), ()
+    return _sent(screen, replace(typing.intent, reason=text))
+
+
+def _stopped(screen: Screen, text: str) -> Screen:
+    return replace(screen, bar=None, message=text)
+
+
+def _sent(screen: Screen, intent: Intent) -> Step:
+    return replace(screen, bar=Asking(intent, screen.at), outcome=None), (Send(intent),)
+
+
+# ---------------------------------------------------------------- time
+
+
+def ticked(screen: Screen, at: float) -> Step:
+    """Let time pass: fire what is due, ask again what is open, let prompts lapse."""
+    screen = looked_at(replace(screen, at=max(at, screen.at)))
+    match screen.bar:
+        case Window(intent=intent, fires_at=due) if at >= due:
+            return _sent(screen, intent)
+        case Confirm(until=until) if at >= until:
+            return _stopped(screen, "stopped: no y came within 5 s; nothing was sent"), ()
+        case Asking(intent=intent, retry=float(due), tries=tries) as bar if at >= due:
+            again = replace(bar, tries=tries + 1, retry=None)
+            return replace(screen, bar=again), (Send(intent),)
+        case Proving(retry=float(due), generation=generation, intent=intent) as bar if at >= due:
+            return replace(screen, bar=replace(bar, retry=None)), (Prove(intent.model, generation),)
+    return screen, ()
+
+
+def next_tick_s(screen: Screen) -> float:
+    """Return how long nothing can happen by time alone."""
+    match screen.bar:
+        case Window(fires_at=due):
+            return max(0.005, min(0.1, due - screen.at))
+        case Asking() | Proving():
+            return 0.1
+    return 1.0
+
+
+def change_of(intent: Intent) -> wire.Change:
+    """Write an intent as the request that carries what the operator saw."""
+    return wire.Change(
+        idempotency_key=intent.idempotency_key,
+        expect=intent.from_version,
+        to=intent.to,
+        reason=intent.reason if intent.verb != "undo" else "",
+        etag=intent.etag,
+        no_way_back="no_way_back" in intent.override,
+        override=list(intent.override),
+    )

@@ -1,0 +1,77 @@
+"""How an answer is written: JSON, plain aligned text, or a table by rich on a terminal."""
+
+import sys
+from collections.abc import Sequence
+
+import msgspec
+
+
+def json_line(value: object) -> None:
+    """Write one value as one line of JSON."""
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()
+
+
+def line(text: str) -> None:
+    """Write one line of text, whatever is in it shown and not obeyed."""
+    sys.stdout.write(clean(text) + "\n")
+    sys.stdout.flush()
+
+
+def talk(text: str) -> None:
+    """Say something beside the answer."""
+    sys.stderr.write(clean(text) + "\n")
+    sys.stderr.flush()
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Write a table; numbers to the right, nothing as "-"."""
+    cells = [[cell(value) for value in row] for row in rows]
+    right = [bool(rows) and all(_is_number(row[at]) for row in rows) for at in range(len(heads))]
+    if sys.stdout.isatty():
+        _rich(heads, cells, right)
+        return
+    widths = [max(len(head), *(len(row[at]) for row in cells), 0) for at, head in enumerate(heads)]
+    for row in ([*heads], *cells):
+        sides = [
+            text.rjust(width) if to_right else text.ljust(width)
+            for text, width, to_right in zip(row, widths, right, strict=True)
+        ]
+        sys.stdout.write("  ".join(sides).rstrip() + "\n")
+
+
+def cell(value: object) -> str:
+    """Return a value as a cell: nothing as "-", fractions with four digits."""
+    if value is None or value == "" or value == []:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return ", ".join(cell(v) for v in value)
+    return clean(str(value))
+
+
+def clean(text: str) -> str:
+    """Return text in which control characters are shown instead of obeyed."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _rich(heads: Sequence[str], cells: list[list[str]], right: list[bool]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for head, to_right in zip(heads, right, strict=True):
+        drawn.add_column(head, justify="right" if to_right else "left", overflow="fold")
+    for row in cells:
+        drawn.add_row(*(Text(text) for text in row))  # Text, so that brackets are no markup
+    Console().print(drawn)

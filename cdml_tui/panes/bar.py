@@ -1,0 +1,258 @@
+"""The last lines: the action bar while a change is meant, else what happened last and the keys."""
+
+from cdml_tui.panes.figures import percent, span_of
+from cdml_tui.panes.line import (
+    EMPTY,
+    Line,
+    Span,
+    Style,
+    ends,
+    fit,
+    inert,
+    line,
+    text_of,
+    title,
+    width_of,
+    wrapped,
+)
+from cdml_tui.panes.plan import checks
+from cdml_tui.state import (
+    Asking,
+    Bar,
+    Confirm,
+    Explain,
+    Intent,
+    Proving,
+    Screen,
+    Typing,
+    Window,
+    link_of,
+    model_of,
+    undo_left_s,
+)
+
+BAR_ROWS = 6
+NARROW = 60
+_VERBS = {"rollback": "Roll back", "promote": "Promote", "undo": "Undo", "train": "Train"}
+_OUTCOME_STYLE: dict[str, Style] = {
+    "done": "good",
+    "nothing": "bold",
+    "refused": "bad",
+    "unproven": "alarm",
+    "unknown": "alarm",
+}
+
+
+def rows_needed(screen: Screen, width: int) -> int:
+    """Return how many lines the bottom takes now."""
+    if screen.bar is not None:
+        return BAR_ROWS
+    return len(_said(screen, width)) + 1
+
+
+def bottom(screen: Screen, width: int, height: int) -> list[Line]:
+    """Draw the action bar, or the last outcome and the keys."""
+    if screen.bar is not None:
+        return action_bar(screen, screen.bar, width, height)
+    said = _said(screen, width)
+    return [*said[-max(0, height - 1) :], footer(screen, width)][-height:]
+
+
+def footer(screen: Screen, width: int) -> Line:
+    """Draw the keys that fit."""
+    parts: list[Span] = []
+    for key in (k for k in screen.keys if k.in_footer):
+        more = [Span(f" {key.keys[0]}", "key"), Span(f" {key.short} ")]
+        if sum(width_of(s.text) for s in (*parts, *more)) > width:
+            break
+        parts += more
+    return ends(tuple(parts), EMPTY, width)
+
+
+def _said(screen: Screen, width: int) -> list[Line]:
+    """Say what is to be known above the keys: a message, the last outcome, the way without us."""
+    lines: list[Line] = []
+    if link_of(screen) in ("lost", "stale") and screen.model is not None:
+        lines += [line((t, "bad")) for t in wrapped(without_engine(screen), width - 2)]
+    elif screen.lost:
+        lines += [line((t, "bad")) for t in wrapped(inert(screen.lost), width - 2)]
+    undo = undo_left_s(screen)
+    tail = line(("  u", "key"), f" = undo {undo:.0f} s ") if undo > 0 else EMPTY
+    if screen.outcome is not None:
+        style = _OUTCOME_STYLE[screen.outcome.kind]
+        texts = wrapped(inert(screen.outcome.text), max(20, width - width_of(text_of(tail)) - 1))
+        told: list[Line] = [(Span(f" {t}", style),) for t in texts]
+        lines += [*told[:-1], ends(told[-1], tail, width)] if told else []
+    elif screen.message:
+        lines.append(ends(line((f" {inert(screen.message)}", "bold")), tail, width))
+    else:
+        lines.append(ends(EMPTY, tail, width))
+    if screen.outcome is not None and screen.message:
+        lines.append(line(f" {inert(screen.message)}"))
+    return [tuple(one) for one in lines]
+
+
+def without_engine(screen: Screen) -> str:
+    """Return the command that rolls back while no engine answers."""
+    command = f"cdml -w {inert(screen.path)} rollback {inert(screen.model)} --offline"
+    return f"works without the engine: {command}"
+
+
+# ---------------------------------------------------------------- the action bar
+
+
+def action_bar(screen: Screen, bar: Bar, width: int, height: int) -> list[Line]:
+    """Draw what a change would do or has become; the prompt is always the last line."""
+    match bar:
+        case Window(intent=intent, fires_at=due):
+            note = f"fires in {max(0.0, due - screen.at):.1f} s"
+            head, body = _heading(intent, note, width), _effect(screen, intent, width)
+            told = intent.verb != "undo" and width >= NARROW
+            after = "   afterwards u = undo for 60 s" if told else ""
+            prompt = line((" any key = stop", "key"), after)
+        case Confirm(intent=intent, why=why, until=until):
+            left = f"waits {max(0.0, until - screen.at):.0f} s for y"
+            head, body = _heading(intent, left, width), _effect(screen, intent, width)
+            body.insert(0, (("careful", "warn"), why))
+            prompt = line((" y = do it", "key"), "   any other key = stop")
+        case Typing() as typing:
+            head, body, prompt = _typing(screen, typing, width)
+        case Explain(title=name, lines=lines):
+            head = _rule(name, "nothing was sent", width)
+            body = [(("", ""), text) for text in lines]
+            prompt = line((" any key = close", "key"))
+        case Asking() as asking:
+            head, body, prompt = _asking(screen, asking, width)
+        case Proving() as proving:
+            head, body, prompt = _proving(screen, proving, width)
+    room = max(0, height - 2)
+    drawn = _shared([_labelled(label, text, width) for label, text in body], room, width)
+    drawn += [EMPTY] * (room - len(drawn))
+    return [head, *drawn, ends(prompt, _typed_message(screen), width)][-height:]
+
+
+_Label = tuple[str, Style]
+
+
+def _typed_message(screen: Screen) -> Line:
+    return line((f" {inert(screen.message)} ", "warn")) if screen.message else EMPTY
+
+
+def _labelled(label: _Label, text: str, width: int) -> list[Line]:
+    name, style = label
+    indent = 10 if name and width >= NARROW else 1
+    texts = wrapped(inert(text), width - indent - 1)
+    lines: list[Line] = []
+    for i, one in enumerate(texts):
+        start = f" {name:<{indent - 1}}" if i == 0 and indent > 1 else " " * indent
+        lines.append((Span(start, style or "dim"), Span(one)))
+    return lines
+
+
+def _shared(items: list[list[Line]], room: int, width: int) -> list[Line]:
+    """Give every item a line before any gets a second one; what was cut shows it."""
+    given = [1] * len(items)
+    for i, item in enumerate(items):
+        given[i] += max(0, min(len(item) - 1, room - sum(given)))
+    lines: list[Line] = []
+    for item, n in zip(items, given, strict=True):
+        kept = item[:n]
+        if len(item) > n and kept:
+            kept[-1] = (*fit(kept[-1], width - 2), Span("…", "dim"))
+        lines += kept
+    return lines[:room]
+
+
+def _rule(name: str, note: str, width: int) -> Line:
+    right = line((f" {note} ", "alarm"), ("─", "dim"))
+    return ends(title(inert(name), width - width_of(text_of(right))), right, width)
+
+
+def _heading(intent: Intent, note: str, width: int) -> Line:
+    way = f"  {intent.from_version or 'none'} → {intent.to}" if intent.to else ""
+    model = f" {intent.model}" if width >= NARROW else ""
+    return _rule(f"{_VERBS[intent.verb]}{model}{way}", note, width)
+
+
+def _effect(screen: Screen, intent: Intent, width: int) -> list[tuple[_Label, str]]:
+    """Say what would happen: traffic, what was measured, what was checked, the same by command."""
+    same = intent.plan.same_as if intent.plan and intent.plan.same_as else _command(screen, intent)
+    body: list[tuple[_Label, str]] = []
+    if intent.verb in ("rollback", "promote"):
+        body.append((("traffic", ""), _traffic(screen, intent)))
+    if intent.verb == "undo":
+        what = intent.reason or "the last change"
+        body.append((("takes", ""), f"back {what}; roles, fitness and locks as they were"))
+    if intent.verb == "train":
+        body.append((("trains", ""), f"new candidates of {intent.model}; nobody is served by them"))
+    if intent.plan is not None:
+        body.append((("measured", ""), intent.plan.measured or f"nothing about {intent.to} yet"))
+        if intent.plan.checks:
+            body.append((("checks", ""), checks(intent.plan)))
+    if width >= NARROW:
+        body.append((("same as", ""), same))
+    return body
+
+
+def _traffic(screen: Screen, intent: Intent) -> str:
+    model = model_of(screen)
+    shares = [
+        f"{row.version} {percent(row.share_pct)}"
+        for row in (model.versions if model else [])
+        if row.share_pct > 0
+    ]
+    return f"{' '.join(shares) or 'nobody'} → {intent.to} 100%"
+
+
+def _command(screen: Screen, intent: Intent) -> str:
+    template = next((k.command for k in screen.keys if k.name == intent.verb), "")
+    return template.format(model=intent.model, version=intent.to or "")
+
+
+def _typing(
+    screen: Screen, typing: Typing, width: int
+) -> tuple[Line, list[tuple[_Label, str]], Line]:
+    intent = typing.intent
+    why = intent.plan.why if intent.plan else ""
+    body: list[tuple[_Label, str]] = [
+        (("GUARD", "alarm"), why or "a guard says no"),
+        (("override", "warn"), ", ".join(intent.override)),
+        *_effect(screen, intent, width)[:2],
+    ]
+    wanted = f"type {intent.to} and Enter" if typing.stage == "version" else "type why and Enter"
+    prompt = line(
+        (f" {inert(wanted)}: ", "key"), (inert(typing.text) + "_", "bold"), "   Esc = stop"
+    )
+    return _heading(intent, "overrides a guard", width), body, prompt
+
+
+def _asking(
+    screen: Screen, asking: Asking, width: int
+) -> tuple[Line, list[tuple[_Label, str]], Line]:
+    intent, took = asking.intent, span_of(screen.at - asking.since)
+    if not asking.unknown:
+        head = _heading(intent, "sent", width)
+        return head, [(("", ""), f"the engine has it; waiting for its answer ({took})")], EMPTY
+    body: list[tuple[_Label, str]] = [
+        (("UNKNOWN", "alarm"), f"whether it happened: {asking.unknown}"),
+        (("asking", ""), f"again with the same key, try {asking.tries}; it cannot happen twice"),
+    ]
+    if intent.verb == "rollback":
+        body.append((("or", ""), without_engine(screen)))
+    return _heading(intent, f"UNKNOWN for {took}", width), body, line((" Esc = stop asking", "key"))
+
+
+def _proving(
+    screen: Screen, proving: Proving, width: int
+) -> tuple[Line, list[tuple[_Label, str]], Line]:
+    counts = proving.proof.by_version if proving.proof else {}
+    seen = ", ".join(f"{n} by {v}" for v, n in sorted(counts.items())) or "none"
+    body: list[tuple[_Label, str]] = [
+        (("engine", ""), f"roles moved, generation {proving.generation}"),
+        (("proof", ""), f"waiting for predictions by {proving.to}; so far {seen}"),
+    ]
+    took = span_of(screen.at - proving.since)
+    undo = undo_left_s(screen)
+    tail = f"   u = undo {undo:.0f} s" if undo > 0 else ""
+    prompt = line((" Esc = stop waiting", "key"), tail)
+    return _heading(proving.intent, f"not yet proven, {took}", width), body, prompt

@@ -1,0 +1,42 @@
+"""Events for people, oldest first, the latest at the bottom."""
+
+from datetime import datetime
+
+from cdml_tui.panes.figures import moment
+from cdml_tui.panes.line import Line, Span, Style, fit, inert, line, pad, title
+from cdml_tui.state import Screen, decision_now
+from engine import wire
+
+_STYLES: dict[str, Style] = {"WARN": "warn", "CRIT": "bad", "ACT": "bold"}
+
+
+def events(screen: Screen, width: int, height: int) -> list[Line]:
+    """Draw the latest events of this model and of the engine itself."""
+    head = title("Events", width, number="4")
+    state = screen.snapshot
+    if state is None:
+        return [head, line((" waiting for the engine", "dim"))][:height]
+    rows = [e for e in state.events if e.model in (None, screen.model)]
+    rows.sort(key=lambda e: e.id)
+    if not rows:
+        return [head, line((" nothing has happened yet", "dim"))][:height]
+    latest = rows[-(height - 1) :] if height > 1 else []
+    now = decision_now(screen)
+    dated = state.engine.simulated or any(not _today(e, now) for e in latest)
+    return [head, *(fit(_row(e, dated=dated), width) for e in latest)][:height]
+
+
+def _today(event: wire.EventRow, now: datetime | None) -> bool:
+    then = moment(event.time)
+    return then is not None and now is not None and then.date() == now.date()
+
+
+def _row(event: wire.EventRow, *, dated: bool) -> Line:
+    then = moment(event.time)
+    stamp = "" if then is None else f"{then:%m-%d %H:%M}" if dated else f"{then:%H:%M:%S}"
+    return (
+        Span(f" {stamp} ", "dim"),
+        Span(pad(event.level, 5), _STYLES.get(event.level, "dim")),
+        Span(pad(inert(event.kind), 9) + " "),
+        Span(inert(event.text)),
+    )

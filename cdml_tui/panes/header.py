@@ -1,0 +1,177 @@
+"""The first two lines: who and what this is, and what is wrong or when it is looked at next."""
+
+from cdml_tui.panes.figures import NONE, age, clock, count, figure, moment, span_of
+from cdml_tui.panes.line import (
+    EMPTY,
+    Line,
+    Span,
+    ends,
+    fit,
+    inert,
+    line,
+    text_of,
+    width_of,
+    wrapped,
+)
+from cdml_tui.state import Screen, age_s, decision_now, link_of, model_of, wall
+from engine import wire
+
+RUNNING = ("running", "queued")
+
+
+def header(screen: Screen, width: int) -> Line:
+    """Say where this is, how old the numbers are, who looks, and what runs."""
+    right = _time(screen)
+    state = screen.snapshot
+    name = inert(state.workspace) if state else ""
+    parts: list[Line] = [line((f" cdml {name}", "bold")), _feed(screen)]
+    if state is not None:
+        parts += _processes(state)
+    room = width - width_of(text_of(right)) - 1
+    kept: Line = EMPTY
+    for part in parts:
+        if width_of(text_of((*kept, *part))) + 2 <= room:
+            kept = (*kept, *part, Span("  "))
+    return ends(kept, right, width)
+
+
+def _time(screen: Screen) -> Line:
+    """Return the time: the engine's decision time in a replay, the operator's else."""
+    if screen.snapshot is None:
+        return EMPTY
+    if screen.snapshot.engine.simulated:
+        now = decision_now(screen)
+        return line(("replay ", "warn"), f"{now:%Y-%m-%d %H:%MZ} ")
+    now = wall(screen)
+    return line(f"{now:%H:%MZ} ")
+
+
+def _feed(screen: Screen) -> Line:
+    link, old = link_of(screen), span_of(age_s(screen))
+    match link:
+        case "live":
+            return line(("feed live", "good"))
+        case "stale":
+            return line((f"feed STALE {old}", "alarm"))
+        case "lost":
+            return line((f"engine LOST {old}" if screen.snapshot else "no engine", "alarm"))
+    return line("connecting")
+
+
+def _processes(state: wire.State) -> list[Line]:
+    """Return the parts in the order in which they are worth their room."""
+    parts: list[Line] = []
+    serving = state.serving
+    if not serving.up:
+        parts.append(line(("serving DOWN", "alarm")))
+    if state.engine.state != "ready":
+        parts.append(line((f"engine {state.engine.state}", "alarm")))
+    if serving.dropped:
+        parts.append(line((f"log dropped {count(serving.dropped)}", "alarm")))
+    running = sum(job.state == "running" for job in state.jobs)
+    failed = sum(job.error is not None for job in state.jobs)
+    parts.append(line(f"jobs {running} run ", (f"{failed} failed", "warn" if failed else "")))
+    parts.append(line(f"{inert(state.you)} ({state.role})"))
+    parts.append(line(f"up {age(state.engine.started, moment(state.engine.wall))}"))
+    if serving.up:
+        bad = f" {count(serving.failed)} failed" if serving.failed else ""
+        parts.append(line(f"serving {count(serving.requests)} req", (bad, "warn")))
+        if serving.rps is not None:
+            parts.append(line(f"{figure(serving.rps)} req/s p95 {figure(serving.p95_ms)} ms"))
+        if serving.rss_mib is not None:
+            parts.append(line(f"rss {serving.rss_mib:.0f} MiB"))
+    if state.consoles > 1:
+        parts.append(line(f"{state.consoles} consoles"))
+    return parts
+
+
+# ---------------------------------------------------------------- the second line
+
+
+def what_r_does(screen: Screen) -> tuple[str, bool]:
+    """Say what R would do now, and whether it is ready."""
+    model = model_of(screen)
+    if model is None:
+        return "", False
+    plan = model.rollback
+    if plan.to is None:
+        return "R: no way back yet", False
+    state = "READY" if plan.ready else "NOT READY"
+    return f"R = roll back to {inert(plan.to)} ({state})", plan.ready
+
+
+def incident(screen: Screen, width: int) -> Line:
+    """Say in one line what is wrong, else when it is looked at next; and what R would do."""
+    parts = _situation(screen)
+    text, ready = what_r_does(screen)
+    right = line((text, "key" if ready else "dim"), " ") if text else EMPTY
+    room = width - width_of(text_of(right)) - 1
+    if room < width // 3:
+        return fit(parts, width)
+    return (*fit(parts, room), Span(" "), *right)
+
+
+def incident_wrapped(screen: Screen, width: int) -> list[Line]:
+    """Say the same on a narrow screen, over as many lines as it takes."""
+    parts = _situation(screen)
+    style = parts[0].style if parts else ""
+    lines = [line((t, style)) for t in wrapped(text_of(parts), width)]
+    text, ready = what_r_does(screen)
+    if text:
+        lines.append(line((text, "key" if ready else "dim")))
+    return lines
+
+
+def _situation(screen: Screen) -> Line:
+    state, model = screen.snapshot, model_of(screen)
+    old = span_of(age_s(screen))
+    if screen.lost and state is None:
+        return line(("!NO ENGINE answers on this workspace; trying again", "bad"))
+    if screen.lost:
+        return line((f"!NO ENGINE for {old}; you see the last known state; trying again", "bad"))
+    if state is None:
+        return line(" waiting for the engine's first answer")
+    if link_of(screen) == "stale":
+        return line((f"!STALE: nothing heard for {old}", "bad"))
+    if model is None:
+        return line(" no model in this workspace; add one to cdml.toml, then cdml reload")
+    if model.breach:
+        since = age(model.breach_since, decision_now(screen)) if model.breach_since else ""
+        return line((f"!BREACH {since}  {inert(model.breach)}", "bad"))
+    if not state.serving.up:
+        return line(("!SERVING IS DOWN: nobody gets predictions", "bad"))
+    return line(" " + _calm(screen, model))
+
+
+def _calm(screen: Screen, model: wire.ModelState) -> str:
+    now = decision_now(screen)
+    check = clock(model.next_check, now)
+    then = f"; next check {check}" if check != NONE else ""
+    if model.champion is None:
+        runs = screen.snapshot.jobs if screen.snapshot else []
+        busy = any(j.model == model.model and j.state in RUNNING for j in runs)
+        return "no version serves yet" + ("; training runs" if busy else "; T trains one")
+    measured = [s for s in model.signals if s.last is not None]
+    if not measured:
+        return f"nothing measured yet of {inert(model.champion)}{then}"
+    limited = [s for s in measured if s.limit is not None]
+    if not limited:
+        return f"no limit is set on any signal{then}"
+    over = [inert(s.name) for s in limited if s.breached]
+    if over:
+        return f"over the limit, not yet a breach: {', '.join(over)}{then}"
+    return f"all {len(limited)} signals within limits{then}"
+
+
+def locks(model: wire.ModelState, screen: Screen) -> Line:
+    """Name the locks of a model, for the title of its versions."""
+    now = decision_now(screen)
+    text = "; ".join(
+        f"{lock.kind.upper()} by {inert(lock.owner)} {age(lock.since, now)}" for lock in model.locks
+    )
+    return line((f"{text} ", "warn")) if text else EMPTY
+
+
+def fitted(screen: Screen, width: int) -> list[Line]:
+    """Return both lines at the given width."""
+    return [fit(header(screen, width), width), fit(incident(screen, width), width)]

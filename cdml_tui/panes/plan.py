@@ -1,0 +1,48 @@
+"""What R and P would do now, with the checks behind them; on screen before the key is pressed."""
+
+from cdml_tui.panes.line import Line, inert, line, title, wrapped
+from cdml_tui.state import Screen, model_of
+from engine import wire
+
+
+def plan(screen: Screen, width: int, height: int) -> list[Line]:
+    """Draw both plans, the way back first."""
+    head = title("Plan", width, line(("what a key would do ", "dim")), "6")
+    model = model_of(screen)
+    if model is None:
+        return [head, line((" no model", "dim"))][:height]
+    lines = [head, *_one("R", "roll back", model.rollback, width)]
+    chosen = model.promote.get(screen.selected or "")
+    if chosen is not None:
+        lines += [line(""), *_one("P", "promote", chosen, width)]
+    elif screen.selected == model.champion:
+        lines.append(line((" P  the champion is selected; j and k select another", "dim")))
+    else:
+        lines.append(line((f" P  {inert(screen.selected)} cannot be promoted now", "dim")))
+    return lines[:height]
+
+
+def checks(of: wire.Plan) -> str:
+    """Return the checks of a plan in one line."""
+    return ", ".join(
+        f"{inert(c.name)} {'ok' if c.ok else f'NOT OK ({inert(c.found)})'}" for c in of.checks
+    )
+
+
+def _one(key: str, verb: str, of: wire.Plan, width: int) -> list[Line]:
+    if of.to is None:
+        why = f" {key}  {verb}: {inert(of.why) or 'nothing to go to'}"
+        return [line((t, "dim")) for t in _indented(why, width)]
+    way = f"{inert(of.from_version or 'none')} → {inert(of.to)}"
+    state = line((f" {key} ", "key"), (f" {verb} {way}  ", "bold"))
+    ready = line(("READY", "good")) if of.ready else line(("NOT READY", "warn"))
+    lines = [(*state, *ready)]
+    for text in (inert(of.why), inert(of.measured), checks(of)):
+        lines += [line(f"    {t}") for t in wrapped(text, width - 5)] if text else []
+    if of.overrides:
+        lines.append(line(f"    would override: {inert(', '.join(of.overrides))}"))
+    return lines
+
+
+def _indented(text: str, width: int) -> list[str]:
+    return [f" {t}" if i == 0 else f"    {t}" for i, t in enumerate(wrapped(text, width - 5))]

@@ -1,0 +1,160 @@
+"""The versions of a model: who serves, how good, how sure, what could take over."""
+
+from dataclasses import dataclass
+from itertools import compress
+
+from cdml_tui.panes.figures import NONE, age, clock, count, figure, percent
+from cdml_tui.panes.header import locks
+from cdml_tui.panes.line import Line, Span, Style, fit, inert, lead, line, pad, title
+from cdml_tui.state import Screen, decision_now, model_of, ordered
+from engine import wire
+
+_METRIC_NAMES = {
+    "log_loss": "LOGLOSS",
+    "brier_score_loss": "BRIER",
+    "roc_auc_score": "AUC",
+    "accuracy_score": "ACC",
+    "mean_absolute_error": "MAE",
+    "root_mean_squared_error": "RMSE",
+}
+_KIND_MARK = {"realised": " ", "validation": "v", "none": " "}
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One column: its head, its width, and from which width of the pane on it is shown."""
+
+    head: str
+    width: int
+    shown_from: int
+    left: bool = False
+
+
+def metric_name(model: wire.ModelState) -> str:
+    """Return the short name of the primary metric."""
+    name = model.metric
+    return _METRIC_NAMES.get(name, inert(name).removesuffix("_score").upper()[:8])
+
+
+def versions(screen: Screen, width: int, height: int) -> list[Line]:
+    """Draw the list with its title; the selected version is always in view."""
+    model = model_of(screen)
+    if model is None:
+        why = "the engine has not answered yet" if screen.snapshot is None else "no model here yet"
+        return [title("Versions", width, number="1"), line((f"   {why}", "dim"))][:height]
+    note = (Span(f"{inert(model.model)} ", "bold"), *locks(model, screen))
+    columns = _columns(model)
+    shown = [width >= c.shown_from for c in columns]
+    head = "   " + " ".join(_put(c.head, c) for c in compress(columns, shown)) + "  STATE"
+    lines = [title("Versions", width, note, "1"), line((head, "dim"))]
+    rows = ordered(model)
+    if not rows:
+        lines.append(line(("   no version trained yet; T trains the first", "dim")))
+    view = _in_view(rows, screen.selected, height - 2)
+    lines += [_row(screen, model, row, columns, shown, width) for row in view]
+    return lines[:height]
+
+
+def wanted_height(screen: Screen) -> int:
+    """Return the lines that would show every version."""
+    model = model_of(screen)
+    return 2 + max(1, len(model.versions) if model else 1)
+
+
+def _in_view(rows: list[wire.VersionRow], selected: str | None, room: int) -> list[wire.VersionRow]:
+    at = next((i for i, row in enumerate(rows) if row.version == selected), 0)
+    first = max(0, min(at - room + 1, len(rows) - room)) if at >= room else 0
+    return rows[first : first + max(0, room)]
+
+
+def _put(text: str, column: _Column) -> str:
+    return pad(text, column.width) if column.left else lead(text, column.width)
+
+
+def _row(
+    screen: Screen,
+    model: wire.ModelState,
+    row: wire.VersionRow,
+    columns: list[_Column],
+    shown: list[bool],
+    width: int,
+) -> Line:
+    chosen = row.version == screen.selected
+    plain: Style = "bold" if chosen else ""
+    spans = [Span(" > " if chosen else "   ", plain)]
+    cells = _cells(screen, model, row)
+    for column, cell in compress(zip(columns, cells, strict=True), shown):
+        spans.append(Span(_put(cell.text, column) + " ", cell.style or plain))
+    spans += [Span(" "), _state(model, row, short=width < 60)]
+    return fit(tuple(spans), width)
+
+
+# ---------------------------------------------------------------- columns
+
+
+def _columns(model: wire.ModelState) -> list[_Column]:
+    metric = metric_name(model)
+    return [
+        _Column("VER", 4, 0, left=True),
+        _Column("ROLE", 8, 0, left=True),
+        _Column("SHARE", 5, 60),
+        _Column(metric, max(7, len(metric)), 34),
+        _Column("N", 5, 70),
+        _Column("DRIFT", 6, 66),
+        _Column("P95", 5, 74),
+        _Column("AGE", 4, 60),
+        _Column("TRAINED ON", 12, 86),
+    ]
+
+
+def _cells(screen: Screen, model: wire.ModelState, row: wire.VersionRow) -> list[Span]:
+    """Return the cells of one row, one for each of the columns."""
+    serves = "champion" in row.roles
+    over = {s.name for s in model.signals if s.breached} if serves else set()
+    # The mark belongs to what was measured in service, not to what validation promised.
+    worse = model.metric in over and row.metric_kind == "realised"
+    drifted = row.drift is not None and any(name.startswith(("psi", "drift")) for name in over)
+    return [
+        Span(inert(row.version)),
+        _role(row),
+        Span(percent(row.share_pct)),
+        Span(figure(row.metric) + ("!" if worse else _KIND_MARK[row.metric_kind]), _bad(worse)),
+        Span(count(row.metric_n) if row.metric is not None else NONE),
+        Span(figure(row.drift) + ("!" if drifted else " "), _bad(drifted)),
+        Span(figure(row.p95_ms)),
+        Span(age(row.created_at, decision_now(screen))),
+        Span(_trained(row)),
+    ]
+
+
+def _role(row: wire.VersionRow) -> Span:
+    for role in ("champion", "canary", "shadow", "standby"):
+        if role in row.roles:
+            return Span(role, "bold" if role == "champion" else "")
+    return Span("-", "dim")
+
+
+def _bad(is_bad: bool) -> Style:  # noqa: FBT001 - reads as a statement where it is used
+    return "bad" if is_bad else ""
+
+
+def _trained(row: wire.VersionRow) -> str:
+    if row.trained_from is None or row.trained_to is None:
+        return NONE
+    return f"{clock(row.trained_from, None)[:5]}..{clock(row.trained_to, None)[:5]}"
+
+
+def _state(model: wire.ModelState, row: wire.VersionRow, *, short: bool) -> Span:
+    plan = model.promote.get(row.version)
+    safe = "safe mode; " if row.safe_mode else ""
+    if row.version == model.champion:
+        text = "BREACHING" if model.breach else inert(row.state)
+        return Span(safe + text, _bad(bool(model.breach)))
+    if row.version == model.rollback.to:
+        if model.rollback.ready:
+            return Span(f"{safe}READY for {'R' if short else 'rollback'}", "good")
+        return Span(f"{safe}way back, NOT READY", "warn")
+    if plan is not None and plan.ready:
+        return Span(f"{safe}READY for P" if short else f"{safe}READY to promote", "good")
+    unfit = row.fitness in ("rolled_back", "rejected", "failed", "tainted")
+    return Span(safe + inert(row.state or row.fitness), "warn" if unfit else "")

@@ -1,0 +1,299 @@
+"""The screen's whole state as one frozen value, and the functions that make the next one.
+
+Moments named `at`, `heard`, `since` are monotonic seconds handed in; nothing here asks the time.
+What keys do is in guard.py.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from engine import wire
+
+FRESH_S = 5.0
+
+Verb = Literal["rollback", "promote", "undo", "train"]
+Link = Literal["connecting", "live", "stale", "lost"]
+Glyphs = Literal["unicode", "ascii"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHelp:
+    """One key as footer and help show it."""
+
+    name: str
+    keys: tuple[str, ...]
+    short: str
+    help: str
+    danger: str
+    command: str
+    way_back: str
+    in_footer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """One change as the operator saw it; the idempotency key makes asking twice harmless."""
+
+    verb: Verb
+    model: str
+    from_version: str | None
+    to: str | None
+    idempotency_key: str
+    etag: str | None = None
+    plan: wire.Plan | None = None
+    override: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Class B: the change fires at `fires_at` unless any key comes first."""
+
+    intent: Intent
+    fires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Class C: `y` before `until` fires it; `why` says what is surprising."""
+
+    intent: Intent
+    until: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Typing:
+    """Class D: the version is typed, then a reason."""
+
+    intent: Intent
+    stage: Literal["version", "reason"] = "version"
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explain:
+    """The key cannot work now; this says why, and any key closes it."""
+
+    title: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The change is with the engine. `unknown` once an answer was lost; asked again at `retry`."""
+
+    intent: Intent
+    since: float
+    tries: int = 1
+    unknown: str = ""
+    retry: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proving:
+    """The engine has changed the roles; predictions have yet to show it."""
+
+    intent: Intent
+    to: str
+    generation: int
+    since: float
+    proof: wire.Proof | None = None
+    retry: float | None = None
+
+
+Bar = Window | Confirm | Typing | Explain | Asking | Proving
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the last change, said until the next one."""
+
+    kind: Literal["done", "nothing", "refused", "unproven", "unknown"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What has been on the screen unchanged, and since when."""
+
+    what: tuple[str | None, ...] = ()
+    since: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """Everything the panes draw from."""
+
+    path: str = ""
+    at: float = 0.0
+    width: int = 80
+    height: int = 24
+    glyphs: Glyphs = "unicode"
+    theme: Literal["ansi-dark", "ansi-light"] = "ansi-dark"
+    keys: tuple[KeyHelp, ...] = ()
+    snapshot: wire.State | None = None
+    received: float = 0.0
+    heard: float | None = None
+    lost: str = ""
+    model: str | None = None
+    selected: str | None = None
+    target_seen: Seen = Seen()
+    selected_seen: Seen = Seen()
+    bar: Bar | None = None
+    outcome: Outcome | None = None
+    message: str = ""
+    last_key: float = float("-inf")
+    page: Literal["watch", "help"] = "watch"
+    help_top: int = 0
+    quit_asked: bool = False
+
+
+# ---------------------------------------------------------------- what the screen says
+
+
+def model_of(screen: Screen) -> wire.ModelState | None:
+    """Return the model on the screen."""
+    models = screen.snapshot.models if screen.snapshot else []
+    return next((m for m in models if m.model == screen.model), None)
+
+
+def ordered(model: wire.ModelState) -> list[wire.VersionRow]:
+    """Return the versions as listed: who serves, the way back, what could be promoted, the rest."""
+
+    def rank(row: wire.VersionRow) -> int:
+        for place, role in enumerate(("champion", "canary", "shadow")):
+            if role in row.roles:
+                return place
+        if row.version == model.rollback.to:
+            return 3
+        plan = model.promote.get(row.version)
+        if plan is not None and plan.ready:
+            return 4
+        return 5 if "standby" in row.roles else 6
+
+    newest_first = sorted(model.versions, key=_age_order, reverse=True)
+    return sorted(newest_first, key=rank)
+
+
+def link_of(screen: Screen) -> Link:
+    """Say how far the numbers on the screen can be trusted to be of now."""
+    if screen.lost:
+        return "lost"
+    if screen.snapshot is None or screen.heard is None:
+        return "connecting"
+    return "live" if screen.at - screen.heard < FRESH_S else "stale"
+
+
+def age_s(screen: Screen) -> float:
+    """Return the seconds since the engine was last heard of."""
+    return max(0.0, screen.at - (screen.received if screen.heard is None else screen.heard))
+
+
+def wall(screen: Screen) -> datetime | None:
+    """Return the operator's time: the engine's at the last snapshot, carried on."""
+    if screen.snapshot is None:
+        return None
+    elapsed = timedelta(seconds=max(0.0, screen.at - screen.received))
+    return datetime.fromisoformat(screen.snapshot.engine.wall) + elapsed
+
+
+def decision_now(screen: Screen) -> datetime | None:
+    """Return the time decisions are made in; a simulated clock stands between snapshots."""
+    if screen.snapshot is None:
+        return None
+    engine = screen.snapshot.engine
+    return datetime.fromisoformat(engine.now) if engine.simulated else wall(screen)
+
+
+def undo_left_s(screen: Screen) -> float:
+    """Return the seconds in which the last change of this model can still be undone."""
+    model, now = model_of(screen), wall(screen)
+    if model is None or now is None or model.undo_until is None:
+        return 0.0
+    return max(0.0, (datetime.fromisoformat(model.undo_until) - now).total_seconds())
+
+
+# ---------------------------------------------------------------- the next screen
+
+
+def snapshot_came(screen: Screen, snapshot: wire.State, at: float) -> Screen:
+    """Take in a snapshot."""
+    came = replace(screen, snapshot=snapshot, received=at, heard=at, lost="", at=at)
+    return looked_at(came)
+
+
+def heartbeat_came(screen: Screen, at: float) -> Screen:
+    """Note a sign of life; it alone does not bring a lost link back, a snapshot does."""
+    return replace(screen, heard=at, at=at)
+
+
+def link_lost(screen: Screen, why: str, at: float) -> Screen:
+    """Note that the engine does not answer; what was known stays on the screen."""
+    return replace(screen, lost=why, at=at)
+
+
+def resized(screen: Screen, width: int, height: int) -> Screen:
+    """Take in the size of the terminal."""
+    return replace(screen, width=width, height=height)
+
+
+def moved(screen: Screen, to: Literal["up", "down", "first", "last"]) -> Screen:
+    """Select another version."""
+    model = model_of(screen)
+    names = [row.version for row in ordered(model)] if model else []
+    if not names:
+        return replace(screen, message="no versions to select yet")
+    here = names.index(screen.selected) if screen.selected in names else 0
+    index = {"up": here - 1, "down": here + 1, "first": 0, "last": len(names) - 1}[to]
+    return looked_at(replace(screen, selected=names[max(0, min(index, len(names) - 1))]))
+
+
+def model_changed(screen: Screen) -> Screen:
+    """Show the next model."""
+    names = [m.model for m in screen.snapshot.models] if screen.snapshot else []
+    if len(names) < 2:
+        return replace(screen, message="there is only this model" if names else "no models yet")
+    here = names.index(screen.model) if screen.model in names else 0
+    return looked_at(
+        replace(screen, model=names[(here + 1) % len(names)], selected=None, outcome=None)
+    )
+
+
+def looked_at(screen: Screen) -> Screen:
+    """Settle what is selected, and since when the operator has seen what a key would do."""
+    models = screen.snapshot.models if screen.snapshot else []
+    if models and screen.model not in {m.model for m in models}:
+        screen = replace(screen, model=models[0].model, selected=None)
+    model = model_of(screen)
+    if model is None:
+        return screen
+    names = [row.version for row in ordered(model)]
+    selected = screen.selected if screen.selected in names else (names[0] if names else None)
+    target = (model.model, model.champion, model.rollback.to)
+    picked = (model.model, model.champion, selected)
+    return replace(
+        screen,
+        selected=selected,
+        target_seen=_seen(screen.target_seen, target, screen.at),
+        selected_seen=_seen(screen.selected_seen, picked, screen.at),
+    )
+
+
+def seen_anew(screen: Screen) -> Screen:
+    """Start the second of looking again, after another page covered the screen."""
+    return replace(
+        screen,
+        target_seen=replace(screen.target_seen, since=screen.at),
+        selected_seen=replace(screen.selected_seen, since=screen.at),
+    )
+
+
+def _seen(before: Seen, what: tuple[str | None, ...], at: float) -> Seen:
+    return before if before.what == what else Seen(what, at)
+
+
+def _age_order(row: wire.VersionRow) -> tuple[int, str]:
+    digits = "".join(c for c in row.version if c.isdigit())
+    return int(digits) if digits else 0, row.version

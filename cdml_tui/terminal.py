@@ -1,0 +1,90 @@
+"""The terminal itself: what it can show, and putting it back whatever happens."""
+
+import atexit
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import TextIO
+
+from cdml_tui.client import Client, ConsoleError
+from cdml_tui.panes.layout import watch
+from cdml_tui.panes.line import text_of
+from cdml_tui.state import Glyphs, Screen, link_lost, snapshot_came
+
+# Leave the alternate screen, show the cursor, end mouse, paste, focus, key and wrap modes.
+RESET = (
+    "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l"
+    "\x1b[?2004l\x1b[?1004l\x1b[?2048l\x1b[<u\x1b[?7h\x1b[0m"
+)
+
+
+class Terminal:
+    """The terminal that the console was started in."""
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        self._environ = os.environ if environ is None else environ
+
+    def refusal(self) -> str:
+        """Say why nothing can be drawn here; empty where it can."""
+        if not _is_tty(sys.__stderr__):
+            return (
+                "Opening the console: it draws on stderr, and stderr is not a terminal. "
+                "Do not redirect it, or use `cdml status`."
+            )
+        if not _is_tty(sys.__stdin__):
+            return (
+                "Opening the console: its keys come from stdin, and stdin is not a terminal. "
+                "Do not redirect it, or use `cdml status`."
+            )
+        if self._environ.get("TERM", "") in ("", "dumb", "unknown"):
+            return (
+                f"Opening the console: TERM is {self._environ.get('TERM', '')!r}, a terminal that "
+                "cannot be drawn on. This is its picture once; `cdml rollback` works everywhere."
+            )
+        return ""
+
+    def glyphs(self) -> Glyphs:
+        """Choose the signs that this terminal can show."""
+        name = next(
+            (v for k in ("LC_ALL", "LC_CTYPE", "LANG") if (v := self._environ.get(k, ""))), ""
+        )
+        utf8 = "utf8" in name.lower().replace("-", "")
+        return "unicode" if utf8 and self._environ.get("TERM") != "linux" else "ascii"
+
+    def plain(self, client: Client, path: str, refusal: str) -> int:
+        """Say why there is no console; on a dumb terminal, print one picture as text."""
+        out = sys.stdout if _is_tty(sys.stdout) else sys.stderr
+        out.write(refusal + "\n")
+        if "picture" not in refusal:
+            return 2
+        screen = Screen(path=path, glyphs="ascii")
+        try:
+            screen = snapshot_came(screen, client.state(), 0.0)
+        except ConsoleError as lost:
+            screen = link_lost(screen, lost.message, 0.0)
+        for line in watch(screen, 80, 24):
+            out.write(text_of(line).rstrip() + "\n")
+        return 0 if screen.snapshot else 3
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Draw in UTF-8 whatever the locale says; put the terminal back if nobody else did."""
+        stderr = sys.__stderr__
+        if stderr is not None and hasattr(stderr, "reconfigure"):
+            stderr.reconfigure(encoding="utf-8", errors="replace")
+        atexit.register(_put_back)
+        yield
+        atexit.unregister(_put_back)
+
+
+def _put_back() -> None:
+    with suppress(OSError):
+        os.write(2, RESET.encode())
+
+
+def _is_tty(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False

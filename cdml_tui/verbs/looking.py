@@ -1,0 +1,284 @@
+"""The verbs that only look: each asks the engine once and writes the answer."""
+
+import time
+
+import msgspec
+
+from cdml_tui.client import ConsoleError, EngineLost
+from cdml_tui.output import cell, json_line, line, table, talk
+from cdml_tui.verbs.session import Session, usage
+from engine.wire import EventRow, GateReport, JobRow, VersionRow
+
+_VERSION_KEYS = (
+    *("version", "fitness", "roles", "share_pct"),
+    *("verdict", "trained_from", "trained_to", "generation"),
+)
+_GIVE_UP_S = 60.0
+
+
+def status(session: Session) -> int:
+    """Say how engine, serving and every model are."""
+    answer = session.client.status()
+    if session.json:
+        json_line(answer)
+        return 0
+    line(f"engine {answer.engine}, serving {answer.serving}")
+    rows = [
+        [
+            m.model,
+            m.champion,
+            m.generation,
+            m.locks,
+            f"ready, to {m.rollback.to}" if m.rollback.ready else f"no: {m.rollback.why}",
+        ]
+        for m in answer.models
+    ]
+    table(["MODEL", "CHAMPION", "GENERATION", "LOCKS", "ROLLBACK"], rows)
+    return 0
+
+
+def versions(session: Session) -> int:
+    """List the versions of a model."""
+    rows = session.client.versions(session.model())
+    if session.json:
+        json_line([{key: getattr(row, key) for key in _VERSION_KEYS} for row in rows])
+        return 0
+    table(
+        ["VERSION", "STATE", "ROLES", "SHARE %", "VERDICT", "METRIC", "N", "TRAINED ON"],
+        [
+            [
+                *(v.version, v.state or v.fitness, v.roles, v.share_pct, v.verdict, v.metric),
+                *(v.metric_n if v.metric is not None else None, _interval(v)),
+            ]
+            for v in rows
+        ],
+    )
+    return 0
+
+
+def show(session: Session) -> int:
+    """Show one version: lineage and gate report."""
+    if not 1 <= len(session.args.words) <= 2:
+        raise usage("write cdml show [MODEL] VERSION.", "version")
+    model, words = session.model_and(session.args.words, lambda words: len(words) == 1)
+    if not words:
+        raise usage(f"which version of {model}? Write cdml show {model} VERSION.", "version")
+    page = session.client.show(model, words[0])
+    if session.json:
+        json_line(page)
+        return 0
+    row = page.row
+    line(f"{model} {row.version}: {row.state or row.fitness}, roles {cell(row.roles)}")
+    line(f"trained on {_interval(row)}" + (", safe mode" if row.safe_mode else ""))
+    if page.report is None:
+        line("not judged yet")
+    else:
+        _report(page.report)
+    line("manifest")
+    for key, value in page.manifest.items():
+        plain = value if isinstance(value, str | int | float | None) else None
+        line(f"  {key}: {plain if plain is not None else msgspec.json.encode(value).decode()}")
+    return 0
+
+
+def _report(report: GateReport) -> None:
+    line(f"gate {report.verdict} against {report.against or 'the baselines'}, n {report.n}")
+    for reason in report.reasons:
+        line(f"  {reason}")
+    table(
+        ["CHECK", "VERDICT", "VALUE", "LOW", "HIGH", "THRESHOLD", "UNIT", "N", "NEEDED", "FOUND"],
+        [
+            [c.name, c.verdict, c.value, c.low, c.high, c.threshold, c.unit, c.n, c.needed, c.text]
+            for c in report.checks
+        ],
+    )
+
+
+def jobs(session: Session) -> int:
+    """List the runs, newest first."""
+    rows = session.client.jobs()
+    if session.json:
+        json_line(rows)
+        return 0
+    table(
+        ["ID", "MODEL", "JOB", "STATE", "CAUSE", "QUEUED", "ENDED", "NOTE"],
+        [
+            [j.id, j.model, j.job, j.state, j.cause, j.queued_at, j.ended_at, j.error or j.note]
+            for j in rows
+        ],
+    )
+    return 0
+
+
+def job(session: Session) -> int:
+    """Show one run; with --log also what its process wrote."""
+    found = session.client.job(session.args.id)
+    log = _log(session, found.id) if session.args.log else None
+    if session.json:
+        json_line(found if log is None else {"job": found, "log": log})
+        return 0
+    job_text(found)
+    if log is not None:
+        line(log or "its process wrote nothing")
+    return 0
+
+
+def _log(session: Session, run: str) -> str:
+    path = session.client.socket.parent.parent / "runs" / run / "log.txt"
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").rstrip()
+    except FileNotFoundError:
+        return ""
+    except OSError as fault:
+        raise ConsoleError(
+            "log_not_readable",
+            f'Reading the log "{path}": {fault.strerror}. Ask somebody who may read it.',
+            "log",
+            422,
+        ) from None
+
+
+def job_text(found: JobRow) -> None:
+    """Write one run, a line for each thing known of it."""
+    for key in found.__struct_fields__:
+        value = getattr(found, key)
+        if value is not None and value != "":
+            line(f"{key.replace('_', ' ')}: {cell(value)}")
+
+
+def drift(session: Session) -> int:
+    """List the columns by their drift, worst first."""
+    answer = session.client.drift(session.model())
+    if session.json:
+        json_line(answer)
+        return 0
+    line(f"{answer.model} {answer.version or ''}: {answer.current} against {answer.reference}")
+    if answer.missing:
+        line(answer.missing)
+    table(
+        ["COLUMN", "KIND", "PSI", "JS", "KS", "N REF", "N NOW", "NULL REF", "NULL NOW", "NEW"],
+        [
+            [
+                *(c.column, c.kind, c.psi, c.js, c.ks, c.n_reference, c.n_current),
+                *(c.null_rate_reference, c.null_rate_current, c.new_categories[:3]),
+            ]
+            for c in answer.columns
+        ],
+    )
+    return 0
+
+
+def performance(session: Session) -> int:
+    """List realised performance per window, oldest first."""
+    answer = session.client.performance(session.model())
+    if session.json:
+        json_line(answer)
+        return 0
+    metrics = list(dict.fromkeys(name for p in answer.periods for name in p.metrics))
+    kpis = list(dict.fromkeys(name for p in answer.periods for name in p.kpi))
+    line(f"{answer.model}: {answer.metric}, {answer.kind}, from mature labelled rows")
+    table(
+        ["FROM", "TO", "VERSION", "N", *(name.upper() for name in [*metrics, *kpis])],
+        [
+            [
+                *(p.from_, p.to, p.version, p.n),
+                *(p.metrics.get(name) for name in metrics),
+                *(p.kpi.get(name) for name in kpis),
+            ]
+            for p in answer.periods
+        ],
+    )
+    return 0
+
+
+def events(session: Session) -> int:
+    """List the latest events; with --follow go on as they come, one a line."""
+    rows = session.client.recent_events(session.args.limit)
+    if session.json and not session.args.follow:
+        json_line(rows)
+        return 0
+    rows = sorted(rows, key=lambda row: row.id)
+    for row in rows:
+        _event(session, row)
+    return _follow(session, rows[-1].id if rows else None) if session.args.follow else 0
+
+
+def _follow(session: Session, last: int | None) -> int:
+    silent_since: float | None = None
+    while True:
+        try:
+            for item in session.client.events(last):
+                silent_since = None
+                if item.event is not None:
+                    last = item.event.id
+                    _event(session, item.event)
+        except EngineLost as lost:
+            now = time.monotonic()
+            if silent_since is None:
+                silent_since = now
+                talk(f"{lost.message} Trying again for {_GIVE_UP_S:.0f} s.")
+            elif now - silent_since > _GIVE_UP_S:
+                raise
+            time.sleep(0.5)
+
+
+def _event(session: Session, row: EventRow) -> None:
+    if session.json:
+        json_line(row)
+    else:
+        line(f"{row.time} {row.level:<4} {row.kind:<9} {row.model or '-'}  {row.text}")
+
+
+def audit(session: Session) -> int:
+    """List the latest audit entries; with --verify check the whole chain."""
+    answer = session.client.audit(session.args.limit, verify=session.args.verify)
+    if session.json:
+        json_line(answer)
+    else:
+        table(
+            ["SEQ", "TIME", "ACTOR", "ACTION", "MODEL", "FROM", "TO", "GENERATION", "REASON"],
+            [
+                [
+                    *(e.seq, e.time, e.actor, e.action, e.model, e.from_version, e.to_version),
+                    *(e.generation_after, e.reason),
+                ]
+                for e in answer.entries
+            ],
+        )
+        if answer.fault:
+            line(f"the chain is broken: {answer.fault}")
+        elif answer.verified:
+            line(f"the chain is whole; its head is {answer.head}")
+    return 1 if answer.fault else 0
+
+
+def keys(session: Session) -> int:
+    """List the console's keys, each with the command that does the same."""
+    from cdml_tui.actions import ACTIONS, command_for, shown_key
+
+    if session.json:
+        json_line(
+            [
+                {
+                    "name": a.name,
+                    "keys": a.keys,
+                    "help": a.help,
+                    "danger": a.danger.value,
+                    "command": a.command,
+                }
+                for a in ACTIONS
+            ]
+        )
+        return 0
+    table(
+        ["KEY", "DOES", "SAME AS"],
+        [
+            [" ".join(shown_key(k) for k in a.keys), a.help, command_for(a, None, None)]
+            for a in ACTIONS
+        ],
+    )
+    return 0
+
+
+def _interval(row: VersionRow) -> str:
+    return f"{row.trained_from or '?'} .. {row.trained_to or '?'}"

@@ -1,0 +1,103 @@
+"""The verbs that have the engine work: train, monitor, ingest, labels."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from cdml_tui.client import Client, ConsoleError, EngineLost
+from cdml_tui.output import json_line, line, talk
+from cdml_tui.verbs.changing import certainly
+from cdml_tui.verbs.looking import job_text
+from cdml_tui.verbs.session import Session, new_key, usage
+from engine.wire import JobRow, RunRequest, UploadAnswer
+
+_POLL_S = 0.3
+_GIVE_UP_S = 30.0
+_REFUSED = ("fail", "inconclusive")
+
+
+def train(session: Session) -> int:
+    """Train new candidates; with --wait until they are judged."""
+    return _run(session, session.client.train)
+
+
+def monitor(session: Session) -> int:
+    """Watch the champion now."""
+    return _run(session, session.client.monitor)
+
+
+def _run(session: Session, start: Callable[[str, RunRequest], JobRow]) -> int:
+    request = RunRequest(idempotency_key=new_key(), reason=session.args.reason)
+    model = session.model()
+    row = certainly(lambda: start(model, request))
+    if session.args.wait:
+        row = _wait(session.client, row)
+    if session.json:
+        json_line(row)
+    elif session.args.wait:
+        job_text(row)
+    else:
+        line(f"{row.job} of {row.model} is {row.state} as {row.id}; look with cdml job {row.id}")
+    return _verdict(row) if session.args.wait else 0
+
+
+def _wait(client: Client, row: JobRow) -> JobRow:
+    told, lost_since = "", None
+    while row.ended_at is None:
+        time.sleep(_POLL_S)
+        try:
+            row, lost_since = client.job(row.id), None
+        except EngineLost:
+            lost_since = time.monotonic() if lost_since is None else lost_since
+            if time.monotonic() - lost_since > _GIVE_UP_S:
+                raise
+            continue
+        share = f" {row.progress:.0%}" if row.progress is not None else ""
+        now = f"{row.job} {row.state}{share} {row.note}".rstrip()
+        if now != told:
+            talk(now)
+            told = now
+    return row
+
+
+def _verdict(row: JobRow) -> int:
+    """Return 0 for a run that passed, 4 for one whose version was refused, 1 for a failed one."""
+    if row.verdict in _REFUSED or row.state == "refused":
+        return 4
+    return 0 if row.state == "done" and row.error is None else 1
+
+
+def ingest(session: Session) -> int:
+    """Hand over files of rows."""
+    return _upload(session, session.client.ingest)
+
+
+def labels(session: Session) -> int:
+    """Hand over files of labels."""
+    return _upload(session, session.client.labels)
+
+
+def _upload(session: Session, send: Callable[[str, Path], UploadAnswer]) -> int:
+    def files(words: list[str]) -> bool:
+        return bool(words) and all(Path(word).exists() for word in words)
+
+    words = session.args.words
+    missing = next((word for word in words[1:] if not Path(word).exists()), None)
+    if missing is not None:
+        raise ConsoleError(
+            "file_not_readable",
+            f'Sending the file "{missing}": there is no such file. Nothing was sent.',
+            "file",
+            422,
+        )
+    model, paths = session.model_and(words, files)
+    if not paths:
+        raise usage("no FILE is named.", "file")
+    answers = [send(model, Path(path)) for path in paths]
+    if session.json:
+        json_line(answers)
+    for answer in answers if not session.json else []:
+        line(f"{answer.file}: {answer.verdict.replace('_', ' ')}, {answer.rows} rows")
+        for reason in answer.reasons:
+            line(f"  {reason}")
+    return 4 if any(answer.verdict == "quarantined" for answer in answers) else 0

@@ -1,0 +1,135 @@
+"""`python -m engine VERB`: the processes of a workspace, and the verbs that need no engine."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from engine.exits import Arguments, guarded
+
+
+def main(argv: list[str]) -> int:
+    """Run one verb and return its exit code."""
+    verb, rest = (argv[0], argv[1:]) if argv else ("", [])
+    if verb not in VERBS:
+        sys.stderr.write(f"cdml: python -m engine takes one of: {', '.join(VERBS)}.\n")
+        return 2
+    return VERBS[verb](rest)
+
+
+def _check(argv: list[str]) -> int:
+    from engine import check
+
+    return check.main(argv)
+
+
+def _init(argv: list[str]) -> int:
+    from engine import onboarding
+
+    return onboarding.main(argv)
+
+
+def _drift(argv: list[str]) -> int:
+    from engine import drift_report
+
+    return drift_report.main(argv)
+
+
+def _demo(argv: list[str]) -> int:
+    from engine import demo
+
+    return demo.main(argv)
+
+
+def _rollback(argv: list[str]) -> int:
+    from engine import offline
+
+    return offline.main(argv)
+
+
+def _up(argv: list[str]) -> int:
+    return guarded(lambda: _started(argv), as_json="--json" in argv)
+
+
+def _started(argv: list[str]) -> int:
+    from engine import supervisor
+    from engine.settings import load
+    from engine.workspace import Workspace
+
+    parser = Arguments(prog="cdml up", description="Start engine and prediction service.")
+    parser.add_argument("-w", "--workspace", default=".", metavar="DIR")
+    parser.add_argument("--foreground", action="store_true", help="stay, and end on Ctrl-C")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args(argv)
+    workspace = Workspace(Path(given.workspace)).require()
+    settings = load(workspace.config)
+    workspace.create(list(settings.models))
+    with workspace.locked():
+        pass  # another engine is refused here, in the operator's own terminal
+    if given.foreground:
+        return supervisor.supervise(workspace.root, [])
+    pid = supervisor.detach(workspace.root, [])
+    listen = settings.serving.listen
+    if given.json:
+        answer = {"supervisor": pid, "engine": workspace.holder(), "listen": listen}
+        sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
+    else:
+        sys.stdout.write(f"cdml is up: engine pid {workspace.holder()}, http://{listen}\n")
+    return 0
+
+
+def _run(argv: list[str]) -> int:
+    from engine import daemon
+
+    parser = Arguments(prog="engine run")
+    parser.add_argument("-w", "--workspace", required=True)
+    parser.add_argument("--simulated", metavar="TIME")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args(argv)
+    root = Path(given.workspace)
+    return guarded(
+        lambda: daemon.run(root, simulated=given.simulated, seed=given.seed), as_json=False
+    )
+
+
+def _supervise(argv: list[str]) -> int:
+    from engine import supervisor
+
+    root = Path(argv[argv.index("-w") + 1])
+    at = argv.index("-w")
+    return supervisor.supervise(root, argv[:at] + argv[at + 2 :])
+
+
+def _serve(argv: list[str]) -> int:
+    from engine.serving import service
+
+    parser = Arguments(prog="engine serve")
+    parser.add_argument("-w", "--workspace", required=True)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--listen")
+    given = parser.parse_args(argv)
+    return service.run(Path(given.workspace), seed=given.seed, listen=given.listen)
+
+
+def _job(argv: list[str]) -> int:
+    from engine.jobs import child
+
+    return child.main(Path(argv[0]), int(argv[1]))
+
+
+VERBS: dict[str, Callable[[list[str]], int]] = {
+    "init": _init,
+    "check": _check,
+    "demo": _demo,
+    "drift": _drift,
+    "rollback": _rollback,
+    "up": _up,
+    "run": _run,
+    "supervise": _supervise,
+    "serve": _serve,
+    "job": _job,
+}
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,294 @@
+"""What the routes may ask for, in the engine's own terms: a front for pipeline and jobs."""
+
+import http.client
+import json
+import os
+import re
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from threading import Lock
+from typing import Protocol
+
+import anyio.to_thread
+
+from engine import wire
+from engine.clock import Clock, SimulatedClock, iso, parse_time
+from engine.errors import InvalidError, RefusedError, UnavailableError, UnknownError
+from engine.jobs.runner import Runner
+from engine.jobs.schedule import next_due, schedules
+from engine.ledger.change import Actor
+from engine.ledger.ledger import Ledger
+from engine.pipeline import deliver_labels, holds, overview
+from engine.pipeline.ingest import ingest
+from engine.pipeline.promote import promote
+from engine.pipeline.rollback import rollback
+from engine.pipeline.site import Site
+from engine.pipeline.undo import undo
+
+PROBE_CLIENT = "cdml-probe"
+EVENTS_SHOWN = 200
+_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class Conductor(Protocol):
+    """What the desk asks of whoever keeps the beat; the daemon has the real one."""
+
+    pid: int
+    boot: str
+    started: str
+    version: str
+
+    def wake(self) -> None:
+        """Look for work now."""
+
+    def move(self, to: str) -> None:
+        """Move a simulated clock and do all that is due by then."""
+
+    def reload(self) -> str:
+        """Read cdml.toml again; return what happened."""
+
+    def stop(self) -> None:
+        """End the engine and what it started."""
+
+    def serving_state(self) -> wire.ServingState:
+        """Return the serving process as last heard."""
+
+    def answers(self, model: str) -> tuple[int, dict[str, int]]:
+        """Return serving's generation of a model and its answers since, asked now."""
+
+
+class Desk:
+    """One object behind all routes."""
+
+    def __init__(self, site: Site, runner: Runner, conductor: Conductor) -> None:
+        self.site = site
+        self.runner = runner
+        self._conductor = conductor
+        self._uploads = Lock()
+
+    @property
+    def ledger(self) -> Ledger:
+        """Return the ledger."""
+        return self.site.ledger
+
+    # -- looking
+
+    def state(self, you: str, role: str, consoles: int) -> wire.State:
+        """Return one snapshot for the console."""
+        site = self.site
+        due = self.schedule_rows()
+        checks = {s.model: s.next_due for s in due if s.job == "monitor"}
+        models = [
+            overview.model_state(site, name, checks.get(name)) for name in site.settings.models
+        ]
+        return wire.State(
+            workspace=site.settings.workspace.name,
+            path=str(site.workspace.root),
+            you=you,
+            role=role,  # type: ignore[arg-type]
+            engine=self._engine(site.clock),
+            serving=self._conductor.serving_state(),
+            models=models,
+            jobs=self.runner.rows(),
+            schedules=due,
+            events=site.ledger.events(limit=EVENTS_SHOWN),
+            event_id=site.ledger.last_event(),
+            consoles=consoles,
+        )
+
+    def _engine(self, clock: Clock) -> wire.EngineState:
+        c = self._conductor
+        return wire.EngineState(
+            c.pid,
+            c.version,
+            c.boot,
+            c.started,
+            iso(clock.now()),
+            iso(clock.wall()),
+            clock.simulated,
+            "ready",
+        )
+
+    def schedule_rows(self) -> list[wire.ScheduleRow]:
+        """Return when each schedule is due next."""
+        now = self.site.clock.now()
+        rows = []
+        for s in schedules(self.site.settings):
+            last = self.site.ledger.last_due(s.model, s.job)
+            due = next_due(s, last, now) if last else None
+            rows.append(wire.ScheduleRow(s.model, s.job, s.shown, iso(due) if due else None))
+        return rows
+
+    def status(self) -> wire.Status:
+        """Return engine, serving and models in a few words."""
+        up = self._conductor.serving_state().up
+        models = [overview.model_status(self.site, m) for m in self.site.settings.models]
+        return wire.Status("ready", "up" if up else "down", models)
+
+    def versions(self, model: str) -> list[wire.VersionRow]:
+        """Return the versions of a model."""
+        return overview.version_rows(self.site, model)
+
+    def version(self, model: str, version: str) -> wire.VersionPage:
+        """Return one version."""
+        return overview.version_page(self.site, model, version)
+
+    def drift(self, model: str) -> wire.DriftAnswer:
+        """Return the live drift of a model."""
+        return overview.drift(self.site, model)
+
+    def performance(self, model: str) -> wire.Performance:
+        """Return the realised performance of a model."""
+        return overview.realised(self.site, model)
+
+    def audit(self, limit: int, *, verify: bool) -> wire.AuditAnswer:
+        """Return the newest audit entries, and whether the whole chain holds."""
+        fault = self.ledger.audit_fault() if verify else None
+        entries = self.ledger.audit_entries(limit=limit)
+        return wire.AuditAnswer(entries, verify and fault is None, self.ledger.audit_head(), fault)
+
+    def proof(self, model: str, generation: int) -> wire.Proof:
+        """Say who has answered since a generation began; without traffic, ask three probe rows."""
+        self.site.model(model)
+        champion = self.site.ledger.roles(model).champion or ""
+        deadline = self.site.clock.monotonic() + 1.0
+        source = "live"
+        while True:
+            found, by_version = self._conductor.answers(model)
+            if found >= generation and by_version:
+                break
+            if self.site.clock.monotonic() > deadline:
+                if source == "probe":
+                    break
+                source = "probe"
+                deadline = self.site.clock.monotonic() + 1.0
+                self._ask_probes(model, champion)
+        proven = found == generation and by_version.get(champion, 0) > 0
+        return wire.Proof(model, found, champion, by_version, source, proven)  # type: ignore[arg-type]
+
+    def _ask_probes(self, model: str, champion: str) -> None:
+        """Send three probe rows through the public port, as any client would."""
+        version = self.site.ledger.version(model, champion)
+        rows = self.site.artifacts.manifest(version.manifest or "").probe_rows[:3]
+        body = json.dumps({"rows": [{"features": row} for row in rows]})
+        host, _, port = self._conductor.serving_state().listen.rpartition(":")
+        link = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=2.0)
+        try:
+            headers = {"content-type": "application/json", "x-client-id": PROBE_CLIENT}
+            link.request("POST", f"/v1/models/{model}/predict", body, headers)
+            link.getresponse().read()
+        except OSError as e:
+            raise UnavailableError(
+                f"Proving who answers for {model}: the prediction port does not answer ({e}). "
+                "Look with cdml status.",
+                code="serving_unreachable",
+            ) from e
+        finally:
+            link.close()
+
+    # -- changing
+
+    def promote(self, model: str, actor: Actor, asked: wire.Change) -> wire.ChangeAnswer:
+        """Promote a version."""
+        self.site.model(model)
+        if asked.to is None:
+            raise InvalidError(
+                f"Promoting a version of {model}: none was named. Name one of cdml versions.",
+                code="no_version",
+                field="to",
+            )
+        return promote(self.site, model, asked.to, actor, asked)
+
+    def rollback(self, model: str, actor: Actor, asked: wire.Change) -> wire.ChangeAnswer:
+        """Roll a model back."""
+        return rollback(self.site, model, actor, asked)
+
+    def undo(self, model: str, actor: Actor, asked: wire.Change) -> wire.ChangeAnswer:
+        """Undo the last promotion or rollback."""
+        return undo(self.site, model, actor, asked)
+
+    def hold(self, model: str, actor: Actor, asked: wire.LockRequest) -> wire.LockAnswer:
+        """Hold a model."""
+        return holds.hold(self.site, model, actor, asked)
+
+    def resume(self, model: str, actor: Actor, asked: wire.LockRequest) -> wire.LockAnswer:
+        """Lift the hold of a model."""
+        return holds.resume(self.site, model, actor, asked)
+
+    def submit(self, model: str, job: str, actor: Actor, asked: wire.RunRequest) -> wire.JobRow:
+        """Queue a run for a person."""
+        why = f": {asked.reason}" if asked.reason else ""
+        row = self.runner.submit(model, job, f"operator {actor.name}{why}")
+        self._conductor.wake()
+        return row
+
+    async def upload(
+        self,
+        model: str,
+        name: str,
+        content: AsyncIterator[bytes],
+        take: Callable[[str, Path], wire.UploadAnswer],
+    ) -> wire.UploadAnswer:
+        """Receive a file whole under a name of our own, then take it in."""
+        self.site.model(model)
+        safe = _NAME.sub("_", Path(name).name).lstrip(".")[-100:] or "upload"
+        part = self.site.workspace.incoming(model) / f".upload-{os.urandom(8).hex()}.part"
+        try:
+            async with await anyio.open_file(part, "wb") as file:
+                async for chunk in content:
+                    await file.write(chunk)
+        except OSError as e:
+            part.unlink(missing_ok=True)
+            raise UnavailableError(
+                f'Receiving "{safe}" for {model}: {e.strerror}. Nothing was taken in. '
+                "Free disk space and send it again.",
+                code="no_space",
+            ) from e
+        return await anyio.to_thread.run_sync(self._take, model, part, safe, take)
+
+    def _take(
+        self, model: str, part: Path, name: str, take: Callable[[str, Path], wire.UploadAnswer]
+    ) -> wire.UploadAnswer:
+        with self._uploads:
+            whole = part.with_name(f".{name}")
+            part.rename(whole)
+            answer = take(model, whole)
+        self._conductor.wake()
+        return answer
+
+    def take_file(self, model: str, path: Path) -> wire.UploadAnswer:
+        """Take in a delivered table."""
+        named = path.with_name(path.name.lstrip("."))
+        path.rename(named)
+        return ingest(self.site, model, named)
+
+    def take_labels(self, model: str, path: Path) -> wire.UploadAnswer:
+        """Take in a file of labels."""
+        return deliver_labels.deliver(self.site, model, path)
+
+    def reload(self, actor: Actor) -> dict[str, str]:
+        """Read cdml.toml again."""
+        done = self._conductor.reload()
+        self.site.tell("ACT", "reload", None, f"{actor.name}: {done}")
+        return {"message": done}
+
+    def stop(self, actor: Actor) -> dict[str, str]:
+        """End the engine."""
+        self.site.tell("ACT", "stop", None, f"{actor.name} stopped the engine")
+        self._conductor.stop()
+        return {"message": "stopping"}
+
+    def move_clock(self, asked: wire.ClockRequest) -> wire.ClockAnswer:
+        """Move a simulated clock; there is no such route with the machine's own clock."""
+        if not isinstance(self.site.clock, SimulatedClock):
+            raise UnknownError(
+                "Moving the clock: this engine runs on the machine's clock.", code="no_such_route"
+            )
+        if parse_time(asked.now) < self.site.clock.now():
+            raise RefusedError(
+                f"Moving the clock to {asked.now}: it is {self.site.moment()} already, and it "
+                "never goes back.",
+                code="clock_back",
+            )
+        self._conductor.move(asked.now)
+        return wire.ClockAnswer(self.site.moment())

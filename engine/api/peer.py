@@ -1,0 +1,57 @@
+"""Who is at the other end of the socket, as the kernel proves it: pid, uid, and so the name."""
+
+import asyncio
+import grp
+import os
+import pwd
+import socket
+import struct
+from typing import Any, Literal
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from engine.ledger.change import Actor
+
+_CREDENTIALS = struct.Struct("3i")
+_GROUPS = {"cdml-admin": "admin", "cdml-operate": "operator", "cdml-view": "viewer"}
+Role = Literal["viewer", "operator", "admin"]
+
+
+class PeerProtocol(HttpToolsProtocol):
+    """Puts the peer's credentials into this connection's own copy of the application state."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Read SO_PEERCRED once per connection."""
+        peer: socket.socket = transport.get_extra_info("socket")
+        found = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        self.app_state = {**self.app_state, "peer": _CREDENTIALS.unpack(found)}
+        super().connection_made(transport)
+
+
+def actor_of(state: dict[str, Any]) -> Actor:
+    """Return the person behind a connection."""
+    pid, uid, _ = state["peer"]
+    return Actor("human", _name(uid), uid, pid)
+
+
+def role_of(state: dict[str, Any]) -> Role:
+    """Return what a person may do: the engine's own user and root all, others by Unix group."""
+    _, uid, gid = state["peer"]
+    if uid in (0, os.getuid()):
+        return "admin"
+    name = _name(uid)
+    for group, role in _GROUPS.items():
+        try:
+            entry = grp.getgrnam(group)
+        except KeyError:
+            continue
+        if entry.gr_gid == gid or name in entry.gr_mem:
+            return role  # type: ignore[return-value]
+    return "viewer"
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"

@@ -1,0 +1,248 @@
+"""Model files by digest, each with a signed manifest; the only place that loads an estimator.
+
+Nothing here executes what it reads: skops builds only types of a reviewed list, after the
+signature, the digest and the zip directory have been checked. Never pickle, never joblib.
+"""
+
+import hashlib
+import io
+import os
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.domain.schema import Feature, Kind, Schema
+from engine.errors import CorruptError, InvalidError
+
+DIGEST = re.compile(r"^[0-9a-f]{64}$")
+MAX_BYTES = 256 * 2**20
+MAX_MEMBERS = 10_000
+MAX_RATIO = 100
+
+# Reviewed: plain containers of numbers that the built-in recipes need and skops does not list.
+TRUSTED = [
+    "numpy.dtype",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
+]
+
+
+class ManifestFeature(msgspec.Struct, frozen=True):
+    """One feature of the contract as the manifest stores it."""
+
+    name: str
+    kind: str
+    nullable: bool
+    low: float | None = None
+    high: float | None = None
+    categories: list[str] = []
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """All that is known of a trained version; signed, never changed.
+
+    `probe_answers` has one list per probe row: [score] for binary, one probability per class for
+    multiclass, [value] for regression.
+    """
+
+    model: str
+    task: str
+    recipe: str
+    target: str
+    metric: str
+    features: list[ManifestFeature]
+    classes: list[str]
+    threshold: float
+    safe_mode: bool
+    artifact: str
+    size_bytes: int
+    trained_from: str
+    trained_to: str
+    rows: int
+    batches: list[str]
+    window: str
+    seed: int
+    noise_floor: float | None
+    packages: dict[str, str]
+    created_at: str
+    run: str
+    probe_rows: list[dict[str, Any]]
+    probe_answers: list[list[float]]
+    format: int = 1
+
+    def schema(self) -> Schema:
+        """Return the contract that serving checks each row against."""
+        return Schema(
+            tuple(
+                Feature(f.name, Kind(f.kind), f.nullable, f.low, f.high, tuple(f.categories))
+                for f in self.features
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A version ready to answer: the estimator takes a float64 matrix in the schema's order."""
+
+    manifest: Manifest
+    schema: Schema
+    estimator: Any
+
+    def answers(self, matrix: Any) -> Any:
+        """Return a 2-D array, a row each: [score], class probabilities, or [value]."""
+        if self.manifest.task == "regression":
+            return self.estimator.predict(matrix).reshape(-1, 1)
+        probabilities = self.estimator.predict_proba(matrix)
+        return probabilities[:, 1:2] if self.manifest.task == "binary" else probabilities
+
+
+def dump(estimator: Any) -> bytes:
+    """Write an estimator as skops bytes."""
+    import skops.io
+
+    content: bytes = skops.io.dumps(estimator, compression=zipfile.ZIP_DEFLATED, compresslevel=6)
+    return content
+
+
+class Artifacts:
+    """The artifacts folder of a workspace. `sign` is absent in processes that only read."""
+
+    def __init__(self, folder: Path, keys: Path) -> None:
+        self._folder = folder
+        self._keys = keys
+
+    def seal(self, content: bytes, manifest: Manifest) -> str:
+        """Store an estimator and its signed manifest durably; return the manifest's digest."""
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != manifest.artifact:
+            raise CorruptError(
+                f"Sealing a version of {manifest.model}: the file's digest {digest[:12]} is not "
+                f"the manifest's {manifest.artifact[:12]}. Nothing was stored; train again.",
+                code="digest_mismatch",
+            )
+        _check_zip(content, digest)
+        text = msgspec.json.encode(manifest, order="sorted")
+        name = hashlib.sha256(text).hexdigest()
+        _write(self._folder / f"{digest}.skops", content)
+        _write(self._folder / f"{name}.sig", self._private_key().sign(text))
+        _write(self._folder / f"{name}.json", text)
+        _sync_folder(self._folder)
+        return name
+
+    def manifest(self, name: str) -> Manifest:
+        """Read a manifest after checking its digest and signature."""
+        text = self._read(name, "json")
+        if hashlib.sha256(text).hexdigest() != name:
+            raise _corrupt(name, "the manifest's digest is not its name")
+        self._verify(name, text)
+        return msgspec.json.decode(text, type=Manifest)
+
+    def load(self, name: str) -> Loaded:
+        """Load a version after checking signature, digest and size; CorruptError otherwise."""
+        manifest = self.manifest(name)
+        content = self._read(manifest.artifact, "skops")
+        if hashlib.sha256(content).hexdigest() != manifest.artifact:
+            raise _corrupt(manifest.artifact, "the file's digest is not its name")
+        return Loaded(manifest, manifest.schema(), loads(content, manifest.artifact))
+
+    def intact(self, name: str) -> bool:
+        """Say whether manifest and file are there and unchanged, without loading them."""
+        try:
+            manifest = self.manifest(name)
+            content = self._read(manifest.artifact, "skops")
+        except CorruptError:
+            return False
+        return hashlib.sha256(content).hexdigest() == manifest.artifact
+
+    def _read(self, digest: str, kind: str) -> bytes:
+        if not DIGEST.match(digest):
+            raise InvalidError(
+                f'Reading an artifact: "{digest[:70]}" is not a digest.', code="bad_digest"
+            )
+        path = self._folder / f"{digest}.{kind}"
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError as e:
+            raise _corrupt(digest, f"the {kind} file cannot be read: {e.strerror}") from None
+        with os.fdopen(handle, "rb") as file:
+            return file.read(MAX_BYTES + 1)
+
+    def _verify(self, name: str, text: bytes) -> None:
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+        try:
+            public = Ed25519PublicKey.from_public_bytes((self._keys / "public").read_bytes())
+            public.verify(self._read(name, "sig"), text)
+        except (InvalidSignature, OSError, ValueError):
+            raise _corrupt(name, "the manifest's signature does not fit this workspace") from None
+
+    def _private_key(self) -> Any:
+        """Return the signing key, made on first use: 0400, owned by the engine's user."""
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        path = self._keys / "private"
+        if not path.exists():
+            key = Ed25519PrivateKey.generate()
+            self._keys.mkdir(mode=0o750, exist_ok=True)
+            _write(self._keys / "public", key.public_key().public_bytes_raw())
+            _write(path, key.private_bytes_raw(), mode=0o400)
+            _sync_folder(self._keys)
+        return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
+
+
+def loads(content: bytes, digest: str) -> Any:
+    """Build an estimator from skops bytes; CorruptError where it holds an unreviewed type."""
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    _check_zip(content, digest)
+    try:
+        return skops.io.loads(content, trusted=TRUSTED)
+    except UntrustedTypesFoundException as e:
+        raise _corrupt(digest, f"it holds types that were not reviewed: {e}") from None
+
+
+def _check_zip(content: bytes, digest: str) -> None:
+    """Refuse bombs from the zip directory, before anything is unpacked."""
+    if len(content) > MAX_BYTES:
+        raise _corrupt(digest, f"it is larger than {MAX_BYTES} bytes")
+    try:
+        members = zipfile.ZipFile(io.BytesIO(content)).infolist()
+    except zipfile.BadZipFile:
+        raise _corrupt(digest, "it is not a skops file") from None
+    total = sum(m.file_size for m in members)
+    if len(members) > MAX_MEMBERS or total > MAX_BYTES or total > MAX_RATIO * len(content):
+        raise _corrupt(digest, f"it unpacks to {total} bytes in {len(members)} members")
+
+
+def _corrupt(digest: str, found: str) -> CorruptError:
+    return CorruptError(
+        f"Loading artifact {digest[:12]}: {found}. It was not loaded and what serves stays. "
+        "Restore the file from a backup, or train again.",
+        code="artifact_corrupt",
+    )
+
+
+def _write(path: Path, content: bytes, mode: int = 0o440) -> None:
+    """Write a file whole or not at all; one of the same digest is left as it is."""
+    if path.exists():
+        return
+    part = path.with_name(path.name + ".part")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(path)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

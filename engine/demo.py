@@ -1,0 +1,229 @@
+"""`cdml demo`: a scratch workspace on the shipped flights, replayed through the real processes."""
+
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+from engine import supervisor
+from engine.clock import iso
+from engine.errors import CdmlError, InvalidError, UnavailableError
+from engine.exits import Arguments, guarded
+from engine.pipeline.features import feature_types
+from engine.replay import Replay, Source
+from engine.settings import load
+from engine.store import excerpts, intake
+from engine.summary import summary
+from engine.workspace import Workspace
+
+MODEL = "late"
+TRAINED_FROM = datetime(2013, 1, 1, tzinfo=UTC)
+# The last flights of February have landed: their labels are known, nothing of March is.
+START = datetime(2013, 3, 1, 5, tzinfo=UTC)
+END = datetime(2014, 1, 1, tzinfo=UTC)
+TERMINAL_SPEED = 43_200.0
+FIRST_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The command line, read."""
+
+    headless: bool
+    days: int
+    speed: float | None
+    seed: int
+    json: bool
+    workspace: Path | None
+
+
+def main(argv: list[str]) -> int:
+    """Run the demo and return its exit code."""
+    return guarded(lambda: _run(_read(argv)), as_json="--json" in argv)
+
+
+def _read(argv: list[str]) -> Given:
+    parser = Arguments(prog="cdml demo", description="See cdml work on a year of real flights.")
+    parser.add_argument("--headless", action="store_true", help="no console, as fast as it goes")
+    parser.add_argument("--days", type=int, help="replayed days from 1 March (1 to 306)")
+    parser.add_argument("--speed", help="simulated over real time, or max")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("-w", "--workspace", metavar="DIR", help="build it here, not in a scratch")
+    given = parser.parse_args(argv)
+    headless = given.headless or given.json or not (sys.stdin.isatty() and sys.stderr.isatty())
+    days = given.days if given.days is not None else (60 if headless else 306)
+    if not 1 <= days <= 306:
+        raise InvalidError(
+            f"Starting the demo: --days {days} is not between 1 and 306.", code="usage"
+        )
+    speed = None if headless else TERMINAL_SPEED
+    if given.speed is not None:
+        speed = None if given.speed == "max" else _speed(given.speed)
+    folder = Path(given.workspace) if given.workspace else None
+    return Given(headless, days, speed, given.seed, given.json, folder)
+
+
+def _speed(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if float(text) > 0:
+            return float(text)
+    raise InvalidError(
+        f'Starting the demo: --speed "{text}" is neither a number above 0 nor max.', code="usage"
+    )
+
+
+def _run(given: Given) -> int:
+    began = time.monotonic()
+    data = flights()
+    workspace = _build(given, data)
+    arguments = ["--simulated", iso(START), "--seed", str(given.seed)]
+    say = _teller(given)
+    say({"type": "workspace", "text": "building the workspace and training v1"})
+    sys.stderr.write(f"workspace: {workspace.root}\n")
+    supervisor.detach(workspace.root, arguments)
+    end = min(START.replace(hour=0) + timedelta(days=given.days), END)
+    try:
+        replay = _replay(workspace, data, given, say)
+        _train_first(replay)
+        if given.headless:
+            replay.run(START, end, Event())
+            found = summary(replay, workspace, START, end, given.seed)
+            say({**found, "wall_s": round(time.monotonic() - began, 1)})
+        else:
+            _with_console(replay, workspace, end)
+    finally:
+        _end(workspace)
+    return 0
+
+
+def flights() -> Path:
+    """Return the shipped table: inside the installed package, or beside it in a checkout."""
+    here = Path(__file__).parent
+    for folder in (here / "_data", here.parent / "data"):
+        if (path := folder / "flights_lga.parquet").is_file():
+            return path
+    raise UnavailableError(
+        "Starting the demo: flights_lga.parquet is not in this installation. Install cdml again.",
+        code="no_data",
+    )
+
+
+def _build(given: Given, data: Path) -> Workspace:
+    """Make the workspace: its cdml.toml, its folders, January and February in the drop folder."""
+    if given.workspace is not None and (given.workspace / "cdml.toml").exists():
+        raise InvalidError(
+            f'Building the demo in "{given.workspace}": there is a workspace already. '
+            "Name an empty folder.",
+            code="workspace_exists",
+        )
+    root = given.workspace or Path(tempfile.mkdtemp(prefix="cdml-demo-"))
+    workspace = Workspace(root)
+    workspace.create([MODEL])
+    template = Path(__file__).with_name("demo.toml").read_text(encoding="utf-8")
+    workspace.config.write_text(template.replace("@PORT@", str(_port())), encoding="utf-8")
+    into = workspace.incoming(MODEL) / "january-february.parquet"
+    excerpts.deliver(data, into, "event_time", "label_time", TRAINED_FROM, START)
+    return workspace
+
+
+def _port() -> int:
+    """Return 8080 where it is free, else any free port of the loopback."""
+    for wanted in (8080, 0):
+        with contextlib.suppress(OSError), socket.socket() as trial:
+            trial.bind(("127.0.0.1", wanted))
+            return int(trial.getsockname()[1])
+    raise UnavailableError("Starting the demo: no port is free on 127.0.0.1.", code="no_port")
+
+
+def _replay(workspace: Workspace, data: Path, given: Given, say: Any) -> Replay:
+    settings = load(workspace.config)
+    model = settings.models[MODEL]
+    source = Source(
+        data,
+        MODEL,
+        list(feature_types(model, _plain_types(data))),
+        model.id or "",
+        model.time,
+        model.label_time or "",
+        model.target,
+    )
+    return Replay(workspace, source, settings.serving.listen, given.speed, say)
+
+
+def _plain_types(data: Path) -> dict[str, str]:
+    return intake.columns(data)
+
+
+def _train_first(replay: Replay) -> None:
+    """Move the clock to the start until the first version answers."""
+    deadline = time.monotonic() + FIRST_S
+    while time.monotonic() < deadline:
+        replay.engine.post("/api/v1/clock", {"now": iso(START)})
+        status = replay.engine.get("/api/v1/status")
+        if status["models"][0]["champion"] is not None:
+            return
+        jobs = replay.engine.get("/api/v1/jobs")
+        if jobs and jobs[0]["error"]:
+            raise CdmlError(f"Training v1 for the demo: {jobs[0]['error']}", code="demo_failed")
+    raise UnavailableError("Training v1 for the demo took too long.", code="demo_failed")
+
+
+def _with_console(replay: Replay, workspace: Workspace, end: datetime) -> None:
+    """Replay in the background while the console has the terminal."""
+    stopping = Event()
+    thread = Thread(target=replay.run, args=(START, end, stopping), daemon=True)
+    thread.start()
+    sys.stderr.write(f"in a second terminal: cdml -w {workspace.root} status\n")
+    time.sleep(0.5)
+    console = Path(sys.executable).with_name("cdml")
+    command = [str(console)] if console.exists() else [sys.executable, "-m", "cdml_tui"]
+    try:
+        subprocess.run([*command, "-w", str(workspace.root)], check=False)
+    finally:
+        stopping.set()
+        thread.join(timeout=30.0)
+
+
+def _end(workspace: Workspace) -> None:
+    """Stop the engine; the workspace stays for whoever wants to look at it."""
+    from engine.replay import Engine
+
+    with contextlib.suppress(CdmlError):
+        Engine(workspace.engine_socket).post("/api/v1/stop", {})
+    deadline = time.monotonic() + 15.0
+    while workspace.holder() is not None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    sys.stderr.write(
+        f"the demo has ended; its workspace stays at {workspace.root} until you remove it\n"
+    )
+
+
+def _teller(given: Given) -> Any:
+    """Return what writes one line a fact: JSON, or a sentence; nothing beside a console."""
+
+    def as_json(fact: dict[str, Any]) -> None:
+        sys.stdout.write(json.dumps(fact, separators=(",", ":")) + "\n")
+        sys.stdout.flush()
+
+    def as_text(fact: dict[str, Any]) -> None:
+        if fact["type"] == "summary":
+            from engine.summary import text
+
+            sys.stdout.write(text(fact) + "\n")
+        else:
+            head = f"{fact.get('time', '')[:16]} {fact.get('level', ''):<4}"
+            sys.stdout.write(f"{head} {fact.get('text', fact['type'])}\n")
+        sys.stdout.flush()
+
+    if given.json:
+        return as_json
+    return as_text if given.headless else lambda _: None

@@ -1,0 +1,105 @@
+"""The inside of a job's process: limits first, then one verb, its result written whole."""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from threading import Lock, Thread
+from time import sleep
+
+import msgspec
+
+from engine.errors import CdmlError, CorruptError, InvalidError, RefusedError
+
+BEAT_S = 1.0
+SLACK = 512 * 2**20
+FILE_LIMIT = 512 * 2**20
+PR_SET_PDEATHSIG = 1
+_FAMILIES = {InvalidError: "invalid", CorruptError: "corrupt", RefusedError: "refused"}
+
+
+def main(folder: Path, report_to: int) -> int:
+    """Run the verb that task.json names; exit code 0 with a result, 1 with an error."""
+    task = json.loads((folder / "task.json").read_text(encoding="utf-8"))
+    _limit(task)
+    if os.getppid() != task["parent"]:
+        return 1
+    reporter = _Reporter(report_to)
+    reporter.start()
+    try:
+        _write(folder / "result.json", _run(task["verb"], folder, reporter))
+    except CdmlError as e:
+        family = _FAMILIES.get(type(e), "unavailable")
+        body = {"family": family, "code": e.code, "message": e.message, "field": e.field}
+        _write(folder / "error.json", json.dumps(body).encode())
+        return 1
+    except MemoryError:
+        limit = task["memory"] // 2**20
+        message = f"Running {task['verb']}: it needed more than its {limit} MiB of memory. "
+        body = {"family": "invalid", "code": "out_of_memory", "field": "train.memory"}
+        body["message"] = message + "Raise train.memory, or train on a shorter window."
+        _write(folder / "error.json", json.dumps(body).encode())
+        return 1
+    return 0
+
+
+def _run(verb: str, folder: Path, reporter: "_Reporter") -> bytes:
+    from engine.pipeline import train, validate
+
+    text = (folder / "inputs.json").read_bytes()
+    if verb == "train":
+        inputs = msgspec.json.decode(text, type=train.TrainInputs)
+        return msgspec.json.encode(train.measure(inputs, folder, reporter.say))
+    inputs_v = msgspec.json.decode(text, type=validate.ValidateInputs)
+    return msgspec.json.encode(validate.measure(inputs_v, reporter.say))
+
+
+def _limit(task: dict[str, int]) -> None:
+    """Die with the engine, be nice, and stay inside memory, CPU and file limits."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.nice(10)
+    for kind, limit in (
+        (resource.RLIMIT_AS, task["memory"] + SLACK),
+        (resource.RLIMIT_CPU, task["cpu_s"]),
+        (resource.RLIMIT_FSIZE, FILE_LIMIT),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(kind, (limit, limit))
+
+
+class _Reporter(Thread):
+    """Says at least once a second that the process lives, and how far it is."""
+
+    def __init__(self, report_to: int) -> None:
+        super().__init__(daemon=True)
+        self._to = report_to
+        self._lock = Lock()
+        self._last = (0.0, "starting")
+
+    def say(self, fraction: float, text: str) -> None:
+        """Report progress now."""
+        with self._lock:
+            self._last = (fraction, text)
+            os.write(self._to, json.dumps(self._last).encode() + b"\n")
+
+    def run(self) -> None:
+        """Repeat the last report until the process ends."""
+        while True:
+            sleep(BEAT_S)
+            self.say(*self._last)
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,149 @@
+"""One killable process for one measuring verb: limits, heartbeat, deadline, group kill."""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+from engine.clock import Clock
+from engine.errors import CdmlError, CorruptError, InvalidError, RefusedError, UnavailableError
+
+SILENCE_S = 30.0
+GRACE_S = 1.0
+MAX_RESULT = 64 * 2**20
+
+
+class JobDiedError(CdmlError):
+    """A job's process ended without a result; `state` is killed, timed_out or failed."""
+
+    def __init__(self, message: str, state: str) -> None:
+        super().__init__(message, code=f"job_{state}")
+        self.state = state
+
+
+class JobProcess:
+    """A verb running in a process group of its own, which dies with the engine."""
+
+    def __init__(
+        self, folder: Path, verb: str, inputs: bytes, deadline_s: float, memory: int
+    ) -> None:
+        self.folder = folder
+        self.verb = verb
+        self._deadline_s = deadline_s
+        folder.mkdir(parents=True, exist_ok=True)
+        for stale in ("result.json", "error.json"):
+            (folder / stale).unlink(missing_ok=True)
+        (folder / "inputs.json").write_bytes(inputs)
+        limits = {"memory": memory, "cpu_s": int(deadline_s) + 60, "parent": os.getpid()}
+        (folder / "task.json").write_text(json.dumps({"verb": verb, **limits}), encoding="utf-8")
+        self._read, write = os.pipe2(os.O_CLOEXEC)
+        environment = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+        with (folder / "log.txt").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "engine", "job", str(folder), str(write)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[write],
+                start_new_session=True,
+                env=environment,
+                cwd=folder,
+            )
+        os.close(write)
+        self.pid = self._process.pid
+
+    def wait(self, clock: Clock, progress: Callable[[float, str], None], cancelled: Event) -> bytes:
+        """Return the result's bytes; JobDiedError, or the job's own error, otherwise."""
+        begin = heard = clock.monotonic()
+        buffer = b""
+        try:
+            while True:
+                ready, _, _ = select.select([self._read], [], [], 0.2)
+                now = clock.monotonic()
+                if ready:
+                    chunk = os.read(self._read, 65536)
+                    if not chunk:
+                        break
+                    heard = now
+                    buffer = _report(buffer + chunk, progress)
+                if cancelled.is_set():
+                    self._stop("it was cancelled", "cancelled")
+                if now - begin > self._deadline_s:
+                    self._stop(f"it ran longer than {self._deadline_s:g} s", "timed_out")
+                if now - heard > SILENCE_S:
+                    self._stop(f"it was silent for {SILENCE_S:g} s", "killed")
+            return self._result()
+        finally:
+            os.close(self._read)
+            self.kill()
+
+    def kill(self) -> None:
+        """End the whole process group: TERM, then KILL."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(GRACE_S)
+                break
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _stop(self, why: str, state: str) -> None:
+        self.kill()
+        raise JobDiedError(f"Running {self.verb}: {why} and was killed. Look at its log.", state)
+
+    def _result(self) -> bytes:
+        code = self._process.wait()
+        error = self.folder / "error.json"
+        if error.exists():
+            found = json.loads(error.read_text(encoding="utf-8"))
+            kind = {"invalid": InvalidError, "corrupt": CorruptError, "refused": RefusedError}.get(
+                found["family"], UnavailableError
+            )
+            raise kind(found["message"], code=found["code"], field=found["field"])
+        result = self.folder / "result.json"
+        if code != 0 or not result.exists():
+            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            raise JobDiedError(
+                f"Running {self.verb}: its process ended by {how} without a result. "
+                "Look at its log with cdml job ID --log.",
+                "killed" if code < 0 else "failed",
+            )
+        if result.stat().st_size > MAX_RESULT:
+            raise JobDiedError(f"Running {self.verb}: its result is too large.", "failed")
+        return result.read_bytes()
+
+
+def _report(buffer: bytes, progress: Callable[[float, str], None]) -> bytes:
+    """Pass whole progress lines on and return what is left of the last one."""
+    *lines, rest = buffer.split(b"\n")
+    for line in lines:
+        if line:
+            fraction, text = json.loads(line)
+            progress(float(fraction), str(text)[:200])
+    return rest
+
+
+def started_at(pid: int) -> str | None:
+    """Return the kernel's start time of a process, so that a reused pid is told apart."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    return stat.rsplit(")", 1)[1].split()[19]
+
+
+def sweep(pid: int, started: str) -> bool:
+    """Kill the group of an orphan whose pid still is the same process; say whether it was."""
+    if started_at(pid) != started:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+    return True

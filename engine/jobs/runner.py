@@ -1,0 +1,216 @@
+"""Runs: queued, coalesced, worked off one at a time per lane, recorded whatever happens."""
+
+import traceback
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from threading import Condition, Event, Thread
+from typing import Any, TypeVar
+
+import msgspec
+
+from engine.clock import iso
+from engine.errors import CdmlError, RefusedError, UnknownError
+from engine.jobs.process import JobDiedError, JobProcess, started_at, sweep
+from engine.pipeline.delivery import JOBS
+from engine.pipeline.site import Site
+from engine.quantities import duration, size
+from engine.store import runs
+from engine.wire import JobRow
+
+T = TypeVar("T")
+LIGHT = {"monitor"}
+SHOWN = 50
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run: its row as people see it, and what its steps may ask for."""
+
+    site: Site
+    runner: "Runner"
+    row: JobRow
+    cancelled: Event = field(default_factory=Event)
+
+    @property
+    def id(self) -> str:
+        return self.row.id
+
+    @property
+    def model(self) -> str:
+        return self.row.model
+
+    @property
+    def folder(self) -> Path:
+        return self.site.workspace.runs / self.row.id
+
+    def say(self, note: str) -> None:
+        self.runner.show(self, note=note, progress=None)
+
+    def work(self, verb: str, inputs: object, answer: type[T]) -> T:
+        """Measure in a process of its own; its answer is checked before anyone sees it."""
+        train = self.site.model(self.model).train
+        process = JobProcess(
+            self.folder,
+            verb,
+            msgspec.json.encode(inputs),
+            duration(train.deadline) / timedelta(seconds=1),
+            size(train.memory),
+        )
+        self.site.ledger.process_began(self.id, process.pid, started_at(process.pid) or "")
+        try:
+            found = process.wait(self.site.clock, self._progress, self.cancelled)
+        finally:
+            self.site.ledger.process_ended(self.id)
+        try:
+            return msgspec.json.decode(found, type=answer)
+        except msgspec.MsgspecError as e:
+            raise JobDiedError(
+                f"Running {verb}: its result is not of the right form: {e}.", "failed"
+            ) from e
+
+    def _progress(self, fraction: float, text: str) -> None:
+        self.runner.show(self, note=text, progress=fraction)
+
+
+class Runner:
+    """The queue. Live, a thread works each lane; in a replay `drain` does, in order."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._queue: deque[_Run] = deque()
+        self._active: dict[str, _Run] = {}
+        self._changed = Condition()
+        self._stopping = False
+        self._threads: list[Thread] = []
+        self._last = int(site.ledger.meta("last_run") or 0)
+
+    def submit(self, model: str, job: str, cause: str) -> JobRow:
+        """Queue a run; one that waits already answers for this cause as well."""
+        self._site.model(model)
+        with self._changed:
+            for run in self._queue:
+                if (run.model, run.row.job) == (model, job):
+                    cause_now = f"{run.row.cause}; {cause}"
+                    run.row = msgspec.structs.replace(run.row, cause=cause_now)
+                    return run.row
+            self._last += 1
+            self._site.ledger.set_meta("last_run", str(self._last))
+            row = JobRow(f"r{self._last}", model, job, "queued", cause, self._site.moment())
+            self._queue.append(_Run(self._site, self, row))
+            self._changed.notify_all()
+        runs.put(self._site.store, row)
+        return row
+
+    def rows(self) -> list[JobRow]:
+        """Return running and queued runs, then the newest finished ones."""
+        with self._changed:
+            current = [*(r.row for r in self._active.values()), *(r.row for r in self._queue)]
+        names = {r.id for r in current}
+        return current + [r for r in runs.newest(self._site.store, SHOWN) if r.id not in names]
+
+    def row(self, run: str) -> JobRow:
+        """Return one run; UnknownError where there is none."""
+        found = next((r for r in self.rows() if r.id == run), None)
+        found = found or runs.of_id(self._site.store, run)
+        if found is None:
+            raise UnknownError(
+                f'Looking for run "{run[:40]}": there is none. List them with cdml jobs.',
+                code="unknown_run",
+                field="id",
+            )
+        return found
+
+    def show(self, run: _Run, **changed: Any) -> None:
+        """Change what people see of a run that is being worked."""
+        run.row = msgspec.structs.replace(run.row, **changed)
+
+    def drain(self) -> None:
+        """Work off everything that waits, in order, in this thread."""
+        while (run := self._next(None)) is not None:
+            self._work(run)
+
+    def start(self) -> None:
+        """Work the lanes in threads: light runs never wait for a training."""
+        for lane in (True, False):
+            thread = Thread(target=self._loop, args=(lane,), daemon=True, name=f"runs-{lane}")
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """End running jobs and wait for their records."""
+        with self._changed:
+            self._stopping = True
+            self._queue.clear()
+            for run in self._active.values():
+                run.cancelled.set()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join(timeout=5.0)
+
+    def repair(self) -> None:
+        """After an unclean end: kill orphans, and record that their runs were interrupted."""
+        for run, (pid, started) in self._site.ledger.processes().items():
+            sweep(pid, started)
+            self._site.ledger.process_ended(run)
+        for row in runs.unfinished(self._site.store):
+            ended = msgspec.structs.replace(
+                row, state="interrupted", ended_at=self._site.moment(), error="the engine ended"
+            )
+            runs.put(self._site.store, ended)
+            self._site.tell("WARN", "job", row.model, f"{row.job} {row.id} was interrupted")
+
+    def _next(self, light: bool | None) -> _Run | None:  # noqa: FBT001
+        with self._changed:
+            for run in self._queue:
+                if light is None or (run.row.job in LIGHT) == light:
+                    self._queue.remove(run)
+                    self._active[run.id] = run
+                    return run
+        return None
+
+    def _loop(self, light: bool) -> None:  # noqa: FBT001
+        while True:
+            run = self._next(light)
+            if run is not None:
+                self._work(run)
+                continue
+            with self._changed:
+                if self._stopping:
+                    return
+                self._changed.wait(1.0)
+
+    def _work(self, run: _Run) -> None:
+        """Work one run and record its end; this is the job edge where everything is caught."""
+        site = self._site
+        self.show(run, state="running", started_at=site.moment())
+        runs.put(site.store, run.row)
+        ended: dict[str, Any]
+        try:
+            outcome = JOBS[run.row.job](site, run)
+            ended = {
+                "state": "done",
+                "note": outcome.note,
+                "version": outcome.version,
+                "verdict": outcome.verdict,
+            }
+        except RefusedError as e:
+            ended = {"state": "refused", "error": e.message}
+            site.tell("INFO", "job", run.model, e.message)
+        except JobDiedError as e:
+            ended = {"state": e.state, "error": e.message}
+            site.tell("WARN", "job", run.model, f"{run.row.job} {run.id} {e.state}: {e.message}")
+        except CdmlError as e:
+            ended = {"state": "failed", "error": e.message}
+            site.tell("WARN", "job", run.model, f"{run.row.job} {run.id} failed: {e.message}")
+        except Exception as e:  # noqa: BLE001 - the job edge: logged whole, told in a sentence
+            (run.folder).mkdir(parents=True, exist_ok=True)
+            (run.folder / "crash.txt").write_text(traceback.format_exc(), encoding="utf-8")
+            ended = {"state": "failed", "error": f"{type(e).__name__}: {e}; see {run.id}/crash.txt"}
+            site.tell("CRIT", "job", run.model, f"{run.row.job} {run.id} broke: {ended['error']}")
+        self.show(run, ended_at=iso(site.clock.now()), progress=None, **ended)
+        runs.put(site.store, run.row)
+        with self._changed:
+            del self._active[run.id]
+            self._changed.notify_all()

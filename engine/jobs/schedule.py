@@ -1,0 +1,90 @@
+"""When a schedule is due: one pure function, and APScheduler as the clock that wakes us."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from engine.quantities import duration
+from engine.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A job of a model at an interval or by a cron line."""
+
+    model: str
+    job: str
+    every: str | None
+    cron: str | None
+
+    @property
+    def shown(self) -> str:
+        """Return the schedule as a person wrote it."""
+        return f"every {self.every}" if self.every else f"cron {self.cron}"
+
+
+def schedules(settings: Settings) -> list[Schedule]:
+    """Return what cdml.toml wants done at times."""
+    found = []
+    for name, model in settings.models.items():
+        if model.train.every or model.train.cron:
+            found.append(Schedule(name, "train", model.train.every, model.train.cron))
+        found.append(Schedule(name, "monitor", model.monitor.every, None))
+    return found
+
+
+def trigger(schedule: Schedule, start: datetime) -> BaseTrigger:
+    """Return APScheduler's trigger of a schedule."""
+    if schedule.cron:
+        return CronTrigger.from_crontab(schedule.cron, timezone=UTC)
+    every = duration(schedule.every or "1d")
+    return IntervalTrigger(seconds=every / timedelta(seconds=1), start_date=start, timezone=UTC)
+
+
+def next_due(schedule: Schedule, last_due: datetime, now: datetime) -> datetime | None:
+    """Return when a schedule is due after `last_due`; a time not after `now` is overdue."""
+    found: datetime | None = trigger(schedule, last_due).get_next_fire_time(
+        last_due, min(now, last_due + timedelta(microseconds=1))
+    )
+    return found.astimezone(UTC) if found else None
+
+
+def caught_up(schedule: Schedule, due: datetime, now: datetime) -> datetime:
+    """Return the due time that one catch-up run answers for: the last one not after `now`."""
+    if schedule.cron:
+        return now
+    every = duration(schedule.every or "1d")
+    return due + (now - due) // every * every
+
+
+class Alarm:
+    """APScheduler holding one wake-up per schedule; its callback does nothing but wake."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._scheduler: BackgroundScheduler | None = None
+
+    def set(self, wanted: list[Schedule], start: datetime) -> None:
+        """Replace all wake-ups; also after a jump of the machine's clock."""
+        self.stop()
+        self._scheduler = BackgroundScheduler(timezone=UTC)
+        for schedule in wanted:
+            self._scheduler.add_job(
+                self._wake,
+                trigger(schedule, start),
+                coalesce=True,
+                misfire_grace_time=None,
+                max_instances=1,
+            )
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Hold no wake-up any more."""
+        if self._scheduler is not None:
+            self._scheduler.shutdown(wait=False)
+            self._scheduler = None

@@ -1,0 +1,86 @@
+"""Opening ledger.sqlite: WAL, synchronous=FULL, numbered migrations. Holds no rule."""
+
+import sqlite3
+from pathlib import Path
+
+from engine.errors import CorruptError, RefusedError, UnavailableError
+
+MIGRATIONS = [
+    """
+    create table meta (key text primary key, value text not null) strict;
+    create table models (
+        model text primary key, generation integer not null, champion text, canary text,
+        canary_share_pct real not null, shadow text, standby text not null, anchor text,
+        salt text not null, last_version integer not null
+    ) strict;
+    create table versions (
+        model text not null, version text not null, fitness text not null, manifest text,
+        trained_from text, trained_to text, created_at text not null, run text not null,
+        verdict text, report text, generation integer not null, safe_mode integer not null,
+        primary key (model, version)
+    ) strict;
+    create table locks (
+        model text not null, kind text not null, owner text not null, reason text not null,
+        since text not null, primary key (model, kind)
+    ) strict;
+    create table due (
+        model text not null, job text not null, last_due text not null,
+        primary key (model, job)
+    ) strict;
+    create table audit (
+        seq integer primary key, entry text not null, key text unique, answer text,
+        prev_hash text not null, hash text not null
+    ) strict;
+    create table events (
+        id integer primary key autoincrement, time text not null, level text not null,
+        kind text not null, model text, text text not null
+    ) strict;
+    create table processes (run text primary key, pid integer not null, started text not null)
+        strict;
+    """,
+]
+
+
+def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
+    """Open the ledger, migrate it where allowed, and check that its format is ours."""
+    if readonly and not path.exists():
+        raise UnavailableError(
+            f'Opening the ledger "{path}": it is not there. Create the workspace with cdml init.',
+            code="no_ledger",
+        )
+    try:
+        connection = sqlite3.connect(
+            path, timeout=5.0, isolation_level=None, check_same_thread=False
+        )
+        connection.row_factory = sqlite3.Row
+        connection.execute("pragma busy_timeout = 5000")
+        if readonly:
+            connection.execute("pragma query_only = 1")
+        else:
+            connection.execute("pragma journal_mode = wal")
+            connection.execute("pragma synchronous = full")
+        _migrate(connection, path, readonly=readonly)
+    except sqlite3.DatabaseError as e:
+        raise CorruptError(
+            f'Opening the ledger "{path}": SQLite says "{e}". Nothing was changed. '
+            "Restore it from a backup, or free the file if another program holds it.",
+            code="ledger_unreadable",
+        ) from e
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, *, readonly: bool) -> None:
+    found = connection.execute("pragma user_version").fetchone()[0]
+    if found > len(MIGRATIONS):
+        raise RefusedError(
+            f'Opening the ledger "{path}": it has format {found}, this program knows up to '
+            f"{len(MIGRATIONS)}. The workspace was made by a newer cdml: install that version. "
+            "Nothing was changed.",
+            code="newer_workspace",
+        )
+    if readonly:
+        return
+    for number in range(found, len(MIGRATIONS)):
+        connection.executescript(
+            f"begin immediate; {MIGRATIONS[number]} pragma user_version = {number + 1}; commit;"
+        )

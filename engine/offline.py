@@ -1,0 +1,98 @@
+"""`cdml rollback --offline`: the same transaction, written while the engine is dead.
+
+Serving is nudged, and obeys the ledger by itself should the nudge be lost.
+"""
+
+import getpass
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+
+from engine.artifacts import Artifacts
+from engine.clock import Clock, SimulatedClock, SystemClock, parse_time
+from engine.errors import InvalidError, UnavailableError
+from engine.exits import Arguments, guarded
+from engine.ledger.change import Actor
+from engine.ledger.ledger import Ledger
+from engine.pipeline.rollback import rollback
+from engine.pipeline.site import Control
+from engine.serving_process import ServingProcess
+from engine.settings import load
+from engine.wire import Change, ChangeAnswer
+from engine.workspace import Workspace
+
+
+def main(argv: list[str]) -> int:
+    """Run the verb and return its exit code."""
+    return guarded(lambda: _run(argv), as_json="--json" in argv)
+
+
+def _run(argv: list[str]) -> int:
+    parser = Arguments(prog="cdml rollback --offline", description="Roll back without an engine.")
+    parser.add_argument("model", nargs="?")
+    parser.add_argument("-w", "--workspace", default=".", metavar="DIR")
+    parser.add_argument("--offline", action="store_true")
+    parser.add_argument("--to", metavar="VERSION")
+    parser.add_argument("--expect", metavar="VERSION")
+    parser.add_argument("--attack", action="store_true", help="taint the version that is left")
+    parser.add_argument("--reason", default="")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args(argv)
+    workspace = Workspace(Path(given.workspace)).require()
+    settings = load(workspace.config)
+    model = given.model or _only(list(settings.models))
+    control = _control(workspace)
+    asked = Change(_key(), given.expect, given.to, given.reason, attack=given.attack)
+    try:
+        answer = rollback(control, model, _operator(), asked)
+    except UnavailableError as e:
+        if e.code not in ("serving_unreachable", "unconfirmed"):
+            raise
+        # The ledger holds the change already; asking by the same key would answer the same.
+        sys.stderr.write(f"cdml: {e.message}\n")
+        answer = msgspec.convert(control.ledger.answered(asked.idempotency_key), type=ChangeAnswer)
+    finally:
+        control.ledger.close()
+    if given.json:
+        sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
+    else:
+        sys.stdout.write(f"{answer.message}\n")
+    return 0
+
+
+def _control(workspace: Workspace) -> Control:
+    """Put together what a rollback needs; the metric store is not among it."""
+    settings = load(workspace.config)
+    ledger = Ledger(workspace.ledger)
+    replayed = ledger.meta("sim_now")
+    clock: Clock = SimulatedClock(parse_time(replayed)) if replayed else SystemClock()
+    return Control(
+        workspace,
+        settings,
+        ledger,
+        Artifacts(workspace.artifacts, workspace.keys),
+        clock,
+        ServingProcess(workspace, clock, settings.serving.listen, None),
+        lambda _: None,
+    )
+
+
+def _operator() -> Actor:
+    return Actor("human", getpass.getuser(), os.getuid(), os.getpid())
+
+
+def _key() -> str:
+    return os.urandom(16).hex()
+
+
+def _only(models: list[str]) -> str:
+    if len(models) != 1:
+        raise InvalidError(
+            f"Rolling back: {len(models)} models are in cdml.toml. Name one of: "
+            f"{', '.join(models) or 'none'}.",
+            code="usage",
+            field="model",
+        )
+    return models[0]

@@ -1,0 +1,64 @@
+"""Labels that come as a file: id, value and when each became known, merged like any others."""
+
+from pathlib import Path
+from typing import Any
+
+from engine.clock import iso
+from engine.errors import InvalidError
+from engine.pipeline.load import label_rows
+from engine.pipeline.site import Site
+from engine.settings import ModelSettings
+from engine.stats import outcomes
+from engine.store import intake, labels
+from engine.wire import Label, UploadAnswer
+
+
+def deliver(site: Site, model: str, path: Path) -> UploadAnswer:
+    """Merge a file's labels; InvalidError names what is missing, and nothing was taken."""
+    settings = site.model(model)
+    name = path.name.lstrip(".")
+    try:
+        found = intake.columns(path)
+        id_name, value_name, ts_name = _columns(settings, found, name)
+        rows = intake.values(path, [id_name, value_name, *([ts_name] if ts_name else [])])
+        now = site.moment()
+        made = [
+            Label(outcomes.class_name(row[0]), iso_of(row[2]) if ts_name else now, row[1])
+            for row in rows
+            if row[0] is not None
+        ]
+        labels.add(site.store, label_rows(model, now, made))
+    finally:
+        path.unlink(missing_ok=True)
+    site.tell("INFO", "labels", model, f'"{name}" brought {len(made)} labels')
+    skipped = len(rows) - len(made)
+    reasons = [f"{skipped} rows have no id and were left out"] if skipped else []
+    verdict = "accepted_with_warnings" if reasons else "accepted"
+    return UploadAnswer(model, name, verdict, None, len(made), reasons)  # type: ignore[arg-type]
+
+
+def iso_of(moment: Any) -> str:
+    """Return a stored UTC time as text."""
+    from datetime import UTC
+
+    return iso(moment.replace(tzinfo=UTC))
+
+
+def _columns(
+    settings: ModelSettings, found: dict[str, str], file: str
+) -> tuple[str, str, str | None]:
+    """Choose the columns: "id" or the model's own, "value" or its target, "ts" or its time."""
+    chosen = []
+    for plain, own in (("id", settings.id), ("value", settings.target)):
+        name = next((n for n in (plain, own) if n and n in found), None)
+        if name is None:
+            raise InvalidError(
+                f'Reading labels from "{file}": there is no column "{plain}"'
+                f"{f' or {chr(34)}{own}{chr(34)}' if own else ''}. It has: {', '.join(found)}. "
+                "Deliver columns id, value and ts.",
+                code="missing_column",
+                field=plain,
+            )
+        chosen.append(name)
+    ts = next((n for n in ("ts", settings.label_time) if n and n in found), None)
+    return chosen[0], chosen[1], ts

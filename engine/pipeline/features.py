@@ -1,0 +1,43 @@
+"""Which columns of a model are features, and their contract as training saw them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from engine.artifacts import ManifestFeature
+from engine.domain.schema import Kind
+from engine.settings import ModelSettings
+
+KINDS = {
+    "BIGINT": Kind.NUMERIC,
+    "DOUBLE": Kind.NUMERIC,
+    "BOOLEAN": Kind.BOOLEAN,
+    "VARCHAR": Kind.CATEGORICAL,
+}
+
+
+def feature_types(settings: ModelSettings, columns: Mapping[str, str]) -> dict[str, str]:
+    """Return the features of a model as column -> SQL type, in the order of the table."""
+    special = {settings.target, settings.time, settings.label_time, settings.id}
+    return {
+        name: kind
+        for name, kind in columns.items()
+        if name not in special and name not in settings.exclude and kind in KINDS
+    }
+
+
+def contract(types: Mapping[str, str], table: Mapping[str, Any]) -> list[ManifestFeature]:
+    """Return the contract of training rows: kinds, nulls, ranges and categories seen."""
+    return [_feature(name, KINDS[kind], table[name]) for name, kind in types.items()]
+
+
+def _feature(name: str, kind: Kind, values: Any) -> ManifestFeature:
+    if kind is Kind.NUMERIC:
+        numbers = np.asarray(values, dtype=np.float64)
+        seen = numbers[np.isfinite(numbers)]
+        low, high = (float(seen.min()), float(seen.max())) if len(seen) else (None, None)
+        return ManifestFeature(name, kind.value, bool(np.isnan(numbers).any()), low, high)
+    present = {v for v in values if v is not None}
+    categories = sorted(present) if kind is Kind.CATEGORICAL else []
+    return ManifestFeature(name, kind.value, any(v is None for v in values), categories=categories)

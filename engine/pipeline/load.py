@@ -1,0 +1,140 @@
+"""Loading the spool: records to tables, each exactly once, in blocks with their marks."""
+
+import shutil
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from engine import spool
+from engine.errors import CorruptError
+from engine.pipeline.site import Site
+from engine.spool import LabelRecord, PredictionRecord, ShadowRecord, SpoolDamageError
+from engine.store import predictions
+from engine.store.labels import LabelRow
+from engine.store.predictions import Block
+from engine.wire import Label
+
+BLOCK_RECORDS = 2_000
+KEEP = timedelta(days=1)
+FREE_FLOOR = 64 * 2**20
+
+
+def load(site: Site) -> int:
+    """Load what the spool holds beyond the marks; return how many records that was.
+
+    Stops at a floor of free space: what is not loaded stays in the spool.
+    """
+    if shutil.disk_usage(site.workspace.root).free < FREE_FLOOR:
+        return 0
+    marks = predictions.marks(site.store)
+    total = 0
+    for segment in spool.segments(site.workspace.spool):
+        offset = marks.get(segment.path.name, 0)
+        while offset < segment.size:
+            block, count, offset = _block(site, segment, offset)
+            if count == 0 and not block.marks:
+                break
+            predictions.load(site.store, block)
+            total += count
+    return total
+
+
+def _block(site: Site, segment: spool.Segment, offset: int) -> tuple[Block, int, int]:
+    """Read up to one block from a segment; damaged bytes are told, skipped and marked."""
+    rows: tuple[list[Any], list[Any], list[LabelRow]] = ([], [], [])
+    count, after = 0, offset
+    try:
+        for record in spool.read(segment.path, offset, sealed=segment.sealed):
+            _sort(site, record.payload, rows)
+            count, after = count + 1, record.after
+            if count == BLOCK_RECORDS:
+                break
+    except SpoolDamageError as e:
+        site.tell("CRIT", "spool", None, e.message)
+        after = e.resume
+    marks = {segment.path.name: after} if after > offset else {}
+    return Block(rows[0], rows[1], rows[2], marks), count, after
+
+
+def _sort(site: Site, payload: bytes, rows: tuple[list[Any], list[Any], list[LabelRow]]) -> None:
+    try:
+        record = spool.decode(payload)
+    except CorruptError as e:
+        site.tell("CRIT", "spool", None, e.message)
+        return
+    if isinstance(record, PredictionRecord):
+        rows[0].extend(_prediction_rows(record))
+    elif isinstance(record, ShadowRecord):
+        pairs = zip(record.prediction_ids, record.answers, strict=True)
+        rows[1].extend((record.model, record.version, p, _json(a)) for p, a in pairs)
+    elif isinstance(record, LabelRecord):
+        rows[2].extend(label_rows(record.model, record.received, record.labels))
+
+
+def _prediction_rows(record: PredictionRecord) -> list[tuple[Any, ...]]:
+    return [
+        (
+            record.model,
+            row.prediction_id,
+            row.id if row.id is not None else row.prediction_id,
+            _naive(row.ts),
+            _naive(record.received),
+            record.client,
+            record.generation,
+            row.version,
+            row.role,
+            _json(row.features),
+            _json(row.answer),
+            _decision(row.decision),
+            " ".join(row.flags),
+            record.latency_ms,
+        )
+        for row in record.rows
+    ]
+
+
+def label_rows(model: str, received: str, labels: Sequence[Label]) -> list[LabelRow]:
+    """Return labels as the store keeps them."""
+    return [
+        LabelRow(
+            model,
+            label.id,
+            _naive(label.ts),
+            None if label.value is None else _json(label.value),
+            _naive(received),
+        )
+        for label in labels
+    ]
+
+
+def forget_loaded(site: Site) -> None:
+    """Delete sealed segments that are loaded and a day old; the newest always stays."""
+    marks = predictions.marks(site.store)
+    found = spool.segments(site.workspace.spool)
+    oldest = (site.clock.wall() - KEEP).timestamp()
+    gone = [
+        s.path
+        for s in found[:-1]
+        if s.sealed and marks.get(s.path.name, 0) >= s.size and s.path.stat().st_mtime < oldest
+    ]
+    for path in gone:
+        path.unlink()
+    if gone:
+        predictions.forget_marks(site.store, [p.name for p in gone])
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _naive(moment: str) -> str:
+    """Return an ISO time in UTC without its Z, as DuckDB reads it into a timestamp."""
+    return moment.removesuffix("Z")
+
+
+def _decision(value: bool | str | None) -> str | None:  # noqa: FBT001
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value

@@ -1,0 +1,301 @@
+"""What people are shown: every number from the ledger and the store, with its n and kind."""
+
+from datetime import timedelta
+
+import msgspec
+
+from engine.clock import iso, parse_time
+from engine.domain.lifecycle import Fitness, shown_state
+from engine.ledger.ledger import Version
+from engine.pipeline import undo
+from engine.pipeline.monitor import SERVED
+from engine.pipeline.promote import GREEN
+from engine.pipeline.rollback import etag, plan
+from engine.pipeline.site import Site
+from engine.settings import ModelSettings
+from engine.stats import performance
+from engine.store import scores
+from engine.store.scores import Score
+from engine.wire import (
+    DriftAnswer,
+    DriftColumn,
+    ModelState,
+    ModelStatus,
+    Performance,
+    PerformancePeriod,
+    Plan,
+    PlanCheck,
+    RollbackReady,
+    Signal,
+    VersionPage,
+    VersionRow,
+)
+
+POINTS = 60
+
+
+def version_rows(site: Site, model: str) -> list[VersionRow]:
+    """Return the versions of a model, newest first."""
+    settings = site.model(model)
+    found = {
+        s.version: s
+        for s in scores.latest(site.store, model, "realised")
+        if s.name == settings.metric
+    }
+    worst = _worst_drift(site, model)
+    latency = site.serving.p95_ms(model)
+    roles = site.ledger.roles(model)
+    rows = []
+    for version in reversed(site.ledger.versions(model)):
+        measured = found.get(version.version)
+        rows.append(
+            _row(
+                version,
+                roles.of(version.version),
+                roles.share_pct(version.version),
+                measured if measured and measured.value is not None else None,
+                worst if version.version == roles.champion else None,
+                latency.get(version.version),
+            )
+        )
+    return rows
+
+
+def _row(
+    version: Version,
+    roles: list[str],
+    share: float,
+    measured: Score | None,
+    drift: float | None,
+    p95_ms: float | None,
+) -> VersionRow:
+    metric, n, kind = None, 0, "none"
+    if measured is not None:
+        metric, n, kind = measured.value, measured.n, "realised"
+    elif version.report is not None and version.report.value is not None:
+        metric, n, kind = version.report.value, version.report.n, "validation"
+    return VersionRow(
+        version.version,
+        version.fitness.value,
+        roles,
+        share,
+        version.verdict,
+        version.trained_from,
+        version.trained_to,
+        version.generation,
+        shown_state(version.fitness, roles),
+        metric,
+        n,
+        kind,  # type: ignore[arg-type]
+        drift,
+        p95_ms,
+        version.created_at,
+        version.safe_mode,
+    )
+
+
+def _worst_drift(site: Site, model: str) -> float | None:
+    columns = drift_columns(site, model)
+    return max((c.psi for c in columns if c.psi is not None), default=None)
+
+
+def drift_columns(site: Site, model: str) -> list[DriftColumn]:
+    """Return the champion's drift by column as last measured, worst first."""
+    champion = site.ledger.roles(model).champion
+    if champion is None:
+        return []
+    found = scores.latest(site.store, model, "drift", champion)
+    columns = [msgspec.json.decode(s.detail or "", type=DriftColumn) for s in found if s.detail]
+    return sorted(columns, key=lambda c: -(c.psi if c.psi is not None else -1.0))
+
+
+def drift(site: Site, model: str) -> DriftAnswer:
+    """Return the champion's drift against its training rows."""
+    site.model(model)
+    champion = site.ledger.roles(model).champion
+    columns = drift_columns(site, model)
+    last = scores.latest(site.store, model, "drift", champion or "")
+    window = (
+        f"{last[0].window_from:%Y-%m-%d %H:%M}..{last[0].window_to:%m-%d %H:%M}Z" if last else ""
+    )
+    missing = "" if columns else "not measured yet: cdml monitor measures it now"
+    reference = f"training rows of {champion}" if champion else ""
+    return DriftAnswer(model, champion, reference, window, columns, missing)
+
+
+def realised(site: Site, model: str) -> Performance:
+    """Return realised performance per window, as served and of each version."""
+    settings = site.model(model)
+    periods: dict[tuple[str, str], PerformancePeriod] = {}
+    for s in scores.history(site.store, model, "realised"):
+        key = (s.version, s.window_to.isoformat())
+        old = periods.get(key)
+        main = s.name == settings.metric
+        periods[key] = PerformancePeriod(
+            version=s.version,
+            from_=iso(s.window_from),
+            to=iso(s.window_to),
+            n=s.n,
+            metrics={**(old.metrics if old else {}), s.name: s.value},
+            kpi={},
+            low=s.low if main else (old.low if old else None),
+            high=s.high if main else (old.high if old else None),
+        )
+    for s in scores.history(site.store, model, "kpi"):
+        key = (s.version, s.window_to.isoformat())
+        if (old := periods.get(key)) is not None:
+            periods[key] = msgspec.structs.replace(old, kpi={**old.kpi, s.name: s.value})
+    return Performance(model, settings.metric, "realised", list(periods.values()))
+
+
+def version_page(site: Site, model: str, version: str) -> VersionPage:
+    """Return one version with its gate report and lineage."""
+    site.model(model)
+    found = site.ledger.version(model, version)
+    row = next(r for r in version_rows(site, model) if r.version == version)
+    manifest = {}
+    if found.manifest:
+        manifest = msgspec.to_builtins(site.artifacts.manifest(found.manifest))
+    return VersionPage(row, found.report, manifest)
+
+
+def model_status(site: Site, model: str) -> ModelStatus:
+    """Return one model in a line."""
+    roles = site.ledger.roles(model)
+    ready = plan(site, model)
+    return ModelStatus(
+        model,
+        roles.champion,
+        roles.generation,
+        [lock.kind for lock in site.ledger.locks(model)],
+        RollbackReady(ready.to, ready.ready, ready.why),
+    )
+
+
+def model_state(site: Site, model: str, next_check: str | None) -> ModelState:
+    """Return all the console shows of one model."""
+    settings = site.model(model)
+    roles = site.ledger.roles(model)
+    versions = version_rows(site, model)
+    breach = msgspec.json.decode(site.ledger.meta(f"breach:{model}") or "{}")
+    last, _ = undo.undoable(site, model)
+    champion = next((v for v in versions if v.version == roles.champion), None)
+    age = None
+    if champion is not None and champion.trained_to is not None:
+        age = (site.clock.now() - parse_time(champion.trained_to)) / timedelta(days=1)
+    window = f"last {settings.monitor.window} against training rows of {roles.champion or '--'}"
+    return ModelState(
+        model=model,
+        task=settings.task,
+        metric=settings.metric,
+        higher_is_better=performance.metric_named(settings.metric).higher_is_better,
+        champion=roles.champion,
+        generation=roles.generation,
+        locks=site.ledger.locks(model),
+        versions=versions,
+        signals=signals(site, model, settings),
+        drift=drift_columns(site, model),
+        drift_window=window,
+        rollback=_measured(plan(site, model), versions, settings),
+        promote={v.version: _promotion(site, model, v, roles.champion) for v in versions},
+        breach=breach.get("text"),
+        breach_since=breach.get("since"),
+        next_check=next_check,
+        undo_until=iso(parse_time(last.wall) + timedelta(seconds=60)) if last else None,
+        undo_of=last.action if last else None,
+        trained_age_days=age,
+    )
+
+
+def _measured(found: Plan, versions: list[VersionRow], settings: ModelSettings) -> Plan:
+    """Add what was measured of the target and of what it would replace."""
+    rows = {v.version: v for v in versions}
+    said = [
+        f"{name} {rows[name].metric:.4f} ({rows[name].metric_kind}, n {rows[name].metric_n})"
+        for name in (found.to, found.from_version)
+        if name in rows and rows[name].metric is not None
+    ]
+    text = f"{settings.metric}: {' / '.join(said)}" if said else "nothing measured yet"
+    return msgspec.structs.replace(found, measured=text)
+
+
+def _promotion(site: Site, model: str, row: VersionRow, champion: str | None) -> Plan:
+    """Say what promoting a version would do, and which guards it would override."""
+    fitness = Fitness(row.fitness)
+    green = fitness in GREEN
+    loaded = row.version in site.serving.loaded(model)
+    served = row.version == champion
+    why = ""
+    if served:
+        why = f"{row.version} is the champion already"
+    elif fitness is Fitness.TAINTED or row.fitness in ("building", "failed", "purged"):
+        why = f"{row.version} is {row.fitness}"
+    elif not green:
+        why = f"{row.version} has not passed its gate: {row.state}"
+    overrides = [row.version] if not green and not served else []
+    return Plan(
+        "promote",
+        green and not served,
+        why,
+        champion,
+        row.version,
+        etag(site.ledger.roles(model), row.version),
+        [
+            PlanCheck("gate", green, row.verdict or "no gate report"),
+            PlanCheck("loaded", loaded, "in memory" if loaded else "will be loaded first"),
+        ],
+        same_as=f"cdml promote {model} {row.version} --expect {champion}",
+        overrides=overrides,
+    )
+
+
+def signals(site: Site, model: str, settings: ModelSettings) -> list[Signal]:
+    """Return the watched numbers over time, the primary metric first."""
+    found = []
+    names = dict.fromkeys([settings.metric, *(s.name for s in _served(site, model, "realised"))])
+    for name in names:
+        history = [s for s in _served(site, model, "realised") if s.name == name]
+        limit = settings.monitor.metric_limit if name == settings.metric else None
+        higher = performance.metric_named(name).higher_is_better
+        found.append(_signal(name, "", history, limit, higher=higher))
+    for name, kpi in settings.kpi.items():
+        history = [s for s in _served(site, model, "kpi") if s.name == name]
+        higher = kpi.direction == "maximize"
+        found.append(_signal(name, kpi.unit, history, kpi.limit, higher=higher))
+    found.append(_drift_signal(site, model, settings))
+    return found
+
+
+def _served(site: Site, model: str, kind: str) -> list[Score]:
+    return scores.history(site.store, model, kind, SERVED)
+
+
+def _signal(
+    name: str, unit: str, history: list[Score], limit: float | None, *, higher: bool
+) -> Signal:
+    shown = history[-POINTS:]
+    last = shown[-1].value if shown else None
+    breached = last is not None and limit is not None and (last < limit if higher else last > limit)
+    return Signal(
+        name,
+        unit,
+        "realised",
+        [s.value for s in shown],
+        [iso(s.window_to) for s in shown],
+        last,
+        shown[-1].n if shown else 0,
+        limit,
+        "" if limit is None else f"limit {limit:g}",
+        breached,
+    )
+
+
+def _drift_signal(site: Site, model: str, settings: ModelSettings) -> Signal:
+    """Return the worst PSI of each check, against whichever champion stood then."""
+    worst: dict[str, Score] = {}
+    for s in scores.history(site.store, model, "drift"):
+        key = iso(s.window_to)
+        if s.value is not None and (key not in worst or s.value > (worst[key].value or 0.0)):
+            worst[key] = s
+    history = [worst[key] for key in sorted(worst)]
+    return _signal("psi max", "", history, settings.monitor.drift_limit, higher=False)

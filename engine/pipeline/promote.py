@@ -1,0 +1,89 @@
+"""Promotion: a version becomes champion, in one transaction, by a person or by its rollout."""
+
+from engine.domain import roles as moves
+from engine.domain.lifecycle import Fitness
+from engine.domain.locks import HOLD
+from engine.errors import ConflictError, RefusedError, UnavailableError
+from engine.ledger.change import Actor
+from engine.ledger.ledger import Version
+from engine.pipeline import changes
+from engine.pipeline.site import Control
+from engine.wire import Change as Asked
+from engine.wire import ChangeAnswer
+
+GREEN = (Fitness.BLESSED, Fitness.PROVEN)
+
+
+def promote(
+    site: Control, model: str, version: str, actor: Actor, asked: Asked, *, fence: int | None = None
+) -> ChangeAnswer:
+    """Make a version champion; `fence` is the generation an automatic decision was made at."""
+    if (before := changes.answered(site, model, asked.idempotency_key)) is not None:
+        return before
+    found = site.ledger.version(model, version)
+    if site.ledger.roles(model).champion == version:
+        return changes.unchanged(site, model, f"{version} is the champion already")
+    check_promotable(found, asked)
+    if not (found.manifest and site.artifacts.intact(found.manifest)):
+        raise UnavailableError(
+            f"Promoting {version} of {model}: its files are damaged or gone. Nothing was "
+            "changed. Restore them from a backup, or promote another version.",
+            code="artifact_missing",
+        )
+    person = actor.kind == "human"
+    now, wall = site.clock.now(), site.clock.wall()
+    with site.ledger.change(
+        actor, "promote", model, now=now, wall=wall, reason=asked.reason, key=asked.idempotency_key
+    ) as change:
+        roles = change.roles
+        changes.check_expected(site, model, roles, asked.expect)
+        if fence is not None and roles.generation != fence:
+            raise ConflictError(
+                f"Promoting {version} of {model}: the decision was made at generation {fence}, it "
+                f"is {roles.generation} now. Nothing was changed; the rollout begins anew.",
+                code="conflict",
+            )
+        change.set_roles(moves.promoted(roles, version, by_person=person))
+        if person:
+            change.unlock(HOLD)
+        if asked.override:
+            change.detail["overrides"] = asked.override
+        made = changes.answer(
+            change,
+            model,
+            roles,
+            f"promoted {version}, was {roles.champion or 'none'}",
+            wall,
+            undoable=roles.champion is not None,
+        )
+    site.tell("ACT", "promote", model, f"{actor} promoted {version} (was {made.from_ or 'none'})")
+    site.confirm(model)
+    return made
+
+
+def check_promotable(found: Version, asked: Asked) -> None:
+    """Raise RefusedError unless the gate passed or a person overrides it by name and reason."""
+    if found.fitness in GREEN:
+        return
+    name = found.version
+    if found.fitness in (Fitness.BUILDING, Fitness.FAILED, Fitness.PURGED) or not found.manifest:
+        raise RefusedError(
+            f"Promoting {name} of {found.model}: it is {found.fitness} and has nothing to serve. "
+            "Promote another version.",
+            code="not_loadable",
+        )
+    if found.fitness is Fitness.TAINTED:
+        raise RefusedError(
+            f"Promoting {name} of {found.model}: it is tainted. Promote another version, or lift "
+            "the taint first.",
+            code="tainted",
+        )
+    if name in asked.override and asked.reason.strip():
+        return
+    why = found.report.reasons[0] if found.report and found.report.reasons else "no gate passed"
+    raise RefusedError(
+        f"Promoting {name} of {found.model}: it is {found.fitness.replace('_', ' ')} ({why}). "
+        f"Nothing was changed. To override, name it and say why: cdml promote {found.model} "
+        f"{name} --override {name} --reason TEXT.",
+        code="gate_not_passed",
+    )

@@ -1,0 +1,86 @@
+"""What every step of the pipeline works with: the workspace's parts, chosen by the daemon."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from engine.artifacts import Artifacts
+from engine.clock import Clock, iso
+from engine.errors import UnavailableError, UnknownError
+from engine.ledger.ledger import Ledger
+from engine.settings import ModelSettings, Settings
+from engine.store.connection import Store
+from engine.wire import EventRow
+from engine.workspace import Workspace
+
+
+class Serving(Protocol):
+    """What the pipeline asks of the serving process."""
+
+    def sync(self) -> Mapping[str, int]:
+        """Make serving obey the ledger; return the generation of each model it now serves."""
+
+    def probe(self, model: str, version: str, rows: Sequence[Mapping[str, Any]]) -> Any:
+        """Return what a version answers to rows, in the real serving process."""
+
+    def loaded(self, model: str) -> Sequence[str]:
+        """Return the versions of a model that serving holds in memory, as last heard."""
+
+    def p95_ms(self, model: str) -> Mapping[str, float]:
+        """Return the 95th percentile of each version's last answers, as last heard."""
+
+
+@dataclass(slots=True)
+class Control:
+    """What moving a role needs, and all that works while the metric store is broken.
+
+    `settings` is replaced as a whole on reload.
+    """
+
+    workspace: Workspace
+    settings: Settings
+    ledger: Ledger
+    artifacts: Artifacts
+    clock: Clock
+    serving: Serving
+    told: Callable[[EventRow], None]
+
+    def model(self, name: str) -> ModelSettings:
+        """Return a model's settings; UnknownError names the models there are."""
+        try:
+            return self.settings.models[name]
+        except KeyError:
+            known = ", ".join(self.settings.models) or "none"
+            raise UnknownError(
+                f'Looking for model "{name[:80]}": cdml.toml has no such model. Known: {known}.',
+                code="unknown_model",
+                field="model",
+            ) from None
+
+    def tell(self, level: str, kind: str, model: str | None, text: str) -> None:
+        """Write one fact for people and wake the consoles."""
+        self.told(self.ledger.tell(self.clock.now(), level, kind, model, text))
+
+    def confirm(self, model: str) -> None:
+        """Wait until serving answers with the ledger's generation; UnavailableError otherwise."""
+        wanted = self.ledger.roles(model).generation
+        found = self.serving.sync().get(model, -1)
+        if found < wanted:
+            raise UnavailableError(
+                f"Confirming generation {wanted} of {model}: it is recorded, but the prediction "
+                f"service still answers with generation {found}. It obeys within seconds; look "
+                "with cdml status.",
+                code="unconfirmed",
+            )
+
+    def moment(self) -> str:
+        """Return the decision time as text."""
+        return iso(self.clock.now())
+
+
+@dataclass(slots=True)
+class Site(Control):
+    """All parts of one workspace, the metric store among them."""
+
+    store: Store
+    seed: int

@@ -1,0 +1,68 @@
+"""Undo: take back the last promotion or rollback within a minute, as a transaction of its own."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import msgspec
+
+from engine.clock import parse_time
+from engine.domain.lifecycle import Fitness
+from engine.domain.roles import Roles
+from engine.errors import RefusedError
+from engine.ledger.change import Actor
+from engine.pipeline import changes
+from engine.pipeline.site import Control
+from engine.wire import AuditEntry, ChangeAnswer, Lock
+from engine.wire import Change as Asked
+
+
+def undoable(site: Control, model: str) -> tuple[AuditEntry | None, str]:
+    """Return the change that undo would take back, or None and why not."""
+    last = site.ledger.last_change(model)
+    if last is None or not last.detail.get("undoable"):
+        what = f"the last change was {last.action}, which" if last else "nothing was changed that"
+        return None, f"{what} cannot be undone"
+    age = site.clock.wall() - parse_time(last.wall)
+    if age > changes.UNDO_FOR:
+        return None, f"{last.action} was {age / timedelta(seconds=1):.0f} s ago, 60 s are allowed"
+    return last, ""
+
+
+def undo(site: Control, model: str, actor: Actor, asked: Asked) -> ChangeAnswer:
+    """Restore roles, fitness and locks as they were before the last change."""
+    site.model(model)
+    if (before := changes.answered(site, model, asked.idempotency_key)) is not None:
+        return before
+    now, wall = site.clock.now(), site.clock.wall()
+    with site.ledger.change(
+        actor, "undo", model, now=now, wall=wall, reason=asked.reason, key=asked.idempotency_key
+    ) as change:
+        last, why = undoable(site, model)
+        if last is None:
+            raise RefusedError(
+                f"Undoing the last change of {model}: {why}. Nothing was changed. "
+                "Use cdml promote or cdml rollback --to VERSION.",
+                code="not_undoable",
+            )
+        changes.check_expected(site, model, change.roles, asked.expect)
+        former = msgspec.convert(last.detail["roles_before"], type=Roles)
+        generation = change.roles.generation + 1
+        for version, (fitness, _) in last.detail["fitness"].items():
+            change.restore_fitness(version, Fitness(fitness))
+        for lock in change.standing():
+            change.unlock(lock.kind)
+        for lock in msgspec.convert(last.detail["locks_before"], type=list[Lock]):
+            change.lock(lock)
+        roles = change.roles
+        change.set_roles(replace(former, generation=generation))
+        made = changes.answer(
+            change,
+            model,
+            roles,
+            f"undid {last.action}: champion is {former.champion} again",
+            wall,
+            undoable=False,
+        )
+    site.tell("ACT", "undo", model, f"{actor} undid {last.action}: {made.from_} -> {made.to}")
+    site.confirm(model)
+    return made

@@ -1,0 +1,279 @@
+"""The prediction port as a plain ASGI application: paths, limits and the table of errors."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from engine.clock import Clock
+from engine.errors import (
+    CdmlError,
+    CorruptError,
+    InvalidError,
+    RefusedError,
+    UnavailableError,
+    UnknownError,
+)
+from engine.serving.answers import Answerer
+from engine.serving.bodies import MAX_BODY, read_labels, read_predict
+from engine.serving.open_inference import infer_answer, metadata, read_infer
+from engine.serving.openapi import document
+from engine.serving.tally import Tally
+from engine.telemetry.prometheus import CONTENT_TYPE, ServingMetrics
+from engine.wire import ErrorAnswer, ErrorBody
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+MAX_IN_FLIGHT = 32
+MAX_CLIENT_ID = 128
+BODY_DEADLINE_S = 10.0
+STATUS = [
+    (UnknownError, 404),
+    (InvalidError, 422),
+    (RefusedError, 409),
+    (UnavailableError, 503),
+    (CorruptError, 500),
+]
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is sent back."""
+
+    status: int
+    body: bytes
+    kind: bytes = b"application/json"
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+
+class HttpError(Exception):
+    """A fault of the request as HTTP, before any rule of ours."""
+
+    def __init__(
+        self, status: int, code: str, message: str, headers: list[tuple[bytes, bytes]] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.reply = Reply(status, error_body(code, message, None), headers=headers or [])
+
+
+class App:
+    """Answers HTTP. Everything that controls anything is 404 here."""
+
+    def __init__(
+        self,
+        answerer: Answerer,
+        tally: Tally,
+        metrics: ServingMetrics,
+        clock: Clock,
+        version: str,
+    ) -> None:
+        self._answerer = answerer
+        self._tally = tally
+        self._metrics = metrics
+        self._clock = clock
+        self._version = version
+        self._document = document(version)
+        self._busy = 0
+        self._posts = {"predict": self._predict, "labels": self._labels}
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        self._tally.request(self._clock.monotonic())
+        path = scope["path"].split("/")[1:]
+        reply = await self._guarded(path, scope, receive)
+        headers = [
+            (b"content-type", reply.kind),
+            (b"content-length", b"%d" % len(reply.body)),
+            *reply.headers,
+        ]
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
+
+    async def _guarded(self, path: list[str], scope: Message, receive: Receive) -> Reply:
+        """Turn every error into a reply; what nobody foresaw is a 500, logged and counted."""
+        try:
+            return await self._answer(path, scope, receive)
+        except HttpError as e:
+            reply = e.reply
+        except CdmlError as e:
+            status = next(code for family, code in STATUS if isinstance(e, family))
+            status = 400 if e.code == "malformed_json" else status
+            reply = Reply(status, error_body(e.code, e.message, e.field))
+        except Exception:  # the request edge
+            logging.getLogger(__name__).exception("answering %s %s", scope["method"], path[:3])
+            text = "Answering the request: something failed here. It was logged; try again."
+            reply = Reply(500, error_body("internal", text, None))
+        if path[0] == "v1" or path[-1] == "infer":
+            model = path[2] if len(path) > 2 and self._answerer.known(path[2]) else ""
+            self._metrics.refused(model, reply.status)
+            if reply.status >= 500:
+                self._tally.failed += 1
+        return reply
+
+    async def _answer(self, path: list[str], scope: Message, receive: Receive) -> Reply:
+        match path:
+            case ["v1", "models", model, ("predict" | "labels") as verb]:
+                return await self._post(model, self._posts[verb], scope, receive)
+            case ["v2", "models", model, "infer"]:
+                return await self._post(model, self._infer, scope, receive)
+            case ["v2", *rest]:
+                _require(scope, "GET")
+                return self._described(rest)
+            case ["metrics"]:
+                _require(scope, "GET")
+                return Reply(200, self._metrics.text(), CONTENT_TYPE.encode())
+            case ["openapi.json"]:
+                _require(scope, "GET")
+                return Reply(200, self._document)
+        raise _no_such_path()
+
+    def _described(self, path: list[str]) -> Reply:
+        """Answer the reading half of the Open Inference Protocol."""
+        match path:
+            case []:
+                found = {"name": "cdml", "version": self._version, "extensions": []}
+                return Reply(200, _encode(found))
+            case ["health", "live"]:
+                return Reply(200, b'{"live":true}')
+            case ["health", "ready"]:
+                return _readiness(all(self._ready(m) for m in self._answerer.names()))
+            case ["models", model]:
+                return Reply(200, _encode(metadata(self._answerer.slot(model))))
+            case ["models", model, "ready"]:
+                if not self._answerer.known(model):
+                    self._answerer.slot(model)
+                return _readiness(self._ready(model), model)
+        raise _no_such_path()
+
+    def _ready(self, model: str) -> bool:
+        try:
+            self._answerer.slot(model)
+        except UnavailableError:
+            return False
+        return True
+
+    async def _post(
+        self,
+        model: str,
+        answer: Callable[[str, bytes, str], Awaitable[bytes]],
+        scope: Message,
+        receive: Receive,
+    ) -> Reply:
+        _require(scope, "POST")
+        headers = dict(scope["headers"])
+        body = await _body(headers, receive)
+        if self._busy >= MAX_IN_FLIGHT:
+            raise HttpError(
+                503,
+                "overloaded",
+                f"Answering for {model[:80]}: {self._busy} requests are in flight, which is the "
+                "most. Try again in a second.",
+                [(b"retry-after", b"1")],
+            )
+        self._busy += 1
+        try:
+            client = headers.get(b"x-client-id", b"")[:MAX_CLIENT_ID].decode("latin-1")
+            return Reply(200, await answer(model, body, client))
+        finally:
+            self._busy -= 1
+
+    async def _predict(self, model: str, body: bytes, client: str) -> bytes:
+        self._answerer.slot(model)
+        return _encode(await self._answerer.predict(model, read_predict(body), client))
+
+    async def _labels(self, model: str, body: bytes, client: str) -> bytes:
+        del client
+        if not self._answerer.known(model):
+            self._answerer.slot(model)
+        return _encode(await self._answerer.labels(model, read_labels(body)))
+
+    async def _infer(self, model: str, body: bytes, client: str) -> bytes:
+        self._answerer.slot(model)
+        request_id, request = read_infer(body)
+        answer = await self._answerer.predict(model, request, client)
+        return _encode(infer_answer(request_id, answer))
+
+
+def error_body(code: str, message: str, field: str | None) -> bytes:
+    """Write the one shape of errors."""
+    return _encode(ErrorAnswer(ErrorBody(code, message, field)))
+
+
+async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    """Read at most MAX_BODY bytes within the deadline."""
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise HttpError(
+            415,
+            "content_encoding",
+            "Reading the body: it is compressed. Send it plain.",
+            [(b"connection", b"close")],
+        )
+    length = headers.get(b"content-length", b"0")
+    if len(length) > 12 or not length.isdigit() or int(length) > MAX_BODY:
+        raise _too_large()
+    message = await _next(receive)
+    body: bytes = message.get("body", b"")
+    if message.get("more_body"):
+        parts, size = [body], len(body)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + BODY_DEADLINE_S
+        while message.get("more_body") and size <= MAX_BODY:
+            message = await _next(receive, deadline - loop.time())
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+        body = b"".join(parts)
+    if len(body) > MAX_BODY:
+        raise _too_large()
+    return body
+
+
+async def _next(receive: Receive, seconds: float = BODY_DEADLINE_S) -> Message:
+    try:
+        async with asyncio.timeout(seconds):
+            return await receive()
+    except TimeoutError:
+        raise HttpError(
+            408,
+            "slow_body",
+            f"Reading the body: it did not arrive within {BODY_DEADLINE_S:.0f} s. Send it faster.",
+            [(b"connection", b"close")],
+        ) from None
+
+
+def _require(scope: Message, method: str) -> None:
+    if scope["method"] != method:
+        raise HttpError(
+            405,
+            "wrong_method",
+            f"{scope['method'][:20]} {scope['path'][:80]}: this path takes {method} only.",
+            [(b"allow", method.encode())],
+        )
+
+
+def _readiness(ready: bool, model: str | None = None) -> Reply:  # noqa: FBT001
+    found: dict[str, Any] = {"ready": ready} if model is None else {"name": model, "ready": ready}
+    return Reply(200 if ready else 503, _encode(found))
+
+
+def _too_large() -> HttpError:
+    return HttpError(
+        413,
+        "body_too_large",
+        f"Reading the body: it is larger than {MAX_BODY} bytes. Send fewer rows at once.",
+        [(b"connection", b"close")],
+    )
+
+
+def _no_such_path() -> HttpError:
+    return HttpError(
+        404,
+        "unknown_path",
+        "Looking for this path: there is none. Predict at /v1/models/MODEL/predict; the others "
+        "are listed at /openapi.json.",
+    )

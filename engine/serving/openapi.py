@@ -1,0 +1,84 @@
+"""The OpenAPI document of the prediction port, made from the wire types."""
+
+from typing import Any
+
+import msgspec
+
+from engine.serving.open_inference import InferAnswer, InferRequest
+from engine.wire import ErrorAnswer, LabelsAnswer, LabelsRequest, PredictAnswer, PredictRequest
+
+ERRORS = {
+    "400": "The body is not JSON in UTF-8.",
+    "404": "There is no such model or path.",
+    "405": "The path takes another method.",
+    "408": "The body did not arrive in time.",
+    "413": "The body is larger than 1 MiB.",
+    "415": "The body is compressed.",
+    "422": "A field is wrong; the error names it.",
+    "503": "Nothing serves the model, the log cannot be written, or too much is in flight.",
+}
+MODEL = {
+    "name": "model",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1},
+}
+CLIENT = {"name": "x-client-id", "in": "header", "required": False, "schema": {"type": "string"}}
+
+
+def document(version: str) -> bytes:
+    """Return the whole document as JSON."""
+    bodies = [PredictRequest, LabelsRequest, InferRequest]
+    answers = [PredictAnswer, LabelsAnswer, InferAnswer, ErrorAnswer]
+    refs, components = msgspec.json.schema_components(
+        [*bodies, *answers], ref_template="#/components/schemas/{name}"
+    )
+    by_type: dict[Any, dict[str, Any]] = dict(zip([*bodies, *answers], refs, strict=True))
+    error = by_type[ErrorAnswer]
+
+    def post(summary: str, takes: type, gives: type) -> dict[str, Any]:
+        failures = {code: _answer(text, error) for code, text in ERRORS.items()}
+        return {
+            "post": {
+                "summary": summary,
+                "parameters": [MODEL, CLIENT],
+                "requestBody": {"required": True, "content": _json(by_type[takes])},
+                "responses": {"200": _answer("Done.", by_type[gives]), **failures},
+            }
+        }
+
+    def get(summary: str, *, model: bool = False, ready: bool = False) -> dict[str, Any]:
+        responses = {"200": _answer("Done.", {"type": "object"})}
+        if model:
+            responses["404"] = _answer(ERRORS["404"], error)
+        if model or ready:
+            responses["503"] = _answer("Not ready.", {"type": "object"})
+        parameters = [MODEL] if model else []
+        return {"get": {"summary": summary, "parameters": parameters, "responses": responses}}
+
+    paths = {
+        "/v1/models/{model}/predict": post("Predict rows.", PredictRequest, PredictAnswer),
+        "/v1/models/{model}/labels": post("Send outcomes.", LabelsRequest, LabelsAnswer),
+        "/v2": get("What this server is."),
+        "/v2/health/live": get("Whether the process answers."),
+        "/v2/health/ready": get("Whether every model answers.", ready=True),
+        "/v2/models/{model}": get("Inputs and outputs of a model.", model=True),
+        "/v2/models/{model}/ready": get("Whether a model answers.", model=True),
+        "/v2/models/{model}/infer": post("Predict named tensors.", InferRequest, InferAnswer),
+    }
+    return msgspec.json.encode(
+        {
+            "openapi": "3.1.0",
+            "info": {"title": "cdml prediction service", "version": version},
+            "paths": paths,
+            "components": {"schemas": components},
+        }
+    )
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _answer(text: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": text, "content": _json(schema)}

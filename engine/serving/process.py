@@ -1,0 +1,240 @@
+"""The parts of the serving process put together, and what it does when asked over the socket."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import socket
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import msgspec
+
+from engine.artifacts import Artifacts
+from engine.clock import SystemClock, iso
+from engine.errors import InvalidError, UnavailableError
+from engine.ledger.ledger import Ledger
+from engine.serving import control
+from engine.serving.answers import Answerer
+from engine.serving.app import App
+from engine.serving.batcher import Answers, Batcher, ShadowRows, answers_of
+from engine.serving.door import Door
+from engine.serving.slots import Slots, Table
+from engine.serving.tally import Tally
+from engine.settings import Settings
+from engine.spool import Spool, folder_bytes
+from engine.telemetry.prometheus import ServingMetrics
+from engine.workspace import Workspace
+
+POLL_S = 1.0
+RETRY_POLLS = 30
+DRAIN_S = 5
+FLUSH_S = 30.0
+MAX_PROBE_ROWS = 100_000
+
+_log = logging.getLogger(__name__)
+
+
+class ServingProcess:
+    """One serving process. `merge=False` (a replay) keeps each request its own batch."""
+
+    def __init__(self, workspace: Workspace, settings: Settings, boot: str, *, merge: bool) -> None:
+        self._workspace = workspace
+        self._settings = settings
+        self._boot = boot
+        self._merge = merge
+        self._clock = SystemClock()
+        self._started = iso(self._clock.wall())
+        self._listen = ""
+        self._ledger = Ledger(workspace.ledger, readonly=True)
+        self._spool = Spool(workspace.spool, boot)
+        self._tally = Tally()
+        self._metrics = ServingMetrics(self._spool_bytes, lambda: float(self._dropped()))
+        artifacts = Artifacts(workspace.artifacts, workspace.keys)
+        self._slots = Slots(self._ledger, artifacts, self._swapped)
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Drain and end."""
+        self._stopping.set()
+
+    async def serve(self, port: socket.socket, control_socket: socket.socket) -> None:
+        """Answer until told to stop; requests in flight are finished, the spool is sealed."""
+        host, number = port.getsockname()[:2]
+        self._listen = f"[{host}]:{number}" if ":" in host else f"{host}:{number}"
+        loop = asyncio.get_running_loop()
+        self._batcher = Batcher(loop, self._shadow_scored, merge=self._merge)
+        units = {name: m.rollout.unit for name, m in self._settings.models.items()}
+        self._answerer = Answerer(
+            self._slots,
+            self._batcher,
+            self._spool,
+            self._tally,
+            self._metrics,
+            self._clock,
+            self._boot,
+            units,
+        )
+        app = App(self._answerer, self._tally, self._metrics, self._clock, _version())
+        door = Door(app, DRAIN_S)
+        await self._sync_or_say()
+        # What was imported and loaded stays: the collector need not walk it during a request.
+        gc.collect()
+        gc.freeze()
+        answering = await control.listen(control_socket, self)
+        tasks = [loop.create_task(self._poll()), loop.create_task(self._close_when_told(door))]
+        try:
+            await door.answer(port)
+        finally:
+            answering.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.to_thread(self._close)
+
+    async def obey(self, question: control.Question) -> msgspec.Struct:
+        """Do what was asked over the control socket."""
+        match question:
+            case control.Sync(model):
+                return await self._sync(model)
+            case control.AskStatus():
+                return self._status()
+            case control.Probe(model, name, rows):
+                return await self._probe(model, name, rows)
+            case control.Flush():
+                return await self._flush()
+            case control.Stop():
+                self.stop()
+                return control.Stopping(os.getpid())
+
+    async def _sync(self, model: str | None) -> control.Synced:
+        await self._slots.sync(model)
+        table = self._slots.table
+        await self._answerer.settled(table)
+        failures = {f"{m}/{v}": why for (m, v), why in self._slots.failures.items()}
+        return control.Synced({m: s.generation for m, s in table.slots.items()}, failures)
+
+    async def _probe(self, model: str, name: str, rows: list[dict[str, Any]]) -> control.Probed:
+        if not 0 < len(rows) <= MAX_PROBE_ROWS:
+            raise InvalidError(
+                f"Probing {name} of {model}: found {len(rows)} rows. Send 1 to {MAX_PROBE_ROWS}.",
+                code="bad_probe",
+            )
+        began = self._clock.monotonic()
+        in_memory = name in self._slots.loaded(model)
+        served = await self._slots.served(model, name)
+        loaded = self._clock.monotonic()
+
+        def predict() -> Answers:
+            for row in rows:
+                served.loaded.schema.check(row)
+            return answers_of(served, rows)
+
+        answers = await asyncio.to_thread(predict)
+        done = self._clock.monotonic()
+        return control.Probed(
+            answers, in_memory, (loaded - began) * 1000.0, (done - loaded) * 1000.0
+        )
+
+    async def _flush(self) -> control.Flushed:
+        scored = await asyncio.to_thread(self._batcher.drain_shadow, FLUSH_S)
+        if not (scored and await asyncio.to_thread(self._spool.flush, FLUSH_S)):
+            raise UnavailableError(
+                "Flushing the log: the disk did not confirm everything. Free space or look at the "
+                "disk, then try again.",
+                code="log_unavailable",
+            )
+        return control.Flushed(*self._spool.position())
+
+    def _status(self) -> control.ServingStatus:
+        now = self._clock.monotonic()
+        segment, offset = self._spool.position()
+        return control.ServingStatus(
+            pid=os.getpid(),
+            boot=self._boot,
+            started=self._started,
+            listen=self._listen,
+            rss_bytes=_resident_bytes(),
+            requests=self._tally.requests,
+            failed=self._tally.failed,
+            dropped=self._dropped(),
+            shadow_dropped=self._batcher.shadow_dropped + self._batcher.shadow_failed,
+            sync_failures=self._spool.sync_failures,
+            spool_bytes=int(self._spool_bytes()),
+            spool_segment=segment,
+            spool_offset=offset,
+            requests_per_s=self._tally.rate(now),
+            models=[self._served_model(name) for name in self._answerer.names()],
+        )
+
+    def _served_model(self, name: str) -> control.ServedModel:
+        slot = self._slots.table.slots.get(name)
+        return control.ServedModel(
+            model=name,
+            generation=slot.generation if slot else 0,
+            champion=slot.champion.version if slot else None,
+            canary=slot.canary.version if slot and slot.canary else None,
+            shadow=slot.shadow.version if slot and slot.shadow else None,
+            loaded=self._slots.loaded(name),
+            failures=self._slots.failed(name),
+            answers=self._tally.by_version(name),
+            latency={
+                v: control.VersionLatency(p50, p95, n)
+                for v, p50, p95, n in self._tally.quantiles(name)
+            },
+        )
+
+    def _swapped(self, table: Table) -> None:
+        for model, slot in table.slots.items():
+            self._tally.generation(model, slot.generation)
+            self._metrics.generation(model, slot.generation)
+
+    def _shadow_scored(self, rows: ShadowRows, answers: Answers) -> None:
+        self._answerer.shadow_scored(rows, answers)
+
+    async def _poll(self) -> None:
+        """Repair lost nudges, and try again now and then what failed to load."""
+        polls = 0
+        while True:
+            await asyncio.sleep(POLL_S)
+            polls += 1
+            await self._sync_or_say(retry=polls % RETRY_POLLS == 0)
+
+    async def _sync_or_say(self, *, retry: bool = False) -> None:
+        try:
+            again = retry and bool(self._slots.failures)
+            if again or await asyncio.to_thread(self._slots.changed):
+                await self._slots.sync(retry=again)
+        except Exception as e:  # noqa: BLE001 - polling worker: what serves stays
+            _log.error("reading the ledger failed: %r", e)
+
+    async def _close_when_told(self, door: Door) -> None:
+        await self._stopping.wait()
+        door.should_exit = True
+
+    def _close(self) -> None:
+        self._batcher.close()
+        self._answerer.close()
+        self._spool.close()
+        self._slots.close()
+        self._ledger.close()
+
+    def _dropped(self) -> int:
+        return self._spool.dropped
+
+    def _spool_bytes(self) -> float:
+        with contextlib.suppress(OSError):
+            return float(folder_bytes(self._workspace.spool))
+        return float("nan")
+
+
+def _resident_bytes() -> int:
+    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - not a file on any disk
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _version() -> str:
+    try:
+        return version("cdml")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,173 @@
+"""The serving process as the engine keeps it: started or adopted, asked, started again."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.clock import Clock
+from engine.errors import CdmlError, UnavailableError
+from engine.serving.control import ServedModel, ServingLink, ServingStatus
+from engine.wire import ServingState
+from engine.workspace import Workspace
+
+START_S = 20.0
+SYNC_S = 10.0
+FRESH_S = 0.5
+BACKOFF_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+class ServingProcess:
+    """Serving outlives the engine; a new engine adopts the one that answers."""
+
+    def __init__(self, workspace: Workspace, clock: Clock, listen: str, seed: int | None) -> None:
+        self._workspace = workspace
+        self._clock = clock
+        self._listen = listen
+        self._seed = seed
+        self._link = ServingLink(workspace.serving_socket)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._failures = 0
+        self._tried = -1e9
+        self._status: ServingStatus | None = None
+        self._heard = -1e9
+
+    # -- keeping it alive
+
+    def start(self) -> None:
+        """Adopt the process that answers, or start one; does not wait for it."""
+        if self._hear(0.3) is None:
+            self._spawn()
+
+    def wait(self) -> None:
+        """Wait until it answers; UnavailableError with its own words where it gave up."""
+        deadline = self._clock.monotonic() + START_S
+        while self._hear(1.0) is None:
+            ended = self._process.poll() if self._process else None
+            if ended is not None or self._clock.monotonic() > deadline:
+                how = f"it ended with code {ended}" if ended is not None else "it does not answer"
+                raise UnavailableError(
+                    f"Starting the prediction service: {self._last_words() or how}",
+                    code="serving_failed",
+                )
+            if self._process is not None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(0.05)
+
+    def keep(self) -> str | None:
+        """Look after it once; return what happened where it had to be started again."""
+        if self._hear(1.0) is not None:
+            self._failures = 0
+            return None
+        if self._process is not None and self._process.poll() is None:
+            return None
+        pause = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
+        if self._clock.monotonic() - self._tried < pause:
+            return None
+        self._failures += 1
+        words = self._last_words()
+        self._spawn()
+        return f"the prediction service was started again{': ' + words if words else ''}"
+
+    def stop(self) -> None:
+        """Have it drain and end."""
+        with contextlib.suppress(CdmlError):
+            self._link.stop()
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(10.0)
+
+    def _spawn(self) -> None:
+        self._tried = self._clock.monotonic()
+        command = [sys.executable, "-P", "-m", "engine", "serve", "-w", str(self._workspace.root)]
+        if self._seed is not None:
+            command += ["--seed", str(self._seed)]
+        with (self._workspace.logs / "serving.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=dict(os.environ, OMP_NUM_THREADS="1"),
+            )
+
+    def _last_words(self) -> str:
+        if self._process is None or self._process.poll() in (None, 0):
+            return ""
+        with contextlib.suppress(OSError):
+            log = (self._workspace.logs / "serving.log").read_text(encoding="utf-8")
+            return log.strip().splitlines()[-1][:500] if log.strip() else ""
+        return ""
+
+    # -- asking it
+
+    def sync(self, model: str | None = None) -> Mapping[str, int]:
+        """Have the ledger obeyed; return the generations in force."""
+        found = self._link.sync(model, timeout_s=SYNC_S)
+        self._heard = -1e9
+        return found.generations
+
+    def probe(self, model: str, version: str, rows: Sequence[Mapping[str, Any]]) -> Any:
+        """Return the answers of one version, in the real process."""
+        return self._link.probe(model, version, [dict(r) for r in rows], timeout_s=SYNC_S).answers
+
+    def flush(self) -> None:
+        """Have everything answered so far on the disk, shadow rows included."""
+        self._link.flush(timeout_s=SYNC_S)
+
+    def loaded(self, model: str) -> Sequence[str]:
+        """Return the versions in memory, at most half a second old."""
+        found = self._model(model)
+        return found.loaded if found else ()
+
+    def p95_ms(self, model: str) -> Mapping[str, float]:
+        """Return the 95th percentile of each version's last answers."""
+        found = self._model(model)
+        return {v: latency.p95_ms for v, latency in found.latency.items()} if found else {}
+
+    def answers(self, model: str) -> tuple[int, dict[str, int]]:
+        """Return the generation in force and the answers since by version, asked now."""
+        self._heard = -1e9
+        found = self._model(model)
+        return (found.generation, found.answers) if found else (-1, {})
+
+    def state(self) -> ServingState:
+        """Return the process as the console shows it."""
+        found = self._fresh()
+        if found is None:
+            return ServingState(False, None, self._listen, 0, 0, 0, 0, None, None, None)
+        latency = [v for m in found.models for v in m.latency.values()]
+        busiest = max(latency, key=lambda v: v.n, default=None)
+        return ServingState(
+            True,
+            found.pid,
+            found.listen,
+            found.requests,
+            found.failed,
+            found.dropped,
+            found.spool_bytes,
+            found.requests_per_s,
+            busiest.p50_ms if busiest else None,
+            busiest.p95_ms if busiest else None,
+            found.rss_bytes / 2**20,
+        )
+
+    def _model(self, model: str) -> ServedModel | None:
+        found = self._fresh()
+        return next((m for m in found.models if m.model == model), None) if found else None
+
+    def _fresh(self) -> ServingStatus | None:
+        if self._clock.monotonic() - self._heard > FRESH_S:
+            self._hear(1.0)
+        return self._status
+
+    def _hear(self, timeout_s: float) -> ServingStatus | None:
+        try:
+            self._status = self._link.status(timeout_s=timeout_s)
+        except CdmlError:
+            self._status = None
+        self._heard = self._clock.monotonic()
+        return self._status

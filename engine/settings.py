@@ -1,0 +1,358 @@
+"""cdml.toml as values, read and checked once. Every key, its type and its default stand here."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from engine.quantities import address, check_cron, duration, is_loopback, size
+from engine.settings_file import Document, nearest
+from engine.settings_rules import between, check_timezone, positive, read, wrong
+
+__all__ = [
+    "METRICS",
+    "METRIC_OF_TASK",
+    "NAME",
+    "RECIPES",
+    "GateSettings",
+    "KpiSettings",
+    "ModelSettings",
+    "MonitorSettings",
+    "PolicySettings",
+    "ProvenSettings",
+    "RolloutSettings",
+    "Section",
+    "ServingSettings",
+    "Settings",
+    "ShadowSettings",
+    "Task",
+    "TrainSettings",
+    "Trigger",
+    "WorkspaceSettings",
+    "address",
+    "duration",
+    "load",
+    "size",
+]
+
+Task = Literal["binary", "multiclass", "regression"]
+Trigger = Literal["new_data", "drift", "performance", "recipe"]
+
+METRICS: dict[str, tuple[tuple[Task, ...], bool]] = {  # metric: (its tasks, higher is better)
+    "log_loss": (("binary", "multiclass"), False),
+    "brier_score_loss": (("binary",), False),
+    "roc_auc_score": (("binary",), True),
+    "accuracy_score": (("binary", "multiclass"), True),
+    "mean_absolute_error": (("regression",), False),
+    "root_mean_squared_error": (("regression",), False),
+}
+METRIC_OF_TASK: dict[Task, str] = {
+    "binary": "log_loss",
+    "multiclass": "log_loss",
+    "regression": "mean_absolute_error",
+}
+RECIPES = ("hist_gradient_boosting", "random_forest", "linear", "baseline")
+_OWN_RECIPE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+def says(text: str) -> Meta:
+    """Carry the one line that `cdml check --keys` prints for a key."""
+    return Meta(description=text)
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of cdml.toml."""
+
+
+class WorkspaceSettings(Section, frozen=True, kw_only=True):
+    """Who this workspace is and how naive times in files are read."""
+
+    name: Annotated[str, says("What the console calls this workspace.")] = "cdml"
+    timezone: Annotated[str, says("How times without a zone in files are read.")] = "UTC"
+
+    def __post_init__(self) -> None:
+        if not self.name.strip() or not self.name.isprintable() or len(self.name) > 64:
+            wrong("name", "a name of 1 to 64 printable characters is expected.")
+        check_timezone(self.timezone)
+
+
+class ServingSettings(Section, frozen=True, kw_only=True):
+    """Where the prediction service listens."""
+
+    listen: Annotated[str, says("Address and port of the prediction service; loopback only.")] = (
+        "127.0.0.1:8080"
+    )
+    workers: Annotated[int, says("Processes that answer predictions; this version runs one.")] = 1
+
+    def __post_init__(self) -> None:
+        host = read("listen", address, self.listen)[0]
+        if not is_loopback(host):
+            wrong(
+                "listen",
+                f'"{self.listen}" is not a loopback address, and there are no tokens to tell its '
+                "callers apart, so it is refused. Listen on 127.0.0.1 and put a proxy before it.",
+            )
+        if self.workers != 1:
+            wrong("workers", f"found {self.workers}; this version runs one. Write 1.")
+
+
+class TrainSettings(Section, frozen=True, kw_only=True):
+    """When candidates are trained, on what, and how long they may take."""
+
+    every: Annotated[str | None, says("Train this often; not together with cron.")] = None
+    cron: Annotated[str | None, says("Train at these times: five cron fields.")] = None
+    on: Annotated[list[Trigger], says("Train also when this happens.")] = []
+    windows: Annotated[
+        list[str], says('Train on each of these and compare: "all" or a duration.')
+    ] = msgspec.field(default_factory=lambda: ["all"])
+    seeds: Annotated[int, says("Trainings per window; their spread is the noise floor.")] = 3
+    deadline: Annotated[str, says("A training that takes longer is killed.")] = "30m"
+    memory: Annotated[str, says("A training that needs more fails.")] = "2GiB"
+
+    def __post_init__(self) -> None:
+        if self.every is not None and self.cron is not None:
+            wrong("cron", "every and cron are both set. Keep one of them.")
+        if self.every is not None:
+            positive("every", self.every)
+        if self.cron is not None:
+            read("cron", check_cron, self.cron)
+        if not self.windows or len(set(self.windows)) < len(self.windows):
+            wrong("windows", 'at least one window is needed, each once. Write ["all"].')
+        for window in self.windows:
+            if window != "all":
+                positive("windows", window)
+        between("seeds", self.seeds, 1, 20)
+        positive("deadline", self.deadline)
+        if read("memory", size, self.memory) < 256 << 20:
+            wrong("memory", f'found "{self.memory}"; less than 256MiB trains nothing.')
+
+
+class GateSettings(Section, frozen=True, kw_only=True):
+    """What a version must show on rows newer than its training and the champion's."""
+
+    non_inferiority: Annotated[
+        float, says("How much worse than the champion is still as good, in the metric's unit.")
+    ] = 0.01
+    holdout: Annotated[str, says("The newest rows, kept from training and judged on.")] = "14d"
+    slices: Annotated[list[str], says("Columns whose values are also judged one by one.")] = []
+
+    def __post_init__(self) -> None:
+        if self.non_inferiority < 0:
+            wrong("non_inferiority", f"found {self.non_inferiority}; it cannot be negative.")
+        positive("holdout", self.holdout)
+
+
+class ShadowSettings(Section, frozen=True, kw_only=True):
+    """How many rows with mature labels a shadow must be compared on."""
+
+    rows: Annotated[int, says("Labelled rows a shadow is compared on; 0 leaves it out.")] = 500
+
+    def __post_init__(self) -> None:
+        between("rows", self.rows, 0, 100_000_000)
+
+
+class ProvenSettings(Section, frozen=True, kw_only=True):
+    """What a champion must have seen without a breach to be proven."""
+
+    hours: Annotated[float, says("Hours in service.")] = 24.0
+    requests: Annotated[int, says("Requests answered.")] = 500
+    labels: Annotated[int, says("Labels joined.")] = 200
+
+    def __post_init__(self) -> None:
+        for key, value in (("hours", self.hours), ("requests", self.requests)):
+            between(key, value, 0, 100_000_000)
+        between("labels", self.labels, 0, 100_000_000)
+
+
+class RolloutSettings(Section, frozen=True, kw_only=True):
+    """How a version that passed its gate is brought in."""
+
+    mode: Annotated[
+        Literal["automatic", "approve", "manual"],
+        says("Who promotes: the engine, the engine after a person's yes, or a person."),
+    ] = "automatic"
+    unit: Annotated[
+        str, says('What keeps its version in a canary: "client", "id" or a feature.')
+    ] = "client"
+    shadow: Annotated[ShadowSettings, says("The comparison before any answer is used.")] = (
+        ShadowSettings()
+    )
+    canary: Annotated[list[float], says("Steps in percent of the answers, 1 to 99, rising.")] = []
+    alpha: Annotated[float, says("False alarms allowed, shared among all guardrails.")] = 0.05
+    proven: Annotated[ProvenSettings, says("When a champion counts as proven.")] = ProvenSettings()
+
+    def __post_init__(self) -> None:
+        if any(not 1 <= step <= 99 for step in self.canary):
+            wrong("canary", f"found {self.canary}; every step is 1 to 99 percent.")
+        if any(b <= a for a, b in zip(self.canary, self.canary[1:], strict=False)):
+            wrong("canary", f"found {self.canary}; the steps must rise, like [10, 50].")
+        if self.canary and self.mode == "manual":
+            wrong(
+                "canary",
+                'nobody walks the steps while mode is "manual". Empty the list, or set mode to '
+                '"approve" or "automatic".',
+            )
+        if not 0 < self.alpha < 1:
+            wrong("alpha", f"found {self.alpha}; it must lie between 0 and 1, like 0.05.")
+        if not self.unit.strip():
+            wrong("unit", 'it is empty. Write "client", "id" or a feature\'s name.')
+
+
+class KpiSettings(Section, frozen=True, kw_only=True):
+    """A business number: SQL over mature labelled predictions."""
+
+    sql: Annotated[str, says("One expression over decision, label, score and the features.")]
+    direction: Annotated[Literal["minimize", "maximize"], says("Which way is better.")]
+    unit: Annotated[str, says("What it is counted in.")] = ""
+    limit: Annotated[float | None, says("Beyond this the champion is in breach.")] = None
+
+    def __post_init__(self) -> None:
+        if not self.sql.strip():
+            wrong("sql", "it is empty. Write an aggregate, or remove the KPI.")
+        if ";" in self.sql:
+            wrong("sql", "a semicolon is in it. Write one expression, no statement.")
+
+
+class MonitorSettings(Section, frozen=True, kw_only=True):
+    """How often, over which window the champion is watched, and what counts as a breach."""
+
+    every: Annotated[str, says("Watch this often.")] = "1d"
+    window: Annotated[str, says("The rows looked at, back from now.")] = "7d"
+    drift_limit: Annotated[float, says("A column's PSI beyond this is a breach.")] = 0.2
+    metric_limit: Annotated[
+        float | None, says("The realised metric beyond this is a breach; absent: no limit.")
+    ] = None
+
+    def __post_init__(self) -> None:
+        positive("every", self.every)
+        positive("window", self.window)
+        if self.drift_limit <= 0:
+            wrong("drift_limit", f"found {self.drift_limit}; it must be above 0, like 0.2.")
+
+
+class ModelSettings(Section, frozen=True, kw_only=True):
+    """One model: its columns, its metric and its policies."""
+
+    task: Annotated[Task, says("What is predicted.")]
+    target: Annotated[str, says("The column that is predicted.")]
+    time: Annotated[str, says("When the event is; the order of everything.")]
+    recipe: Annotated[
+        str, says('What is trained: a built-in name or "package.module:function".')
+    ] = "hist_gradient_boosting"
+    label_time: Annotated[str | None, says("When the outcome became known.")] = None
+    id: Annotated[str | None, says("Names a row; joins labels to predictions.")] = None
+    exclude: Annotated[list[str], says("Columns that are never features.")] = []
+    metric: Annotated[str, says("The number that decides; empty: the usual one of the task.")] = ""
+    label_maturity: Annotated[str, says("Rows younger than this are no evidence.")] = "0d"
+    policy: Annotated[str | None, says("Take what is not said here from [policies.NAME].")] = None
+    train: Annotated[TrainSettings, says("When and on what it is trained.")] = TrainSettings()
+    gate: Annotated[GateSettings, says("What a version must show.")] = GateSettings()
+    rollout: Annotated[RolloutSettings, says("How a version is brought in.")] = RolloutSettings()
+    kpi: Annotated[dict[str, KpiSettings], says("Business numbers by name.")] = {}
+    monitor: Annotated[MonitorSettings, says("How the champion is watched.")] = MonitorSettings()
+
+    def __post_init__(self) -> None:
+        if not self.metric:
+            msgspec.structs.force_setattr(self, "metric", METRIC_OF_TASK[self.task])
+        _check_metric(self.metric, self.task)
+        if self.recipe not in RECIPES and not _OWN_RECIPE.fullmatch(self.recipe):
+            hint = nearest(self.recipe, list(RECIPES))
+            wrong("recipe", f'"{self.recipe[:60]}" is no recipe and no "module:function".{hint}')
+        self._check_columns()
+        read("label_maturity", duration, self.label_maturity)
+        for name in self.kpi:
+            if not NAME.fullmatch(name):
+                wrong("kpi", f'"{name[:40]}" is no name. Use letters, digits, _ and -.')
+
+    def _check_columns(self) -> None:
+        columns = {"target": self.target, "time": self.time}
+        columns |= {"label_time": self.label_time} if self.label_time is not None else {}
+        columns |= {"id": self.id} if self.id is not None else {}
+        seen: dict[str, str] = {}
+        for key, column in columns.items():
+            if not column or not column.isprintable():
+                wrong(key, "it must name a column, without control characters.")
+            if column in seen:
+                wrong(key, f'"{column}" is {seen[column]} already. Each needs its own column.')
+            seen[column] = key
+        for column in self.exclude:
+            if seen.get(column) in ("target", "time"):
+                wrong("exclude", f'"{column}" is the {seen[column]}. Take it off the list.')
+        if self.rollout.unit in (self.target, self.label_time):
+            wrong("rollout", f'unit "{self.rollout.unit}" is not known when a row is predicted.')
+
+
+class PolicySettings(Section, frozen=True, kw_only=True):
+    """Parts that several models share by name."""
+
+    train: Annotated[TrainSettings, says("As in a model.")] = TrainSettings()
+    gate: Annotated[GateSettings, says("As in a model.")] = GateSettings()
+    rollout: Annotated[RolloutSettings, says("As in a model.")] = RolloutSettings()
+    monitor: Annotated[MonitorSettings, says("As in a model.")] = MonitorSettings()
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    workspace: Annotated[WorkspaceSettings, says("This workspace.")] = WorkspaceSettings()
+    serving: Annotated[ServingSettings, says("The prediction service.")] = ServingSettings()
+    models: Annotated[dict[str, ModelSettings], says("The models by name.")] = {}
+    policies: Annotated[dict[str, PolicySettings], says("Shared parts by name.")] = {}
+
+
+def load(path: Path) -> Settings:
+    """Read and check a cdml.toml; InvalidError names file, line, key and the nearest valid key."""
+    document = Document(path)
+    tables = document.tables
+    policies = tables.get("policies", {})
+    models = tables.get("models", {})
+    for kind, named in (("models", models), ("policies", policies)):
+        for name in named if isinstance(named, dict) else ():
+            if not NAME.fullmatch(name):
+                document.fail((kind, name), "a name has letters, digits, _ and -, 64 at most.")
+    # A policy is checked by itself first, so that its mistakes are named where they stand.
+    document.build(Settings, {k: v for k, v in tables.items() if k != "models"}, ())
+    if isinstance(models, dict):
+        models = {n: _with_policy(document, n, raw, policies) for n, raw in models.items()}
+        tables = {**tables, "models": models}
+    return document.build(Settings, tables, ())
+
+
+def _with_policy(document: Document, name: str, raw: Any, policies: dict[str, Any]) -> Any:
+    if not isinstance(raw, dict) or "policy" not in raw:
+        return raw
+    policy = policies.get(raw["policy"]) if isinstance(raw["policy"], str) else None
+    if policy is None:
+        hint = nearest(str(raw["policy"]), list(policies)) or " There is none yet."
+        document.fail(
+            ("models", name, "policy"), f'there is no [policies] table "{raw["policy"]}".{hint}'
+        )
+    own_train = raw.get("train", {})
+    if isinstance(own_train, dict) and own_train.keys() & {"every", "cron"}:
+        shared = {k: v for k, v in policy.get("train", {}).items() if k not in ("every", "cron")}
+        policy = {**policy, "train": shared}
+    return _merged(policy, raw)
+
+
+def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    both = {
+        key: _merged(under[key], over[key])
+        for key in under.keys() & over.keys()
+        if isinstance(under[key], dict) and isinstance(over[key], dict)
+    }
+    return {**under, **over, **both}
+
+
+def _check_metric(metric: str, task: Task) -> None:
+    fitting = [name for name, (tasks, _) in METRICS.items() if task in tasks]
+    if metric in fitting:
+        return
+    found = (
+        f'"{metric[:40]}" does not fit a {task} task.'
+        if metric in METRICS
+        else (f'"{metric[:40]}" is no known metric.{nearest(metric, fitting)}')
+    )
+    wrong("metric", f"{found} Possible: {', '.join(fitting)}.")

@@ -1,0 +1,76 @@
+"""What was delivered: batches with their digests and verdicts, and the columns of a model."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from engine.store.connection import Store, naive, zoned
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One delivered file. `batch` is the snapshot's digest, `source` the file's own."""
+
+    batch: str
+    model: str
+    file: str
+    source: str
+    received: datetime
+    rows: int
+    time_from: datetime | None
+    time_to: datetime | None
+    verdict: str
+    reasons: list[str]
+
+
+def add(store: Store, batch: Batch, columns: dict[str, str]) -> None:
+    """Remember a batch; the first accepted one also fixes the model's columns."""
+    with store.write() as db:
+        db.execute(
+            "insert into batches values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                batch.batch,
+                batch.model,
+                batch.file,
+                batch.source,
+                naive(batch.received),
+                batch.rows,
+                naive(batch.time_from) if batch.time_from else None,
+                naive(batch.time_to) if batch.time_to else None,
+                batch.verdict,
+                msgspec.json.encode(batch.reasons).decode(),
+            ],
+        )
+        for name, kind in columns.items():
+            db.execute("insert into columns values (?, ?, ?)", [batch.model, name, kind])
+
+
+def columns(store: Store, model: str) -> dict[str, str]:
+    """Return the columns of a model, in order; empty before its first batch."""
+    with store.read() as db:
+        found = db.execute("select name, type from columns where model = ?", [model]).fetchall()
+    return dict(found)
+
+
+def known(store: Store, model: str) -> list[Batch]:
+    """Return every batch of a model, oldest first."""
+    with store.read() as db:
+        found = db.execute(
+            "select * from batches where model = ? order by received, rowid", [model]
+        ).fetchall()
+    return [
+        Batch(
+            r[0],
+            r[1],
+            r[2],
+            r[3],
+            zoned(r[4]) or r[4],
+            r[5],
+            zoned(r[6]),
+            zoned(r[7]),
+            r[8],
+            msgspec.json.decode(r[9]),
+        )
+        for r in found
+    ]

@@ -1,0 +1,139 @@
+"""Opening metrics.duckdb: sandboxed, migrated, one writer at a time, a cursor for each reader."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock, Timer
+from typing import Any
+
+import duckdb
+
+from engine.errors import CorruptError, RefusedError, UnavailableError
+from engine.store.migrations import MIGRATIONS
+
+READ_DEADLINE_S = 10.0
+
+
+class Store:
+    """The metric store. `changes` counts commits, so that a reader knows when to look again."""
+
+    def __init__(self, path: Path, batches: Path) -> None:
+        self.batches = batches
+        self.changes = 0
+        self._write_lock = Lock()
+        try:
+            self._db = duckdb.connect(str(path), config={"threads": 1, "memory_limit": "256MB"})
+            self._db.execute("set temp_directory = ''" if path.name == ":memory:" else "select 1")
+            self._migrate(path)
+            folders = ", ".join(f"'{_quoted(f)}/'" for f in (batches,))
+            self._db.execute(f"set allowed_directories = [{folders}]")
+            self._db.execute("set enable_external_access = false")
+            self._db.execute("set lock_configuration = true")
+        except duckdb.Error as e:
+            raise CorruptError(
+                f'Opening the metric store "{path}": DuckDB says "{_first_line(e)}". Predictions '
+                "go on without it. Restore it from a backup, or move it away to begin a new one.",
+                code="store_unreadable",
+            ) from e
+
+    def close(self) -> None:
+        """Checkpoint and close the file."""
+        with self._write_lock:
+            self._db.close()
+
+    @contextmanager
+    def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the one write transaction; an exception rolls it back."""
+        with self._write_lock, self._cursor() as cursor:
+            cursor.execute("begin")
+            try:
+                yield cursor
+                cursor.execute("commit")
+            except BaseException as e:
+                _abandon(cursor)
+                if isinstance(e, duckdb.FatalException | duckdb.IOException):
+                    raise UnavailableError(
+                        f'Writing to the metric store: DuckDB says "{_first_line(e)}". What was '
+                        "not stored stays in the spool. Free disk space; the engine tries again.",
+                        code="store_unavailable",
+                    ) from e
+                raise
+            self.changes += 1
+
+    @contextmanager
+    def read(self, deadline_s: float = READ_DEADLINE_S) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open a reader of its own, interrupted at its deadline."""
+        with self._cursor() as cursor:
+            alarm = Timer(deadline_s, cursor.interrupt)
+            alarm.daemon = True
+            alarm.start()
+            try:
+                yield cursor
+            except duckdb.InterruptException as e:
+                raise UnavailableError(
+                    f"Reading the metric store: no answer within {deadline_s:g} s. "
+                    "Ask for a shorter window.",
+                    code="read_deadline",
+                ) from e
+            finally:
+                alarm.cancel()
+
+    @contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        cursor = self._db.cursor()
+        try:
+            yield cursor
+        finally:
+            cursor.close()
+
+    def _migrate(self, path: Path) -> None:
+        self._db.execute("create table if not exists format (version integer not null)")
+        row = self._db.execute("select max(version) from format").fetchone()
+        found = (row[0] if row else None) or 0
+        if found > len(MIGRATIONS):
+            raise RefusedError(
+                f'Opening the metric store "{path}": it has format {found}, this program knows '
+                f"up to {len(MIGRATIONS)}. It was made by a newer cdml: install that version. "
+                "Nothing was changed.",
+                code="newer_workspace",
+            )
+        for number in range(found, len(MIGRATIONS)):
+            self._db.execute("begin")
+            self._db.execute(MIGRATIONS[number])
+            self._db.execute("insert into format values (?)", [number + 1])
+            self._db.execute("commit")
+
+
+def insert(db: duckdb.DuckDBPyConnection, table: str, block: dict[str, Any], select: str) -> None:
+    """Insert a block of NumPy columns at once; `select` names or casts them in table order."""
+    db.register("block", block)
+    try:
+        db.execute(f"insert into {table} select {select} from block")
+    finally:
+        db.unregister("block")
+
+
+def naive(moment: datetime) -> datetime:
+    """Return a moment as the store keeps it: UTC without a zone."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def zoned(moment: datetime | None) -> datetime | None:
+    """Return a stored time with its zone."""
+    return None if moment is None else moment.replace(tzinfo=UTC)
+
+
+def _abandon(cursor: duckdb.DuckDBPyConnection) -> None:
+    try:
+        cursor.execute("rollback")
+    except duckdb.Error:
+        return  # a fatal error has already ended the transaction
+
+
+def _first_line(e: BaseException) -> str:
+    return str(e).splitlines()[0][:300] if str(e) else type(e).__name__
+
+
+def _quoted(path: Path) -> str:
+    return str(path.absolute()).replace("'", "''")

@@ -1,0 +1,48 @@
+"""Parts of a table for a replay: what was delivered by a moment, and what happened when."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from engine.store.connection import naive
+from engine.store.intake import name_of
+
+
+def deliver(
+    source: Path, into: Path, time: str, label_time: str, since: datetime, until: datetime
+) -> int:
+    """Write the rows that became complete in (since, until]; return how many.
+
+    A row is complete when its label is known; one whose label never comes, when it happened.
+    """
+    moment = f"coalesce({name_of(label_time)}, {name_of(time)})"
+    body = (
+        f"select * from read_parquet('{_text(source)}') where {moment} > '{naive(since)}' "
+        f"and {moment} <= '{naive(until)}' order by {name_of(time)}"
+    )
+    part = into.with_name(f".{into.name}")
+    with duckdb.connect(config={"threads": 1}) as db:
+        db.execute(f"copy ({body}) to '{_text(part)}' (format parquet)")
+        row = db.execute("select count(*) from read_parquet(?)", [str(part)]).fetchone()
+    part.rename(into)
+    return int(row[0]) if row else 0
+
+
+def happened(
+    source: Path, columns: Sequence[str], order: str, since: datetime, until: datetime
+) -> list[tuple[Any, ...]]:
+    """Return columns of the rows with since <= order < until, in that order."""
+    picked = ", ".join(name_of(c) for c in columns)
+    with duckdb.connect(config={"threads": 1}) as db:
+        return db.execute(
+            f"select {picked} from read_parquet(?) where {name_of(order)} >= ? "
+            f"and {name_of(order)} < ? order by {name_of(order)}, {name_of(columns[0])}",
+            [str(source), naive(since), naive(until)],
+        ).fetchall()
+
+
+def _text(path: Path) -> str:
+    return str(path.absolute()).replace("'", "''")

@@ -1,0 +1,43 @@
+"""The tables of metrics.duckdb, as numbered migrations. Times are UTC without a zone."""
+
+MIGRATIONS = [
+    """
+    create table batches (
+        batch varchar not null, model varchar not null, file varchar not null,
+        source varchar not null, received timestamp not null, rows bigint not null,
+        time_from timestamp, time_to timestamp, verdict varchar not null, reasons varchar not null
+    );
+    create table columns (model varchar not null, name varchar not null, type varchar not null);
+    create table predictions (
+        model varchar not null, prediction_id varchar not null, id varchar not null,
+        ts timestamp not null, received timestamp not null, client varchar,
+        generation bigint not null, version varchar not null, role varchar not null,
+        features varchar not null, answer double[] not null, decision varchar,
+        flags varchar not null, latency_ms double not null
+    );
+    create table shadow_answers (
+        model varchar not null, version varchar not null, prediction_id varchar not null,
+        answer double[] not null
+    );
+    create table labels (
+        model varchar not null, id varchar not null, ts timestamp not null,
+        value varchar, received timestamp not null, primary key (model, id)
+    );
+    create table profiles (
+        model varchar not null, version varchar not null, name varchar not null,
+        profile varchar not null
+    );
+    create table scores (
+        model varchar not null, version varchar not null, kind varchar not null,
+        name varchar not null, window_from timestamp not null, window_to timestamp not null,
+        value double, low double, high double, n bigint not null, detail varchar
+    );
+    create table runs (
+        id varchar primary key, model varchar not null, job varchar not null,
+        state varchar not null, cause varchar not null, queued_at timestamp not null,
+        started_at timestamp, ended_at timestamp, note varchar not null, error varchar,
+        version varchar, verdict varchar
+    );
+    create table spool_marks (segment varchar primary key, position bigint not null);
+    """,
+]

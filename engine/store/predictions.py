@@ -1,0 +1,165 @@
+"""The prediction log as tables: answers and shadow answers, loaded in blocks exactly once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from engine.store import labels
+from engine.store.connection import Store, insert, naive
+from engine.store.labels import LabelRow
+from engine.store.snapshots import plain
+
+PREDICTION_COLUMNS = (
+    "model", "prediction_id", "id", "ts", "received", "client", "generation", "version", "role",
+    "features", "answer", "decision", "flags", "latency_ms",
+)  # fmt: skip
+SHADOW_COLUMNS = ("model", "version", "prediction_id", "answer")
+
+# One prediction per id and version counts, the first; a label that will never come is no label.
+JOINED = """
+    select p.*, l.value as label, l.ts as label_ts
+    from (
+        select * from predictions where model = $model
+        qualify row_number() over (partition by version, id order by ts, prediction_id) = 1
+    ) p join labels l on l.model = p.model and l.id = p.id
+    where l.value is not null and p.client is distinct from 'cdml-probe'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What one read of the spool brought: rows in table order, and how far it reached."""
+
+    predictions: Sequence[Sequence[Any]]
+    shadows: Sequence[Sequence[Any]]
+    labels: Sequence[LabelRow]
+    marks: dict[str, int]
+
+
+def load(store: Store, block: Block) -> None:
+    """Store a block and its marks in one transaction, so that each record is there once."""
+    with store.write() as db:
+        if block.predictions:
+            insert(
+                db,
+                "predictions",
+                _arrays(PREDICTION_COLUMNS, block.predictions),
+                "model, prediction_id, id, cast(ts as timestamp), cast(received as timestamp), "
+                "client, cast(generation as bigint), version, role, features, "
+                "cast(answer as double[]), decision, flags, cast(latency_ms as double)",
+            )
+        if block.shadows:
+            insert(
+                db,
+                "shadow_answers",
+                _arrays(SHADOW_COLUMNS, block.shadows),
+                "model, version, prediction_id, cast(answer as double[])",
+            )
+        if block.labels:
+            labels.merge(db, block.labels)
+        for segment, position in block.marks.items():
+            db.execute("insert or replace into spool_marks values (?, ?)", [segment, position])
+
+
+def marks(store: Store) -> dict[str, int]:
+    """Return how far each segment of the spool has been loaded."""
+    with store.read() as db:
+        return dict(db.execute("select segment, position from spool_marks").fetchall())
+
+
+def forget_marks(store: Store, segments: Sequence[str]) -> None:
+    """Drop the marks of segments that no longer exist."""
+    with store.write() as db:
+        for segment in segments:
+            db.execute("delete from spool_marks where segment = ?", [segment])
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Mature labelled answers: times, label texts, answers n x k, decisions."""
+
+    times: Any
+    labels: list[str]
+    answers: Any
+
+
+def cohort(
+    store: Store, model: str, version: str | None, since: datetime, until: datetime
+) -> Cohort:
+    """Return labelled answers with since <= ts < until, of one version or as they were served."""
+    with store.read() as db:
+        found = db.execute(
+            f"select ts, label, answer from ({JOINED}) where ts >= $since and ts < $until "
+            "and ($version is null or version = $version) order by ts, prediction_id",
+            {
+                "model": model,
+                "version": version,
+                "since": naive(since),
+                "until": naive(until),
+            },
+        ).fetchnumpy()
+    return Cohort(plain(found["ts"]), list(found["label"]), _matrix(found["answer"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Rows that champion and shadow both answered and whose label is mature."""
+
+    times: Any
+    labels: list[str]
+    champion: Any
+    shadow: Any
+
+
+def pairs(
+    store: Store, model: str, champion: str, shadow: str, since: datetime, until: datetime
+) -> Pairs:
+    """Return what a champion and its shadow said of the same mature rows, in order of time."""
+    with store.read() as db:
+        found = db.execute(
+            f"select j.ts, j.label, j.answer, s.answer as shadow from ({JOINED}) j "
+            "join shadow_answers s on s.model = $model and s.version = $shadow "
+            "and s.prediction_id = j.prediction_id "
+            "where j.version = $champion and j.ts >= $since and j.ts < $until "
+            "order by j.ts, j.prediction_id",
+            {
+                "model": model,
+                "champion": champion,
+                "shadow": shadow,
+                "since": naive(since),
+                "until": naive(until),
+            },
+        ).fetchnumpy()
+    return Pairs(
+        plain(found["ts"]),
+        list(found["label"]),
+        _matrix(found["answer"]),
+        _matrix(found["shadow"]),
+    )
+
+
+def count(store: Store, model: str, version: str, since: datetime | None = None) -> int:
+    """Return how many answers a version gave."""
+    with store.read() as db:
+        row = db.execute(
+            "select count(*) from predictions where model = $model and version = $version "
+            "and ($since is null or ts >= $since) and client is distinct from 'cdml-probe'",
+            {"model": model, "version": version, "since": naive(since) if since else None},
+        ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _arrays(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    columns = zip(*rows, strict=True)
+    return {
+        name: np.array(column, dtype=object) for name, column in zip(names, columns, strict=True)
+    }
+
+
+def _matrix(column: Any) -> Any:
+    return (
+        np.array([list(a) for a in column], dtype=np.float64) if len(column) else np.empty((0, 1))
+    )

@@ -1,0 +1,76 @@
+"""The record of runs: what was started, why, and how it ended."""
+
+from datetime import datetime
+
+from engine.clock import iso
+from engine.store.connection import Store, zoned
+from engine.wire import JobRow
+
+
+def put(store: Store, row: JobRow) -> None:
+    """Store a run as it stands now."""
+    times = [t[:-1] if t else None for t in (row.queued_at, row.started_at, row.ended_at)]
+    with store.write() as db:
+        db.execute(
+            "insert or replace into runs values (?, ?, ?, ?, ?, cast(? as timestamp), "
+            "cast(? as timestamp), cast(? as timestamp), ?, ?, ?, ?)",
+            [
+                row.id,
+                row.model,
+                row.job,
+                row.state,
+                row.cause,
+                *times,
+                row.note,
+                row.error,
+                row.version,
+                row.verdict,
+            ],
+        )
+
+
+def newest(store: Store, limit: int) -> list[JobRow]:
+    """Return the newest runs, newest first."""
+    return _select(store, "order by queued_at desc, id desc limit ?", limit)
+
+
+def of_id(store: Store, run: str) -> JobRow | None:
+    """Return one run."""
+    found = _select(store, "where id = ?", run)
+    return found[0] if found else None
+
+
+def unfinished(store: Store) -> list[JobRow]:
+    """Return the runs that never ended."""
+    return _select(store, "where state in ('queued', ?) order by id", "running")
+
+
+def _select(store: Store, tail: str, value: object) -> list[JobRow]:
+    with store.read() as db:
+        found = db.execute(
+            "select id, model, job, state, cause, queued_at, started_at, ended_at, note, error, "
+            f"version, verdict from runs {tail}",
+            [value],
+        ).fetchall()
+    return [
+        JobRow(
+            r[0],
+            r[1],
+            r[2],
+            r[3],
+            r[4],
+            _text(r[5]) or "",
+            _text(r[6]),
+            _text(r[7]),
+            note=r[8],
+            error=r[9],
+            version=r[10],
+            verdict=r[11],
+        )
+        for r in found
+    ]
+
+
+def _text(moment: datetime | None) -> str | None:
+    found = zoned(moment)
+    return iso(found) if found else None

@@ -1,0 +1,91 @@
+"""Every measured number with its window, n and interval; a later measurement replaces it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from engine.store.connection import Store, naive, zoned
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One number: of a version ("served" for answers as clients got them), over one window."""
+
+    model: str
+    version: str
+    kind: str
+    name: str
+    window_from: datetime
+    window_to: datetime
+    value: float | None
+    n: int
+    low: float | None = None
+    high: float | None = None
+    detail: str | None = None
+
+
+def put(store: Store, scores: Sequence[Score]) -> None:
+    """Store measurements; the same number of the same window is restated."""
+    with store.write() as db:
+        for s in scores:
+            db.execute(
+                "delete from scores where model = ? and version = ? and kind = ? and name = ? "
+                "and window_to = ?",
+                [s.model, s.version, s.kind, s.name, naive(s.window_to)],
+            )
+            db.execute(
+                "insert into scores values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    s.model,
+                    s.version,
+                    s.kind,
+                    s.name,
+                    naive(s.window_from),
+                    naive(s.window_to),
+                    s.value,
+                    s.low,
+                    s.high,
+                    s.n,
+                    s.detail,
+                ],
+            )
+
+
+def latest(store: Store, model: str, kind: str, version: str | None = None) -> list[Score]:
+    """Return the newest measurement of every name of a kind."""
+    return _select(
+        store,
+        "qualify row_number() over (partition by version, name order by window_to desc) = 1",
+        model,
+        kind,
+        version,
+    )
+
+
+def history(
+    store: Store, model: str, kind: str, version: str | None = None, name: str | None = None
+) -> list[Score]:
+    """Return all measurements of a kind, oldest first."""
+    return _select(store, "order by window_to, version, name", model, kind, version, name)
+
+
+def _select(
+    store: Store,
+    tail: str,
+    model: str,
+    kind: str,
+    version: str | None = None,
+    name: str | None = None,
+) -> list[Score]:
+    with store.read() as db:
+        found = db.execute(
+            "select model, version, kind, name, window_from, window_to, value, n, low, high, "
+            "detail from scores where model = $model and kind = $kind "
+            "and ($version is null or version = $version) and ($name is null or name = $name) "
+            f"{tail}",
+            {"model": model, "kind": kind, "version": version, "name": name},
+        ).fetchall()
+    return [
+        Score(r[0], r[1], r[2], r[3], zoned(r[4]) or r[4], zoned(r[5]) or r[5], *r[6:])
+        for r in found
+    ]

@@ -1,0 +1,202 @@
+"""Tables that people hand over as files, read column by column: CSV, Parquet, JSON lines.
+
+Text formats are read once into a scratch database on disk, so memory stays flat. Nothing here
+touches the metric store.
+"""
+
+import contextlib
+import re
+import tempfile
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import InvalidError, UnknownError
+
+_CSV = "read_csv(?, header = true, sample_size = -1)"
+_PARQUET = "read_parquet(?)"
+_JSON = "read_json(?, sample_size = -1, maximum_depth = 2)"
+READERS = {
+    ".csv": _CSV,
+    ".tsv": _CSV,
+    ".parquet": _PARQUET,
+    ".pq": _PARQUET,
+    ".jsonl": _JSON,
+    ".ndjson": _JSON,
+    ".json": _JSON,
+}
+_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
+_TIMES = ("DATE", "TIME", "INTERVAL")
+_MEMORY = "512MB"
+_SCRATCH = re.compile(r"/\S*/cdml-[^/\s]+/file\d[\w.]*")
+
+
+class ColumnKind(StrEnum):
+    """What a column of a file holds, by its type alone, however few values it has."""
+
+    NUMERIC = "numeric"
+    CATEGORICAL = "categorical"
+    TIME = "time"
+
+
+class TableFile:
+    """One file of rows; `kinds` names its columns in order. A NaN is a null."""
+
+    def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection, table: str) -> None:
+        self.path = path
+        self._connection = connection
+        self._table = table
+        described = self._rows(f"describe {table}")
+        self.kinds = {str(name): _kind(str(kind)) for name, kind, *_ in described}
+        self.rows = int(self._rows(f"select count(*) from {table}")[0][0])
+
+    def nulls(self, column: str) -> int:
+        """Count the rows without a value."""
+        return self.rows - int(
+            self._rows(f"select count({self._valued(column)}) from {self._table}")[0][0]
+        )
+
+    def numbers(self, column: str) -> NDArray[np.float64]:
+        """Return all values of a numeric column, without nulls, infinities among them."""
+        value = self._valued(column)
+        found = self._fetch(
+            f"select cast({value} as double) v from {self._table} where {value} is not null"
+        ).fetchnumpy()["v"]
+        return np.ma.getdata(found).astype(np.float64, copy=False)
+
+    def categories(self, column: str) -> dict[str, int]:
+        """Count the rows of each category, as text, without nulls."""
+        name = _quoted(column)
+        found = self._rows(
+            f"select cast({name} as varchar), count(*) from {self._table} "
+            f"where {name} is not null group by 1"
+        )
+        return {str(text): int(count) for text, count in found}
+
+    def span(self, column: str) -> tuple[str | None, str | None]:
+        """Return the first and last value of a time column as text; None without values."""
+        name = _quoted(column)
+        low, high = self._rows(
+            f"select cast(min({name}) as varchar), cast(max({name}) as varchar) from {self._table}"
+        )[0]
+        return low, high
+
+    def _valued(self, column: str) -> str:
+        """Return the SQL of a column in which NaN is null."""
+        name = _quoted(column)
+        numeric = self.kinds[column] is ColumnKind.NUMERIC
+        return f"(case when not isnan(cast({name} as double)) then {name} end)" if numeric else name
+
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
+        return self._fetch(query).fetchall()
+
+    def _fetch(self, query: str) -> duckdb.DuckDBPyConnection:
+        try:
+            return self._connection.execute(query)
+        except duckdb.Error as error:
+            raise _unreadable(self.path, error) from None
+
+
+@contextlib.contextmanager
+def opened(paths: list[Path]) -> Iterator[list[TableFile]]:
+    """Open files for reading; all that was put on disk for it is gone afterwards.
+
+    UnknownError where there is no such file, InvalidError where it cannot be read as a table.
+    """
+    for path in paths:
+        _check(path)
+    with tempfile.TemporaryDirectory(prefix="cdml-") as folder:
+        scratch = Path(folder)
+        connection = duckdb.connect(
+            scratch / "scratch.duckdb",
+            config={
+                "memory_limit": _MEMORY,
+                "temp_directory": folder,
+                "autoinstall_known_extensions": "false",
+            },
+        )
+        try:
+            connection.execute("set TimeZone = 'UTC'")
+            yield [_load(path, place, connection, scratch) for place, path in enumerate(paths)]
+        finally:
+            connection.close()
+
+
+def _load(
+    path: Path, place: int, connection: duckdb.DuckDBPyConnection, scratch: Path
+) -> TableFile:
+    suffix = _suffix(path)
+    # A link, because DuckDB takes the * and [ of a file's name for a pattern.
+    link = scratch / f"file{place}{''.join(path.suffixes[-2:]) if _packed(path) else suffix}"
+    link.symlink_to(path.resolve())
+    table = f"file{place}"
+    parquet = READERS[suffix] == _PARQUET
+    try:
+        if parquet:
+            bound = str(link).replace("'", "''")  # a view takes no parameters
+            connection.execute(f"create view {table} as from read_parquet('{bound}')")
+        else:
+            connection.execute(f"create table {table} as from {READERS[suffix]}", [str(link)])
+    except duckdb.Error as error:
+        raise _unreadable(path, error) from None
+    return TableFile(path, connection, table)
+
+
+def _check(path: Path) -> None:
+    if not path.is_file():
+        found = "it is not a file" if path.exists() else "there is no such file"
+        raise UnknownError(
+            f'Reading "{path}": {found}. Give the path of a CSV, Parquet or JSON lines file.',
+            code="no_such_file",
+            field=str(path),
+        )
+    if _suffix(path) not in READERS:
+        raise InvalidError(
+            f'Reading "{path}": its name ends in "{path.suffix}", which says no known format. '
+            f"Name it one of: {', '.join(READERS)}.",
+            code="unknown_format",
+            field=str(path),
+        )
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    if empty:
+        raise _unreadable(path, "it is empty")
+
+
+def _packed(path: Path) -> bool:
+    return path.suffix.lower() in (".gz", ".zst")
+
+
+def _suffix(path: Path) -> str:
+    return (Path(path.stem).suffix if _packed(path) else path.suffix).lower()
+
+
+def _kind(type_name: str) -> ColumnKind:
+    if type_name.endswith("]"):
+        return ColumnKind.CATEGORICAL
+    if type_name.removeprefix("U").startswith(_NUMBERS):
+        return ColumnKind.NUMERIC
+    return ColumnKind.TIME if type_name.startswith(_TIMES) else ColumnKind.CATEGORICAL
+
+
+def _quoted(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
+
+
+def _unreadable(path: Path, error: Exception | str) -> InvalidError:
+    found = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    first = _SCRATCH.sub(path.name, found.strip().splitlines()[0])[:300].rstrip(". ")
+    return InvalidError(
+        f'Reading "{path}" as a table: {first}. Check that the file is whole and of the format '
+        "its name says.",
+        code="unreadable_file",
+        field=str(path),
+    )

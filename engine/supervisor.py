@@ -1,0 +1,69 @@
+"""`cdml up` without systemd: keeps one engine running, and starts it again when it is killed."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from engine.errors import UnavailableError
+from engine.workspace import Workspace
+
+BACKOFF_S = (0.1, 0.5, 2.0, 5.0, 15.0)
+STEADY_S = 60.0
+READY_S = 30.0
+
+
+def supervise(root: Path, arguments: list[str]) -> int:
+    """Run the engine until it ends by itself; a killed one is started again, ever more slowly."""
+    failures = 0
+    stopping: list[int] = []
+    while True:
+        began = time.monotonic()
+        engine = subprocess.Popen(
+            [sys.executable, "-P", "-m", "engine", "run", "-w", str(root), *arguments],
+            stdin=subprocess.DEVNULL,
+        )
+
+        def forward(number: int, _: FrameType | None, to: subprocess.Popen[bytes] = engine) -> None:
+            stopping.append(number)
+            with contextlib.suppress(ProcessLookupError):
+                to.send_signal(signal.SIGTERM)
+
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, forward)
+        code = engine.wait()
+        # An exit code of its own is a decision: only a killed engine is started again.
+        if stopping or code >= 0:
+            return 0 if stopping else code
+        failures = 0 if time.monotonic() - began > STEADY_S else failures + 1
+        time.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+
+
+def detach(root: Path, arguments: list[str]) -> int:
+    """Start a supervisor in the background and wait until its engine answers."""
+    workspace = Workspace(root).require()
+    workspace.create([])
+    with (workspace.logs / "supervisor.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "engine", "supervise", "-w", str(root), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    wait_ready(workspace, process)
+    return process.pid
+
+
+def wait_ready(workspace: Workspace, process: "subprocess.Popen[bytes]") -> None:
+    """Wait until the engine's socket is there; UnavailableError with its words otherwise."""
+    deadline = time.monotonic() + READY_S
+    while not workspace.engine_socket.exists() or workspace.holder() is None:
+        if process.poll() is not None or time.monotonic() > deadline:
+            log = (workspace.logs / "supervisor.log").read_text(encoding="utf-8").strip()
+            found = log.splitlines()[-1] if log else "it did not become ready; see logs/engine.log"
+            raise UnavailableError(found.removeprefix("cdml: "), code="engine_failed")
+        time.sleep(0.05)

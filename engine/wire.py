@@ -1,0 +1,496 @@
+"""The values that cross HTTP, both ways. The console's only door into the engine's package.
+
+Times are ISO 8601 strings in UTC. A number that has no evidence is None, never 0.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+Scalar = bool | int | float | str | None
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """What went wrong: a stable code, a sentence with the next step, the culprit's name."""
+
+    code: str
+    message: str
+    field: str | None = None
+
+
+class ErrorAnswer(msgspec.Struct, frozen=True):
+    """The one shape of every error, on both ports and on stderr."""
+
+    error: ErrorBody
+
+
+# ---------------------------------------------------------------- prediction port
+
+
+class PredictRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One row to predict; `ts` is when the event is, `id` joins the label later."""
+
+    features: dict[str, Scalar]
+    id: str | None = None
+    ts: str | None = None
+
+
+class PredictRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of POST /v1/models/{model}/predict."""
+
+    rows: list[PredictRow]
+
+
+class Prediction(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One answer: `score` for binary, `probabilities` for multiclass, `value` for regression."""
+
+    id: str | None
+    version: str
+    prediction_id: str
+    score: float | None = None
+    probabilities: dict[str, float] | None = None
+    value: float | None = None
+    decision: bool | str | None = None
+    safe_mode: bool = False
+    flags: list[str] = []
+
+
+class PredictAnswer(msgspec.Struct, frozen=True):
+    """Answer of predict; `logged` means the records were handed to the kernel."""
+
+    model: str
+    generation: int
+    logged: bool
+    predictions: list[Prediction]
+
+
+class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One outcome; `ts` is when it became known, None for `value` means it will never come."""
+
+    id: str
+    ts: str
+    value: bool | int | float | str | None
+
+
+class LabelsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of POST /v1/models/{model}/labels."""
+
+    labels: list[Label]
+
+
+class LabelsAnswer(msgspec.Struct, frozen=True):
+    """Answer of labels, sent after fdatasync."""
+
+    model: str
+    accepted: int
+
+
+# ---------------------------------------------------------------- control socket: the state
+
+
+class VersionRow(msgspec.Struct, frozen=True):
+    """One version as the list shows it; `metric` is realised on the current window."""
+
+    version: str
+    fitness: str
+    roles: list[str]
+    share_pct: float
+    verdict: str | None
+    trained_from: str | None
+    trained_to: str | None
+    generation: int
+    state: str = ""
+    metric: float | None = None
+    metric_n: int = 0
+    metric_kind: Literal["realised", "validation", "none"] = "none"
+    drift: float | None = None
+    p95_ms: float | None = None
+    created_at: str | None = None
+    safe_mode: bool = False
+
+
+class Lock(msgspec.Struct, frozen=True):
+    """A lock as the operator sees it: who, why, since when."""
+
+    kind: str
+    owner: str
+    reason: str
+    since: str
+
+
+class PlanCheck(msgspec.Struct, frozen=True):
+    """One thing proven before the key: name, whether it holds, what was found."""
+
+    name: str
+    ok: bool
+    found: str
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a key would do now. `etag` changes when the plan does; `ready` arms the key.
+
+    `overrides` names the guards that a person would have to override (class D); `why` is one
+    sentence for the person, empty when ready.
+    """
+
+    action: Literal["promote", "rollback"]
+    ready: bool
+    why: str
+    from_version: str | None
+    to: str | None
+    etag: str
+    checks: list[PlanCheck] = []
+    measured: str = ""
+    same_as: str = ""
+    overrides: list[str] = []
+
+
+class Signal(msgspec.Struct, frozen=True):
+    """One watched number over time, oldest first; gaps are None."""
+
+    name: str
+    unit: str
+    kind: Literal["realised", "estimated", "live"]
+    values: list[float | None]
+    times: list[str]
+    last: float | None
+    n: int
+    limit: float | None = None
+    limit_text: str = ""
+    breached: bool = False
+
+
+class DriftColumn(msgspec.Struct, frozen=True):
+    """Drift of one column, current window against the champion's training rows."""
+
+    column: str
+    kind: Literal["numeric", "categorical"]
+    psi: float | None
+    js: float | None
+    ks: float | None
+    n_reference: int
+    n_current: int
+    null_rate_reference: float
+    null_rate_current: float
+    new_categories: list[str] = []
+
+
+class JobRow(msgspec.Struct, frozen=True):
+    """One run. `progress` is 0 to 1 or None; `cause` says what started it."""
+
+    id: str
+    model: str
+    job: str
+    state: str
+    cause: str
+    queued_at: str
+    started_at: str | None = None
+    ended_at: str | None = None
+    progress: float | None = None
+    note: str = ""
+    error: str | None = None
+    version: str | None = None
+    verdict: str | None = None
+
+
+class ScheduleRow(msgspec.Struct, frozen=True):
+    """When a job of a model is due next."""
+
+    model: str
+    job: str
+    every: str
+    next_due: str | None
+    note: str = ""
+
+
+class EventRow(msgspec.Struct, frozen=True):
+    """One fact for people: INFO, WARN, CRIT, or ACT for what a person or the engine did."""
+
+    id: int
+    time: str
+    level: Literal["INFO", "WARN", "CRIT", "ACT"]
+    kind: str
+    model: str | None
+    text: str
+
+
+class ModelState(msgspec.Struct, frozen=True):
+    """All the console shows of one model. `plans` has one for rollback and one per promotable."""
+
+    model: str
+    task: str
+    metric: str
+    higher_is_better: bool
+    champion: str | None
+    generation: int
+    locks: list[Lock]
+    versions: list[VersionRow]
+    signals: list[Signal]
+    drift: list[DriftColumn]
+    drift_window: str
+    rollback: Plan
+    promote: dict[str, Plan]
+    breach: str | None
+    breach_since: str | None
+    next_check: str | None
+    undo_until: str | None = None
+    undo_of: str | None = None
+    trained_age_days: float | None = None
+
+
+class EngineState(msgspec.Struct, frozen=True):
+    """The engine process. `now` is decision time, `wall` the operator's."""
+
+    pid: int
+    version: str
+    boot: str
+    started: str
+    now: str
+    wall: str
+    simulated: bool
+    state: Literal["ready", "starting", "store_suspect"]
+    note: str = ""
+
+
+class ServingState(msgspec.Struct, frozen=True):
+    """The serving process as the engine last heard from it."""
+
+    up: bool
+    pid: int | None
+    listen: str
+    requests: int
+    failed: int
+    dropped: int
+    spool_bytes: int
+    rps: float | None
+    p50_ms: float | None
+    p95_ms: float | None
+    rss_mib: float | None = None
+
+
+class State(msgspec.Struct, frozen=True):
+    """One snapshot for the console. `you` is the caller as the socket proved it."""
+
+    workspace: str
+    path: str
+    you: str
+    role: Literal["viewer", "operator", "admin"]
+    engine: EngineState
+    serving: ServingState
+    models: list[ModelState]
+    jobs: list[JobRow]
+    schedules: list[ScheduleRow]
+    events: list[EventRow]
+    event_id: int
+    consoles: int = 0
+
+
+# ---------------------------------------------------------------- control socket: commands
+
+
+class Change(msgspec.Struct, frozen=True):
+    """Body of promote, rollback and undo. `expect` is the champion the caller believes in."""
+
+    idempotency_key: str
+    expect: str | None = None
+    to: str | None = None
+    reason: str = ""
+    etag: str | None = None
+    attack: bool = False
+    no_way_back: bool = False
+    override: list[str] = []
+
+
+class ChangeAnswer(msgspec.Struct, frozen=True):
+    """What a change did; `changed` is False where the world was so already."""
+
+    model: str
+    from_: str | None = msgspec.field(name="from")
+    to: str | None
+    generation: int
+    audit_seq: int
+    changed: bool
+    message: str = ""
+    undo_until: str | None = None
+
+
+class LockRequest(msgspec.Struct, frozen=True):
+    """Body of hold and resume."""
+
+    idempotency_key: str
+    reason: str = ""
+
+
+class LockAnswer(msgspec.Struct, frozen=True):
+    """The locks of a model after the change."""
+
+    model: str
+    locks: list[Lock]
+    generation: int
+    audit_seq: int
+    changed: bool
+    message: str = ""
+
+
+class RunRequest(msgspec.Struct, frozen=True):
+    """Body of train and monitor."""
+
+    idempotency_key: str
+    reason: str = ""
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """Who has answered since a generation began: predictions by version, and how it was seen."""
+
+    model: str
+    generation: int
+    to: str
+    by_version: dict[str, int]
+    source: Literal["live", "probe"]
+    proven: bool
+
+
+class RollbackReady(msgspec.Struct, frozen=True):
+    """Whether one key would take the model back, and to what."""
+
+    to: str | None
+    ready: bool
+    why: str
+
+
+class ModelStatus(msgspec.Struct, frozen=True):
+    """One model in `cdml status`."""
+
+    model: str
+    champion: str | None
+    generation: int
+    locks: list[str]
+    rollback: RollbackReady
+
+
+class Status(msgspec.Struct, frozen=True):
+    """`cdml status`: engine and serving in a word, models in a line."""
+
+    engine: str
+    serving: str
+    models: list[ModelStatus]
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One line of a gate report. The interval is of `value`; `needed` is rows still missing."""
+
+    name: str
+    verdict: Literal["pass", "fail", "inconclusive", "observed"]
+    threshold: float | None
+    unit: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    needed: int | None = None
+    text: str = ""
+
+
+class GateReport(msgspec.Struct, frozen=True):
+    """Every check of one validation, against whom it was made, and the metric's own value."""
+
+    verdict: Literal["pass", "fail", "inconclusive"]
+    against: str | None
+    holdout_from: str | None
+    holdout_to: str | None
+    n: int
+    checks: list[Check]
+    reasons: list[str]
+    value: float | None = None
+
+
+class VersionPage(msgspec.Struct, frozen=True):
+    """`cdml show`: one version with its lineage and gate report."""
+
+    row: VersionRow
+    report: GateReport | None
+    manifest: dict[str, Any]
+
+
+class UploadAnswer(msgspec.Struct, frozen=True):
+    """What became of a file: accepted, duplicate or quarantined, with reasons."""
+
+    model: str
+    file: str
+    verdict: Literal["accepted", "accepted_with_warnings", "duplicate", "quarantined"]
+    batch: str | None
+    rows: int
+    reasons: list[str] = []
+
+
+class PerformancePeriod(msgspec.Struct, frozen=True):
+    """Realised performance of one version over one window of mature rows."""
+
+    version: str
+    from_: str = msgspec.field(name="from")
+    to: str
+    n: int
+    metrics: dict[str, float | None]
+    kpi: dict[str, float | None]
+    low: float | None = None
+    high: float | None = None
+
+
+class Performance(msgspec.Struct, frozen=True):
+    """`cdml performance`: windows, oldest first."""
+
+    model: str
+    metric: str
+    kind: Literal["realised"]
+    periods: list[PerformancePeriod]
+
+
+class DriftAnswer(msgspec.Struct, frozen=True):
+    """`cdml drift MODEL`: columns ranked, worst first; `missing` says why there are none."""
+
+    model: str
+    version: str | None
+    reference: str
+    current: str
+    columns: list[DriftColumn]
+    missing: str = ""
+
+
+class AuditEntry(msgspec.Struct, frozen=True):
+    """One link of the audit chain."""
+
+    seq: int
+    time: str
+    wall: str
+    actor: str
+    action: str
+    model: str | None
+    from_version: str | None
+    to_version: str | None
+    generation_before: int | None
+    generation_after: int | None
+    reason: str
+    detail: dict[str, Any]
+    prev_hash: str
+    hash: str
+
+
+class AuditAnswer(msgspec.Struct, frozen=True):
+    """`cdml audit`: the entries asked for; `fault` names the first broken link, if any."""
+
+    entries: list[AuditEntry]
+    verified: bool
+    head: str
+    fault: str | None = None
+
+
+class ClockRequest(msgspec.Struct, frozen=True):
+    """Move a simulated clock; answered when everything due by then is done."""
+
+    now: str
+
+
+class ClockAnswer(msgspec.Struct, frozen=True):
+    """The clock after the move."""
+
+    now: str

@@ -1,0 +1,98 @@
+"""The folder that holds everything of one workspace: where each thing lies, and its lock."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine.errors import InvalidError, RefusedError, UnavailableError
+
+
+class Workspace:
+    """Paths of a workspace; makes nothing until `create` is called."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.config = self.root / "cdml.toml"
+        self.ledger = self.root / "ledger.sqlite"
+        self.store = self.root / "metrics.duckdb"
+        self.artifacts = self.root / "artifacts"
+        self.keys = self.root / "keys"
+        self.batches = self.root / "batches"
+        self.spool = self.root / "spool"
+        self.runs = self.root / "runs"
+        self.logs = self.root / "logs"
+        self.run = self.root / "run"
+        self.engine_socket = self.run / "engine.sock"
+        self.serving_socket = self.run / "serving.sock"
+        self.lock = self.run / "lock"
+
+    def incoming(self, model: str) -> Path:
+        """Return the watched drop folder of a model."""
+        return self.root / "incoming" / model
+
+    def quarantine(self, model: str) -> Path:
+        """Return where refused files of a model are kept."""
+        return self.root / "quarantine" / model
+
+    def create(self, models: list[str]) -> None:
+        """Make the folders that are missing; only the owner and the group may enter."""
+        folders = [self.artifacts, self.keys, self.batches, self.spool, self.runs, self.logs]
+        for model in models:
+            folders += [self.incoming(model), self.quarantine(model)]
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            for folder in [*folders, self.run]:
+                folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+        except OSError as e:
+            raise UnavailableError(
+                f'Making the folders of the workspace "{self.root}": {e.strerror}. '
+                "Give this user the right to write there, or choose another folder.",
+                code="no_permission",
+            ) from e
+
+    def require(self) -> "Workspace":
+        """Return this workspace if it has a cdml.toml; InvalidError says how to make one."""
+        if not self.config.is_file():
+            raise InvalidError(
+                f'Opening the workspace "{self.root}": there is no cdml.toml in it. '
+                "Make one with: cdml init DIR --data FILE --target COLUMN",
+                code="no_workspace",
+            )
+        return self
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the workspace as its only engine; RefusedError names the holder's pid."""
+        handle = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                holder = os.pread(handle, 32, 0).decode().strip() or "unknown"
+                raise RefusedError(
+                    f'Starting an engine on "{self.root}": another one holds it, pid {holder}. '
+                    "Use that one, or stop it with cdml down.",
+                    code="workspace_held",
+                ) from None
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(handle)
+
+    def holder(self) -> int | None:
+        """Return the pid of the engine that holds the workspace, or None."""
+        try:
+            handle = os.open(self.lock, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            text = os.pread(handle, 32, 0).decode().strip()
+            return int(text) if text.isdigit() else None
+        finally:
+            os.close(handle)
+        return None

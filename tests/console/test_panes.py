@@ -1,0 +1,180 @@
+"""The panes as golden text. CDML_GOLDEN=write writes what is drawn now; read the difference."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import flights
+import msgspec
+import pytest
+from desk import Desk
+
+from cdml_tui import actions, answers
+from cdml_tui.panes.layout import page, watch
+from cdml_tui.panes.line import Line, inert, text_of, width_of, wrapped
+from cdml_tui.state import Glyphs, Screen, link_lost, snapshot_came
+from engine import wire
+
+GOLDEN = Path(__file__).parent / "golden"
+SIZES = ((40, 10), (40, 12), (80, 24), (160, 48))
+
+
+def empty() -> Screen:
+    return Screen(path="/srv/flights", keys=actions.key_rows())
+
+
+def breach() -> Screen:
+    return Desk().screen
+
+
+def calm() -> Screen:
+    fine = [msgspec.structs.replace(s, breached=False) for s in flights.signals()]
+    return Desk(flights.state(flights.model(breach=None, signals=fine))).screen
+
+
+def held() -> Screen:
+    lock = wire.Lock("hold", "ben", "rolled back from v3", flights.ago(minutes=6))
+    return Desk(flights.state(flights.model(locks=[lock], breach=None))).screen
+
+
+def replaying() -> Screen:
+    state = flights.state()
+    engine = msgspec.structs.replace(state.engine, simulated=True)
+    return Desk(msgspec.structs.replace(state, engine=engine)).screen
+
+
+def first_run() -> Screen:
+    bare = flights.model(
+        champion=None, versions=[], signals=[], drift=[], promote={}, breach=None, next_check=None,
+        rollback=wire.Plan("rollback", False, "no version was ever champion.", None, None, "e"),
+    )  # fmt: skip
+    return Desk(flights.state(bare, jobs=[], schedules=[], events=[])).screen
+
+
+def no_model() -> Screen:
+    none = msgspec.structs.replace(flights.state(), models=[], jobs=[], schedules=[], events=[])
+    return snapshot_came(empty(), none, 0.0)
+
+
+def lost() -> Screen:
+    desk = Desk()
+    return replace(link_lost(desk.screen, "nobody answers", desk.at), at=desk.at + 12)
+
+
+def never_there() -> Screen:
+    said = 'Asking the engine for /state: nobody answers on "/srv/flights/run/engine.sock".'
+    return link_lost(empty(), said, 3.0)
+
+
+def hostile() -> Screen:
+    row = msgspec.structs.replace(
+        flights.versions()[0], version="\x1b[2Jv", state="[bold]x[/]\r\n\u202etxet \u7248\u672c"
+    )
+    bad = flights.model(versions=[row], breach="\x07\x1b]0;owned\x07 temp\u0301", breach_since=None)
+    return Desk(flights.state(bad)).screen
+
+
+def window() -> Screen:
+    return Desk().press("R").wait(0.2).screen
+
+
+def confirm() -> Screen:
+    return Desk().press("R", 7.0, fresh=False).screen
+
+
+def typing() -> Screen:
+    return Desk().select("v5").press("P").type("v5").press("enter").type("bird").screen
+
+
+def explain() -> Screen:
+    return Desk().select("v2").press("P").screen
+
+
+def unknown() -> Screen:
+    desk = Desk().press("R").wait(0.9)
+    intent = desk.sent[0].intent
+    desk.take(answers.unanswered(desk.screen, intent, "the line broke", was_sent=True, at=desk.at))
+    return desk.wait(1.0).screen
+
+
+def _changed() -> Desk:
+    desk = Desk().press("R").wait(0.9)
+    answer = wire.ChangeAnswer("late", "v3", "v1", 5, 51, changed=True)
+    return desk.take(answers.change_answered(desk.screen, desk.sent[0].intent, answer, desk.at))
+
+
+def proving() -> Screen:
+    return _changed().wait(0.1).screen
+
+
+def done() -> Screen:
+    desk = _changed()
+    proof = wire.Proof("late", 5, "v1", {"v1": 37}, "live", proven=True)
+    desk.take(answers.proof_came(desk.screen, proof, desk.at))
+    after = flights.model(champion="v1", undo_until=flights.ahead(seconds=70), breach=None)
+    desk.screen = snapshot_came(desk.screen, flights.state(after), desk.at)
+    return desk.wait(2).screen
+
+
+SCENES: tuple[Callable[[], Screen], ...] = (
+    calm, held, replaying, first_run, no_model, lost, never_there, hostile, window, confirm,
+    typing, explain, unknown, proving, done, empty,
+)  # fmt: skip
+
+
+def compare(name: str, lines: list[Line]) -> None:
+    drawn = "".join(f"{text_of(one).rstrip()}\n" for one in lines)
+    kept = GOLDEN / f"{name}.txt"
+    if os.environ.get("CDML_GOLDEN") == "write":
+        kept.write_text(drawn, encoding="utf-8")
+    assert drawn == kept.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("glyphs", ["unicode", "ascii"])
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_base_screen_at_every_size(width: int, height: int, glyphs: Glyphs) -> None:
+    screen = replace(breach(), glyphs=glyphs)
+    compare(f"breach-{width}x{height}-{glyphs}", watch(screen, width, height))
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
+def test_scene_at_80x24(scene: Callable[[], Screen]) -> None:
+    compare(f"{scene.__name__}-80x24", watch(scene(), 80, 24))
+
+
+@pytest.mark.parametrize("scene", [window, lost, done, unknown], ids=lambda scene: scene.__name__)
+@pytest.mark.parametrize(("width", "height"), [(40, 10), (40, 12), (160, 48)])
+def test_what_matters_at_other_sizes(scene: Callable[[], Screen], width: int, height: int) -> None:
+    compare(f"{scene.__name__}-{width}x{height}", watch(scene(), width, height))
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_help_page(width: int) -> None:
+    compare(f"help-{width}", page(breach(), width, 48))
+
+
+@pytest.mark.parametrize("scene", [breach, *SCENES], ids=lambda scene: scene.__name__)
+@pytest.mark.parametrize("glyphs", ["unicode", "ascii"])
+def test_every_screen_fills_exactly_its_size(scene: Callable[[], Screen], glyphs: Glyphs) -> None:
+    screen = replace(scene(), glyphs=glyphs)
+    for width in (1, 8, 20, 40, 76, 80, 119, 120, 160, 240):
+        for height in (1, 2, 5, 11, 12, 20, 24, 30, 48, 80):
+            for draw in (watch, page):
+                lines = draw(screen, width, height)
+                assert [width_of(text_of(one)) for one in lines] == [width] * height
+                if glyphs == "ascii":
+                    assert all(text_of(one).isascii() for one in lines)
+
+
+def test_nothing_a_terminal_obeys_gets_through() -> None:
+    for one in watch(hostile(), 80, 24):
+        assert text_of(one).isprintable()
+    assert inert("a\x1b[31m\u202e\u0301\tb") == "a·[31m···b"
+
+
+def test_wrapping_keeps_every_word_and_every_column() -> None:
+    text = "a path/that-is-longer-than-the-whole-line and words"
+    lines = wrapped(text, 16)
+    assert all(len(one) <= 16 for one in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
