@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Protocol
 
 import anyio.to_thread
+from litestar.datastructures import State
 
 from engine import wire
 from engine.clock import Clock, SimulatedClock, iso, parse_time
@@ -292,3 +293,9 @@ class Desk:
             )
         self._conductor.move(asked.now)
         return wire.ClockAnswer(self.site.moment())
+
+
+def desk_of(state: State) -> Desk:
+    """Return the desk that the application was made with."""
+    found: Desk = state["desk"]
+    return found

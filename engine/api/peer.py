@@ -8,13 +8,16 @@ import socket
 import struct
 from typing import Any, Literal
 
+from litestar import Request
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from engine.errors import RefusedError
 from engine.ledger.change import Actor
 
 _CREDENTIALS = struct.Struct("3i")
 _GROUPS = {"cdml-admin": "admin", "cdml-operate": "operator", "cdml-view": "viewer"}
 Role = Literal["viewer", "operator", "admin"]
+Req = Request[Any, Any, Any]
 
 
 class PeerProtocol(HttpToolsProtocol):
@@ -55,3 +58,16 @@ def _name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"uid {uid}"
+
+
+def operator(request: Req) -> Actor:
+    """Return who asks for a change; RefusedError where the socket proves only a viewer."""
+    peer = request.scope["state"]
+    actor = actor_of(peer)
+    if role_of(peer) == "viewer":
+        raise RefusedError(
+            f"Changing something as {actor.name}: this user may only look. Ask to be added to the "
+            "group cdml-operate.",
+            code="forbidden",
+        )
+    return actor

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import msgspec
+from litestar.datastructures import State
 
 from engine.ledger.ledger import Ledger
 
@@ -63,3 +64,9 @@ class Hub:
                     yield b": keep\n\n"
         finally:
             self.readers -= 1
+
+
+def hub_of(state: State) -> Hub:
+    """Return the hub that the application was made with."""
+    found: Hub = state["hub"]
+    return found

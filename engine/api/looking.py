@@ -1,0 +1,103 @@
+"""Routes that only look. Each is one call of the desk."""
+
+from litestar import get
+from litestar.datastructures import State
+from litestar.response import Stream
+
+from engine import wire
+from engine.api.desk import desk_of
+from engine.api.peer import Req, actor_of, role_of
+from engine.api.stream import hub_of
+
+
+@get("/api/v1/state", sync_to_thread=True)
+def snapshot(request: Req, state: State) -> wire.State:
+    """Return one snapshot for the console."""
+    peer = request.scope["state"]
+    readers = hub_of(state).readers
+    return desk_of(state).state(actor_of(peer).name, role_of(peer), readers)
+
+
+@get("/api/v1/status", sync_to_thread=True)
+def status(state: State) -> wire.Status:
+    """Return engine, serving and models in a few words."""
+    return desk_of(state).status()
+
+
+@get("/api/v1/events")
+async def events(request: Req, state: State) -> Stream:
+    """Follow the facts from Last-Event-ID on, or from now."""
+    ledger = desk_of(state).ledger
+    resume = request.headers.get("last-event-id", "")
+    after = int(resume) if resume.isdigit() else ledger.last_event()
+    return Stream(hub_of(state).follow(ledger, after), media_type="text/event-stream")
+
+
+@get("/api/v1/events/recent", sync_to_thread=True)
+def recent(state: State, limit: int = 50) -> list[wire.EventRow]:
+    """Return the newest facts, oldest first."""
+    return desk_of(state).ledger.events(limit=max(1, min(limit, 1000)))
+
+
+@get("/api/v1/jobs", sync_to_thread=True)
+def jobs(state: State) -> list[wire.JobRow]:
+    """Return running, queued and finished runs."""
+    return desk_of(state).runner.rows()
+
+
+@get("/api/v1/jobs/{run:str}", sync_to_thread=True)
+def job(state: State, run: str) -> wire.JobRow:
+    """Return one run."""
+    return desk_of(state).runner.row(run)
+
+
+@get("/api/v1/models/{model:str}/versions", sync_to_thread=True)
+def versions(state: State, model: str) -> list[wire.VersionRow]:
+    """Return the versions of a model, newest first."""
+    return desk_of(state).versions(model)
+
+
+@get("/api/v1/models/{model:str}/versions/{version:str}", sync_to_thread=True)
+def version(state: State, model: str, version: str) -> wire.VersionPage:
+    """Return one version with its gate report and lineage."""
+    return desk_of(state).version(model, version)
+
+
+@get("/api/v1/models/{model:str}/drift", sync_to_thread=True)
+def drift(state: State, model: str) -> wire.DriftAnswer:
+    """Return the live drift of a model, worst column first."""
+    return desk_of(state).drift(model)
+
+
+@get("/api/v1/models/{model:str}/performance", sync_to_thread=True)
+def performance(state: State, model: str) -> wire.Performance:
+    """Return realised performance by window."""
+    return desk_of(state).performance(model)
+
+
+@get("/api/v1/models/{model:str}/proof", sync_to_thread=True)
+def proof(state: State, model: str, generation: int) -> wire.Proof:
+    """Say who has answered since a generation began."""
+    return desk_of(state).proof(model, generation)
+
+
+@get("/api/v1/audit", sync_to_thread=True)
+def audit(state: State, limit: int = 50, verify: bool = False) -> wire.AuditAnswer:  # noqa: FBT001, FBT002 - a query parameter
+    """Return the newest audit entries; on request, whether the chain holds."""
+    return desk_of(state).audit(max(1, min(limit, 10_000)), verify=verify)
+
+
+ROUTES = [
+    snapshot,
+    status,
+    events,
+    recent,
+    jobs,
+    job,
+    versions,
+    version,
+    drift,
+    performance,
+    proof,
+    audit,
+]
