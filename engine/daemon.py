@@ -41,6 +41,7 @@ from engine.workspace import Workspace
 
 BEAT_S = 1.0
 SCAN_S = 5.0
+ROLLOUT_S = 5.0
 SETTLED_S = 2.0
 JUMP_S = 30.0
 FREE_FLOOR = 64 * 2**20
@@ -101,6 +102,7 @@ class Engine(Conductor):
         self._moving = Lock()
         self._last_said: dict[str, str] = {}
         self._scanned = -1e9
+        self._judged = (-1e9, -1)
         self._server: uvicorn.Server | None = None
 
     def run(self) -> int:
@@ -218,7 +220,7 @@ class Engine(Conductor):
                 ("spool", self._load),
                 ("ingest", self._scan),
                 ("schedules", self._run_due),
-                ("rollout", self._advance),
+                ("rollout", self._advance_on_news),
             ]
         return steps
 
@@ -261,6 +263,13 @@ class Engine(Conductor):
     def _advance(self) -> None:
         for model in self._site.settings.models:
             rollout.advance(self._site, model)
+
+    def _advance_on_news(self) -> None:
+        """Look at running rollouts where the log has grown, but not every second."""
+        now, changes = self._clock.monotonic(), self._site.store.changes
+        if changes != self._judged[1] and now - self._judged[0] > ROLLOUT_S:
+            self._judged = (now, changes)
+            self._advance()
 
     def _watch_clock(self, last: tuple[datetime, float]) -> tuple[datetime, float]:
         """After a jump of the machine's clock, set the wake-ups anew and look what is due."""

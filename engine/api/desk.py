@@ -4,9 +4,9 @@ import http.client
 import json
 import os
 import re
+import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from threading import Lock
 from typing import Protocol
 
 import anyio.to_thread
@@ -15,6 +15,7 @@ from litestar.datastructures import State
 from engine import wire
 from engine.clock import Clock, SimulatedClock, iso, parse_time
 from engine.errors import InvalidError, RefusedError, UnavailableError, UnknownError
+from engine.jobs import triggers
 from engine.jobs.runner import Runner
 from engine.jobs.schedule import next_due, schedules
 from engine.ledger.change import Actor
@@ -65,7 +66,6 @@ class Desk:
         self.site = site
         self.runner = runner
         self._conductor = conductor
-        self._uploads = Lock()
 
     @property
     def ledger(self) -> Ledger:
@@ -233,35 +233,38 @@ class Desk:
         """Receive a file whole under a name of our own, then take it in."""
         self.site.model(model)
         safe = _NAME.sub("_", Path(name).name).lstrip(".")[-100:] or "upload"
-        part = self.site.workspace.incoming(model) / f".upload-{os.urandom(8).hex()}.part"
+        folder = self.site.workspace.incoming(model) / f".upload-{os.urandom(8).hex()}"
+        part = folder / safe
         try:
+            folder.mkdir()
             async with await anyio.open_file(part, "wb") as file:
                 async for chunk in content:
                     await file.write(chunk)
         except OSError as e:
-            part.unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
             raise UnavailableError(
                 f'Receiving "{safe}" for {model}: {e.strerror}. Nothing was taken in. '
                 "Free disk space and send it again.",
                 code="no_space",
             ) from e
-        return await anyio.to_thread.run_sync(self._take, model, part, safe, take)
+        return await anyio.to_thread.run_sync(self._take, model, part, take)
 
     def _take(
-        self, model: str, part: Path, name: str, take: Callable[[str, Path], wire.UploadAnswer]
+        self, model: str, path: Path, take: Callable[[str, Path], wire.UploadAnswer]
     ) -> wire.UploadAnswer:
-        with self._uploads:
-            whole = part.with_name(f".{name}")
-            part.rename(whole)
-            answer = take(model, whole)
+        try:
+            answer = take(model, path)
+        finally:
+            shutil.rmtree(path.parent, ignore_errors=True)
         self._conductor.wake()
         return answer
 
     def take_file(self, model: str, path: Path) -> wire.UploadAnswer:
-        """Take in a delivered table."""
-        named = path.with_name(path.name.lstrip("."))
-        path.rename(named)
-        return ingest(self.site, model, named)
+        """Take in a delivered table; accepted rows make a training due as a dropped file does."""
+        answer = ingest(self.site, model, path)
+        if answer.verdict.startswith("accepted"):
+            triggers.new_data(self.site, self.runner, [model])
+        return answer
 
     def take_labels(self, model: str, path: Path) -> wire.UploadAnswer:
         """Take in a file of labels."""

@@ -209,6 +209,11 @@ class Runner:
             (run.folder / "crash.txt").write_text(traceback.format_exc(), encoding="utf-8")
             ended = {"state": "failed", "error": f"{type(e).__name__}: {e}; see {run.id}/crash.txt"}
             site.tell("CRIT", "job", run.model, f"{run.row.job} {run.id} broke: {ended['error']}")
+        if ended["state"] == "done":
+            # What was made is sealed or stored; the log stays for who asks.
+            for path in run.folder.glob("*"):
+                if path.name != "log.txt":
+                    path.unlink(missing_ok=True)
         self.show(run, ended_at=iso(site.clock.now()), progress=None, **ended)
         runs.put(site.store, run.row)
         with self._changed:

@@ -203,6 +203,16 @@ class Ledger:
         )
         return _entry(row) if row else None
 
+    def last_move(self, model: str) -> AuditEntry | None:
+        """Return the entry that made the present champion so."""
+        row = self._one(
+            "select * from audit where json_extract(entry, '$.model') = ? "
+            "and json_extract(entry, '$.to_version') is not json_extract(entry, '$.from_version') "
+            "order by seq desc limit 1",
+            model,
+        )
+        return _entry(row) if row else None
+
     def audit_fault(self) -> str | None:
         """Verify the whole chain against its remembered head; return what is wrong, or None."""
         rows = self._all("select seq, entry, prev_hash, hash from audit order by seq")

@@ -24,7 +24,15 @@ class _Found:
 
 
 def ingest(site: Site, model: str, path: Path) -> UploadAnswer:
-    """Take one complete file in; nothing of it is ever lost, whatever the verdict."""
+    """Take one complete file in; nothing of it is ever lost, whatever the verdict.
+
+    One at a time, so that the same rows delivered twice at once are recognised.
+    """
+    with site.ingesting:
+        return _ingest(site, model, path)
+
+
+def _ingest(site: Site, model: str, path: Path) -> UploadAnswer:
     settings = site.model(model)
     source = intake.source_digest(path)
     known = batches.known(site.store, model)

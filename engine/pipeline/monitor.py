@@ -212,11 +212,10 @@ def _prove(site: Site, model: str, champion: str, settings: ModelSettings) -> No
     """Call a champion proven when it has served long enough without a breach."""
     wanted = settings.rollout.proven
     version = site.ledger.version(model, champion)
-    since = site.ledger.meta(f"champion:{model}:{champion}")
-    if since is None:
-        site.ledger.set_meta(f"champion:{model}:{champion}", site.moment())
+    move = site.ledger.last_move(model)
+    if move is None:
         return
-    begin = parse_time(since)
+    begin = parse_time(move.time)
     if version.fitness is not Fitness.BLESSED or site.ledger.meta(f"breach:{model}"):
         return
     served = predictions.count(site.store, model, champion, begin)

@@ -65,11 +65,7 @@ def _already(site: Control, model: str, asked: Asked) -> ChangeAnswer | None:
         return changes.unchanged(site, model, f"{asked.to} is the champion already")
     if asked.to is not None or asked.expect is not None:
         return None
-    last = next(
-        (e for e in reversed(site.ledger.audit_entries()) if e.model == model
-         and e.action in ("rollback", "promote", "undo")),
-        None,
-    )  # fmt: skip
+    last = site.ledger.last_move(model)
     held = any(lock.kind == HOLD for lock in site.ledger.locks(model))
     if not held or last is None or last.action != "rollback":
         return None

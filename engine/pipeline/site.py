@@ -1,7 +1,8 @@
 """What every step of the pipeline works with: the workspace's parts, chosen by the daemon."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, Protocol
 
 from engine.artifacts import Artifacts
@@ -84,3 +85,4 @@ class Site(Control):
 
     store: Store
     seed: int
+    ingesting: Lock = field(default_factory=Lock)
