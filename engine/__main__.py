@@ -102,14 +102,14 @@ def _supervise(argv: list[str]) -> int:
 
 
 def _serve(argv: list[str]) -> int:
-    from engine.serving import service
+    from engine.serving import server
 
     parser = Arguments(prog="engine serve")
     parser.add_argument("-w", "--workspace", required=True)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--listen")
     given = parser.parse_args(argv)
-    return service.run(Path(given.workspace), seed=given.seed, listen=given.listen)
+    return server.run(Path(given.workspace), seed=given.seed, listen=given.listen)
 
 
 def _job(argv: list[str]) -> int:

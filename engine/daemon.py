@@ -36,7 +36,7 @@ from engine.serving_process import ServingProcess
 from engine.settings import Settings
 from engine.settings import load as load_settings
 from engine.store.connection import Store
-from engine.wire import EventRow, ServingState
+from engine.wire import EventRow, JobRow, ScheduleRow, ServingState
 from engine.workspace import Workspace
 
 BEAT_S = 1.0
@@ -110,7 +110,7 @@ class Engine(Conductor):
         self._reconcile()
         listener = _listen(self._workspace.engine_socket)
         config = uvicorn.Config(
-            application(Desk(self._site, self._runner, self), self._hub),
+            application(Desk(self._site, self), self._hub),
             http=PeerProtocol,
             log_config=None,
             access_log=False,
@@ -142,8 +142,20 @@ class Engine(Conductor):
 
     # -- Conductor
 
-    def wake(self) -> None:
-        self._woken.set()
+    def submit(self, model: str, job: str, cause: str) -> JobRow:
+        return self._runner.submit(model, job, cause)
+
+    def runs(self) -> list[JobRow]:
+        return self._runner.rows()
+
+    def a_run(self, run: str) -> JobRow:
+        return self._runner.row(run)
+
+    def schedules(self) -> list[ScheduleRow]:
+        return triggers.rows(self._site)
+
+    def arrived(self, model: str) -> None:
+        triggers.new_data(self._site, self._runner, [model])
 
     def wake_due(self) -> None:
         """Look at the schedules; APScheduler's callback does nothing but this."""

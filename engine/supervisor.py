@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from engine.errors import UnavailableError
+from engine.serving.control import short_path
 from engine.workspace import Workspace
 
 BACKOFF_S = (0.1, 0.5, 2.0, 5.0, 15.0)
@@ -59,11 +61,23 @@ def detach(root: Path, arguments: list[str]) -> int:
 
 
 def wait_ready(workspace: Workspace, process: "subprocess.Popen[bytes]") -> None:
-    """Wait until the engine's socket is there; UnavailableError with its words otherwise."""
+    """Wait until the engine's socket answers; UnavailableError with its words otherwise."""
     deadline = time.monotonic() + READY_S
-    while not workspace.engine_socket.exists() or workspace.holder() is None:
+    while workspace.holder() is None or not _listens(workspace.engine_socket):
         if process.poll() is not None or time.monotonic() > deadline:
             log = (workspace.logs / "supervisor.log").read_text(encoding="utf-8").strip()
             found = log.splitlines()[-1] if log else "it did not become ready; see logs/engine.log"
             raise UnavailableError(found.removeprefix("cdml: "), code="engine_failed")
         time.sleep(0.05)
+
+
+def _listens(path: Path) -> bool:
+    """Say whether somebody accepts there; a killed engine leaves its socket behind."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            with short_path(path) as address:
+                probe.connect(address)
+        except OSError:
+            return False
+    return True

@@ -15,9 +15,6 @@ from litestar.datastructures import State
 from engine import wire
 from engine.clock import Clock, SimulatedClock, iso, parse_time
 from engine.errors import InvalidError, RefusedError, UnavailableError, UnknownError
-from engine.jobs import triggers
-from engine.jobs.runner import Runner
-from engine.jobs.schedule import next_due, schedules
 from engine.ledger.change import Actor
 from engine.ledger.ledger import Ledger
 from engine.pipeline import deliver_labels, holds, overview
@@ -40,8 +37,20 @@ class Conductor(Protocol):
     started: str
     version: str
 
-    def wake(self) -> None:
-        """Look for work now."""
+    def submit(self, model: str, job: str, cause: str) -> wire.JobRow:
+        """Queue a run."""
+
+    def runs(self) -> list[wire.JobRow]:
+        """Return running, queued and finished runs."""
+
+    def a_run(self, run: str) -> wire.JobRow:
+        """Return one run."""
+
+    def schedules(self) -> list[wire.ScheduleRow]:
+        """Return when each schedule is due next."""
+
+    def arrived(self, model: str) -> None:
+        """Do what new accepted rows call for."""
 
     def move(self, to: str) -> None:
         """Move a simulated clock and do all that is due by then."""
@@ -62,9 +71,8 @@ class Conductor(Protocol):
 class Desk:
     """One object behind all routes."""
 
-    def __init__(self, site: Site, runner: Runner, conductor: Conductor) -> None:
+    def __init__(self, site: Site, conductor: Conductor) -> None:
         self.site = site
-        self.runner = runner
         self._conductor = conductor
 
     @property
@@ -77,7 +85,7 @@ class Desk:
     def state(self, you: str, role: str, consoles: int) -> wire.State:
         """Return one snapshot for the console."""
         site = self.site
-        due = self.schedule_rows()
+        due = self._conductor.schedules()
         checks = {s.model: s.next_due for s in due if s.job == "monitor"}
         models = [
             overview.model_state(site, name, checks.get(name)) for name in site.settings.models
@@ -90,7 +98,7 @@ class Desk:
             engine=self._engine(site.clock),
             serving=self._conductor.serving_state(),
             models=models,
-            jobs=self.runner.rows(),
+            jobs=self._conductor.runs(),
             schedules=due,
             events=site.ledger.events(limit=EVENTS_SHOWN),
             event_id=site.ledger.last_event(),
@@ -110,15 +118,13 @@ class Desk:
             "ready",
         )
 
-    def schedule_rows(self) -> list[wire.ScheduleRow]:
-        """Return when each schedule is due next."""
-        now = self.site.clock.now()
-        rows = []
-        for s in schedules(self.site.settings):
-            last = self.site.ledger.last_due(s.model, s.job)
-            due = next_due(s, last, now) if last else None
-            rows.append(wire.ScheduleRow(s.model, s.job, s.shown, iso(due) if due else None))
-        return rows
+    def runs(self) -> list[wire.JobRow]:
+        """Return running, queued and finished runs."""
+        return self._conductor.runs()
+
+    def a_run(self, run: str) -> wire.JobRow:
+        """Return one run."""
+        return self._conductor.a_run(run)
 
     def status(self) -> wire.Status:
         """Return engine, serving and models in a few words."""
@@ -219,9 +225,7 @@ class Desk:
     def submit(self, model: str, job: str, actor: Actor, asked: wire.RunRequest) -> wire.JobRow:
         """Queue a run for a person."""
         why = f": {asked.reason}" if asked.reason else ""
-        row = self.runner.submit(model, job, f"operator {actor.name}{why}")
-        self._conductor.wake()
-        return row
+        return self._conductor.submit(model, job, f"operator {actor.name}{why}")
 
     async def upload(
         self,
@@ -256,14 +260,13 @@ class Desk:
             answer = take(model, path)
         finally:
             shutil.rmtree(path.parent, ignore_errors=True)
-        self._conductor.wake()
         return answer
 
     def take_file(self, model: str, path: Path) -> wire.UploadAnswer:
         """Take in a delivered table; accepted rows make a training due as a dropped file does."""
         answer = ingest(self.site, model, path)
         if answer.verdict.startswith("accepted"):
-            triggers.new_data(self.site, self.runner, [model])
+            self._conductor.arrived(model)
         return answer
 
     def take_labels(self, model: str, path: Path) -> wire.UploadAnswer:

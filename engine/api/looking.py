@@ -42,13 +42,13 @@ def recent(state: State, limit: int = 50) -> list[wire.EventRow]:
 @get("/api/v1/jobs", sync_to_thread=True)
 def jobs(state: State) -> list[wire.JobRow]:
     """Return running, queued and finished runs."""
-    return desk_of(state).runner.rows()
+    return desk_of(state).runs()
 
 
 @get("/api/v1/jobs/{run:str}", sync_to_thread=True)
 def job(state: State, run: str) -> wire.JobRow:
     """Return one run."""
-    return desk_of(state).runner.row(run)
+    return desk_of(state).a_run(run)
 
 
 @get("/api/v1/models/{model:str}/versions", sync_to_thread=True)

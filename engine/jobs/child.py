@@ -47,14 +47,14 @@ def main(folder: Path, report_to: int) -> int:
 
 
 def _run(verb: str, folder: Path, reporter: "_Reporter") -> bytes:
-    from engine.pipeline import train, validate
+    from engine.pipeline import fitting, scoring
 
     text = (folder / "inputs.json").read_bytes()
     if verb == "train":
-        inputs = msgspec.json.decode(text, type=train.TrainInputs)
-        return msgspec.json.encode(train.measure(inputs, folder, reporter.say))
-    inputs_v = msgspec.json.decode(text, type=validate.ValidateInputs)
-    return msgspec.json.encode(validate.measure(inputs_v, reporter.say))
+        training = msgspec.json.decode(text, type=fitting.TrainInputs)
+        return msgspec.json.encode(fitting.fit(training, folder, reporter.say))
+    validation = msgspec.json.decode(text, type=scoring.ValidateInputs)
+    return msgspec.json.encode(scoring.score(validation, reporter.say))
 
 
 def _limit(task: dict[str, int]) -> None:

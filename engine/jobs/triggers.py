@@ -7,6 +7,7 @@ from engine.clock import iso
 from engine.jobs.runner import Runner
 from engine.jobs.schedule import caught_up, next_due, schedules
 from engine.pipeline.site import Site
+from engine.wire import ScheduleRow
 
 LATE = timedelta(minutes=1)
 
@@ -37,3 +38,16 @@ def new_data(site: Site, runner: Runner, models: Iterable[str]) -> None:
             runner.submit(model, "train", "first data")
         elif "new_data" in site.model(model).train.on:
             runner.submit(model, "train", "new data")
+
+
+def rows(site: Site) -> list[ScheduleRow]:
+    """Return when each schedule is due next, for people."""
+    now = site.clock.now()
+    found = []
+    for schedule in schedules(site.settings):
+        last = site.ledger.last_due(schedule.model, schedule.job)
+        at = next_due(schedule, last, now) if last else None
+        found.append(
+            ScheduleRow(schedule.model, schedule.job, schedule.shown, iso(at) if at else None)
+        )
+    return found

@@ -9,11 +9,11 @@ from typing import Protocol, TypeVar
 
 from engine.ledger.change import Actor
 from engine.pipeline import rollout, train, validate
+from engine.pipeline.fitting import TrainResult
 from engine.pipeline.monitor import monitor
 from engine.pipeline.promote import promote
+from engine.pipeline.scoring import ValidateResult
 from engine.pipeline.site import Site
-from engine.pipeline.train import TrainResult
-from engine.pipeline.validate import ValidateResult
 from engine.wire import Change, GateReport
 
 T = TypeVar("T")
@@ -77,9 +77,7 @@ def _judge(site: Site, run: Run, version: str) -> GateReport:
 
 def _first(site: Site, run: Run, version: str, result: TrainResult) -> Outcome:
     """Put the first version in service; where it beats nothing, the simple baseline instead."""
-    settings = site.model(run.model)
-    margin = settings.gate.non_inferiority
-    report = validate.first_report(site, run.model, version, result.inner, settings.metric, margin)
+    report = validate.first_report(site, run.model, version, result.inner)
     validate.record(site, run.model, version, report)
     if report.verdict != "pass":
         site.tell("WARN", "gate", run.model, f"{version} beats nothing: the baseline will answer")

@@ -1,0 +1,350 @@
+"""Fitting, inside a job: windows, seeds, the shipped estimator, and what the manifest tells."""
+
+import hashlib
+import importlib.metadata
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from engine import artifacts
+from engine.artifacts import Manifest
+from engine.clock import iso, parse_time
+from engine.errors import InvalidError, RefusedError
+from engine.pipeline import features, recipes
+from engine.pipeline.monitor import reference_profile
+from engine.quantities import duration
+from engine.stats import comparison, encoding, outcomes, performance
+from engine.stats.comparison import Estimate
+from engine.store import kpis, snapshots
+from engine.store.snapshots import Table
+
+MIN_ROWS = 200
+PROBES = 20
+SECOND = 1 / 86_400
+THRESHOLDS = [k / 100 for k in range(2, 99, 2)]
+
+Progress = Callable[[float, str], None]
+
+
+class TrainInputs(msgspec.Struct, frozen=True):
+    """What a training job is handed. Rows are known by `known_by`, of events before `until`.
+
+    `newer_than` is what the champion has seen: some rows must lie after it.
+    """
+
+    model: str
+    run: str
+    task: str
+    recipe: str
+    metric: str
+    windows: list[str]
+    seeds: int
+    seed: int
+    table: Table
+    types: dict[str, str]
+    until: str
+    known_by: str
+    newer_than: str | None
+    holdout_days: float
+    batches: list[str]
+    kpi: tuple[str, str] | None
+    created_at: str
+    root: str
+
+
+class Inner(msgspec.Struct, frozen=True):
+    """How the chosen recipe did out of time, inside the training rows; the better is positive.
+
+    `prior_low` and `prior_high` bound its improvement over answering the base rate.
+    """
+
+    holdout_from: str
+    holdout_to: str
+    n: int
+    value: float | None
+    low: float | None
+    high: float | None
+    prior: float | None
+    gain: float | None
+    gain_low: float | None
+    gain_high: float | None
+    needed: int | None
+
+
+class TrainResult(msgspec.Struct, frozen=True):
+    """What a training job leaves beside its estimator.skops."""
+
+    manifest: Manifest
+    profiles: dict[str, str]
+    inner: Inner
+    fits: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Labelled rows: the table's columns, labels as numbers, days since the epoch."""
+
+    table: dict[str, Any]
+    labels: Any
+    days: Any
+
+    def between(self, since: float, until: float) -> "_Rows":
+        picked = (self.days >= since) & (self.days < until)
+        table = {name: column[picked] for name, column in self.table.items()}
+        return _Rows(table, self.labels[picked], self.days[picked])
+
+
+def fit(inputs: TrainInputs, folder: Path, progress: Progress) -> TrainResult:
+    """Fit the windows, choose one out of time, fit it whole; write estimator.skops to `folder`."""
+    # A recipe of the user's own lies beside cdml.toml; last, so that it can shadow nothing.
+    sys.path.append(inputs.root)
+    progress(0.0, "reading rows")
+    rows, classes = _read(inputs)
+    end = _day(parse_time(inputs.until))
+    start = max(end - inputs.holdout_days, (float(rows.days[0]) + end) / 2)
+    before, held = rows.between(-np.inf, start), rows.between(start, end)
+    chosen = _choose(inputs, classes, before, held, progress)
+    whole = rows.between(_since(chosen.window, end), end)
+    schema, estimator = _fitted(inputs, classes, whole, 0)
+    content = artifacts.dump(estimator)
+    (folder / "estimator.skops").write_bytes(content)
+    progress(1.0, "sealed")
+    manifest = Manifest(
+        model=inputs.model,
+        task=inputs.task,
+        recipe=inputs.recipe,
+        target=inputs.table.target,
+        metric=inputs.metric,
+        features=features.contract(inputs.types, whole.table),
+        classes=classes,
+        threshold=_threshold(inputs, held, chosen.answers),
+        safe_mode=inputs.recipe == "baseline",
+        artifact=hashlib.sha256(content).hexdigest(),
+        size_bytes=len(content),
+        trained_from=_iso_day(float(whole.days[0])),
+        trained_to=_iso_day(float(whole.days[-1])),
+        rows=len(whole.labels),
+        batches=inputs.batches,
+        window=chosen.window,
+        seed=inputs.seed,
+        noise_floor=chosen.noise,
+        packages=_packages(),
+        created_at=inputs.created_at,
+        run=inputs.run,
+        **_probes(inputs, schema, estimator, whole),
+    )
+    inner = _inner_result(inputs, held, before, chosen.answers, len(classes))
+    note = f"{len(whole.labels)} rows, window {chosen.window}, {chosen.fits + 1} fits"
+    return TrainResult(manifest, _profiles(inputs, whole), inner, chosen.fits + 1, note)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The best window, its answers on the inner hold-out, and how much seeds alone move them."""
+
+    window: str
+    answers: Any
+    noise: float | None
+    fits: int
+
+
+def _choose(
+    inputs: TrainInputs, classes: list[str], before: _Rows, held: _Rows, progress: Progress
+) -> _Chosen:
+    """Fit each window before the inner hold-out, take the best, fit that one by other seeds."""
+    start = float(held.days[0]) if len(held.days) else np.inf
+    count = len(inputs.windows) + inputs.seeds
+    sign = -1.0 if performance.metric_named(inputs.metric).higher_is_better else 1.0
+    trials: list[tuple[float, str, Any]] = []
+
+    def tried(window: str, number: int) -> tuple[Any, float | None]:
+        train = before.between(_since(window, start), start)
+        answers = _answers_of(inputs, classes, train, held, number)
+        value = performance.value(inputs.metric, inputs.task, held.labels, answers)
+        done = len(trials) + number + 1
+        progress(done / count, f"window {window}, seed {number}: {inputs.metric} {value}")
+        return answers, value
+
+    for window in inputs.windows if len(held.labels) else []:
+        answers, value = tried(window, 0)
+        if value is not None:
+            trials.append((sign * value, window, answers))
+    if not trials:
+        raise InvalidError(
+            f"Training {inputs.model}: {len(held.labels)} labelled rows lie in the inner hold-out, "
+            "too few to choose a window. Deliver more rows, or shorten gate.holdout.",
+            code="too_few_rows",
+        )
+    best, window, answers = min(trials, key=lambda t: t[0])
+    others = [tried(window, number)[1] for number in range(1, inputs.seeds)]
+    values = [sign * best, *(v for v in others if v is not None)]
+    noise = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return _Chosen(window, answers, noise, len(inputs.windows) + len(others))
+
+
+def _read(inputs: TrainInputs) -> tuple[_Rows, list[str]]:
+    until, known = parse_time(inputs.until), parse_time(inputs.known_by)
+    table = snapshots.rows(
+        inputs.table, list(inputs.types), since=None, until=until, known_by=known
+    )
+    targets = table.get(inputs.table.target, [])
+    if len(targets) < MIN_ROWS:
+        raise InvalidError(
+            f"Training {inputs.model}: {len(targets)} rows have a mature label, at least "
+            f"{MIN_ROWS} are needed. Deliver more rows.",
+            code="too_few_rows",
+        )
+    classes = outcomes.classes_of(inputs.task, targets)
+    if inputs.task == "binary" and len(classes) != 2:
+        raise InvalidError(
+            f'Training {inputs.model}: the target "{inputs.table.target}" has {len(classes)} '
+            f"classes ({', '.join(classes[:5])}), a binary task needs two. Deliver rows of both, "
+            'or set task = "multiclass".',
+            code="bad_target",
+            field="target",
+        )
+    days = table[inputs.table.time].astype("datetime64[us]").astype(np.int64) / 86_400e6
+    if inputs.newer_than is not None:
+        newer = int(np.sum(days > _day(parse_time(inputs.newer_than)) + SECOND))
+        if newer < MIN_ROWS:
+            raise RefusedError(
+                f"Training {inputs.model}: before the hold-out of {inputs.holdout_days:g} days "
+                f"only {newer} rows are newer than what the champion has seen, at least "
+                f"{MIN_ROWS} are needed. Nothing was trained; wait for newer mature rows.",
+                code="nothing_newer",
+            )
+    return _Rows(table, outcomes.codes(inputs.task, classes, targets), days), classes
+
+
+def _fitted(inputs: TrainInputs, classes: list[str], rows: _Rows, number: int) -> tuple[Any, Any]:
+    """Return schema and fitted estimator; the seed of fit `number` comes from the run's."""
+    draft = features.contract(inputs.types, rows.table)
+    schema = _schema(draft)
+    seed = int(np.random.SeedSequence([inputs.seed, number]).generate_state(1)[0] % 2**31)
+    places = encoding.categorical_places(schema)
+    estimator = recipes.estimator(inputs.recipe, inputs.task, inputs.metric, places, seed)
+    matrix = encoding.matrix(schema, rows.table)
+    labels = rows.labels if inputs.task == "regression" else rows.labels.astype(int)
+    if inputs.task != "regression" and len(np.unique(labels)) < len(classes):
+        seen = len(np.unique(labels))
+        raise InvalidError(
+            f"Training {inputs.model}: only {seen} of {len(classes)} classes occur among "
+            f"{len(labels)} rows of a window. Use a longer window.",
+            code="missing_class",
+        )
+    return schema, estimator.fit(matrix, labels)
+
+
+def _schema(draft: list[artifacts.ManifestFeature]) -> Any:
+    from engine.domain.schema import Feature, Kind, Schema
+
+    return Schema(
+        tuple(
+            Feature(f.name, Kind(f.kind), f.nullable, f.low, f.high, tuple(f.categories))
+            for f in draft
+        )
+    )
+
+
+def _answers(inputs: TrainInputs, estimator: Any, matrix: Any) -> Any:
+    if inputs.task == "regression":
+        return estimator.predict(matrix).reshape(-1, 1)
+    probabilities = estimator.predict_proba(matrix)
+    return probabilities[:, 1:2] if inputs.task == "binary" else probabilities
+
+
+def _answers_of(
+    inputs: TrainInputs, classes: list[str], train: _Rows, held: _Rows, number: int
+) -> Any:
+    schema, estimator = _fitted(inputs, classes, train, number)
+    return _answers(inputs, estimator, encoding.matrix(schema, held.table))
+
+
+def _inner_result(inputs: TrainInputs, held: _Rows, before: _Rows, answers: Any, k: int) -> Inner:
+    rng = np.random.default_rng([inputs.seed, 1])
+    blocks = np.floor(held.days).astype(int)
+    own = comparison.interval(inputs.metric, inputs.task, held.labels, answers, blocks, rng)
+    prior = performance.baseline_answers(
+        "prior", inputs.task, before.labels, len(held.labels), max(k, 1), inputs.metric
+    )
+    gain = Estimate(None, None, None, 0, 0, None, 0.95, 0)
+    trivial = None
+    if prior is not None:
+        gain = comparison.paired(
+            inputs.metric, inputs.task, held.labels, prior, answers, blocks, rng
+        )
+        trivial = performance.value(inputs.metric, inputs.task, held.labels, prior)
+    effect = abs(gain.value) if gain.value else 0.0
+    return Inner(
+        holdout_from=_iso_day(float(held.days[0])),
+        holdout_to=_iso_day(float(held.days[-1])),
+        n=len(held.labels),
+        value=own.value,
+        low=own.low,
+        high=own.high,
+        prior=trivial,
+        gain=gain.value,
+        gain_low=gain.low,
+        gain_high=gain.high,
+        needed=comparison.needed(gain, effect),
+    )
+
+
+def _threshold(inputs: TrainInputs, held: _Rows, answers: Any) -> float:
+    """Return the decision threshold: the first KPI's optimum on the inner hold-out, else 0.5."""
+    if inputs.kpi is None:
+        return 0.5
+    sql, direction = inputs.kpi
+    columns = {name: held.table[name] for name in inputs.types}
+    found = kpis.by_threshold(sql, answers[:, 0], held.labels > 0, columns, THRESHOLDS)
+    sign = 1.0 if direction == "minimize" else -1.0
+    usable = [(sign * v, t) for v, t in zip(found, THRESHOLDS, strict=True) if v is not None]
+    return min(usable)[1] if usable else 0.5
+
+
+def _probes(inputs: TrainInputs, schema: Any, estimator: Any, rows: _Rows) -> dict[str, Any]:
+    """Return rows spread over the training time and what this estimator answers to them."""
+    picked = np.linspace(0, len(rows.labels) - 1, PROBES).astype(int)
+    table = {name: rows.table[name][picked] for name in inputs.types}
+    probe_rows = [
+        {name: _plain(table[name][at]) for name in inputs.types} for at in range(len(picked))
+    ]
+    answers = _answers(inputs, estimator, encoding.rows_matrix(schema, probe_rows))
+    return {"probe_rows": probe_rows, "probe_answers": answers.tolist()}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON can carry it."""
+    if isinstance(value, float | np.floating):
+        return None if np.isnan(value) else float(value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _profiles(inputs: TrainInputs, rows: _Rows) -> dict[str, str]:
+    return {
+        name: reference_profile(rows.table[name], numeric=features.KINDS[kind] == "numeric")
+        for name, kind in inputs.types.items()
+    }
+
+
+def _packages() -> dict[str, str]:
+    return {p: importlib.metadata.version(p) for p in ("numpy", "scikit-learn", "scipy", "skops")}
+
+
+def _since(window: str, end: float) -> float:
+    return -np.inf if window == "all" else end - duration(window) / timedelta(days=1)
+
+
+def _day(moment: datetime) -> float:
+    return moment.timestamp() / 86_400
+
+
+def _iso_day(day: float) -> str:
+    return iso(datetime.fromtimestamp(round(day * 86_400), tz=parse_time("1970-01-01").tzinfo))
