@@ -80,7 +80,7 @@ def _started(argv: list[str]) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    from engine import daemon
+    from engine import boot
 
     parser = Arguments(prog="engine run")
     parser.add_argument("-w", "--workspace", required=True)
@@ -89,7 +89,7 @@ def _run(argv: list[str]) -> int:
     given = parser.parse_args(argv)
     root = Path(given.workspace)
     return guarded(
-        lambda: daemon.run(root, simulated=given.simulated, seed=given.seed), as_json=False
+        lambda: boot.run(root, simulated=given.simulated, seed=given.seed), as_json=False
     )
 
 

@@ -21,7 +21,7 @@ from engine.api.desk import Conductor, Desk
 from engine.api.peer import PeerProtocol
 from engine.api.stream import Hub
 from engine.artifacts import Artifacts
-from engine.clock import Clock, SimulatedClock, SystemClock, iso, parse_time
+from engine.clock import Clock, SimulatedClock, iso, parse_time
 from engine.errors import CdmlError, RefusedError, UnavailableError
 from engine.jobs import triggers
 from engine.jobs.runner import Runner
@@ -48,43 +48,26 @@ FREE_FLOOR = 64 * 2**20
 log = logging.getLogger("cdml.engine")
 
 
-def run(root: Path, *, simulated: str | None = None, seed: int = 0) -> int:
-    """Run the engine on a workspace until it is told to stop; return the exit code."""
-    workspace = Workspace(root).require()
-    settings = load_settings(workspace.config)
-    workspace.create(list(settings.models))
-    logging.basicConfig(
-        filename=workspace.logs / "engine.log",
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        level=logging.INFO,
-    )
-    with workspace.locked():
-        return Engine(workspace, settings, simulated, seed).run()
-
-
 class Engine(Conductor):
     """Everything of one engine process."""
 
     def __init__(
-        self, workspace: Workspace, settings: Settings, simulated: str | None, seed: int
+        self,
+        workspace: Workspace,
+        settings: Settings,
+        ledger: Ledger,
+        clock: Clock,
+        serving: ServingProcess,
+        seed: int,
     ) -> None:
         self.pid = os.getpid()
         self.boot = os.urandom(4).hex()
         self.version = version("cdml")
+        self.started = iso(clock.wall())
         self._workspace = workspace
+        self._clock = clock
+        self._serving = serving
         self._hub = Hub()
-        ledger = Ledger(workspace.ledger)
-        self._clock: Clock = SystemClock()
-        if simulated is not None:
-            self._clock = SimulatedClock(parse_time(ledger.meta("sim_now") or simulated))
-        self.started = iso(self._clock.wall())
-        self._serving = ServingProcess(
-            workspace,
-            self._clock,
-            settings.serving.listen,
-            seed if simulated is not None else None,
-        )
-        self._serving.start()
         self._site = Site(
             workspace,
             settings,

@@ -48,10 +48,11 @@ class Hub:
         try:
             while True:
                 waiting = self._changed
-                for event in ledger.events(after=after, limit=CATCH_UP):
-                    after = event.id
-                    text = msgspec.json.encode(event).decode()
-                    yield f"id: {after}\nevent: event\ndata: {text}\n\n".encode()
+                while fresh := ledger.events_after(after, CATCH_UP):
+                    for event in fresh:
+                        after = event.id
+                        text = msgspec.json.encode(event).decode()
+                        yield f"id: {after}\nevent: event\ndata: {text}\n\n".encode()
                 if seen != self._number:
                     seen = self._number
                     yield b"event: state\ndata: \n\n"

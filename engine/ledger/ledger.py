@@ -181,6 +181,11 @@ class Ledger:
         )
         return [EventRow(**dict(r)) for r in rows]
 
+    def events_after(self, after: int, limit: int) -> list[EventRow]:
+        """Return the first `limit` events after an id, so that a reader who goes on misses none."""
+        rows = self._all("select * from events where id > ? order by id limit ?", after, limit)
+        return [EventRow(**dict(r)) for r in rows]
+
     def last_event(self) -> int:
         """Return the id of the newest event, 0 where there is none."""
         row = self._one("select max(id) as id from events")
