@@ -63,7 +63,7 @@ check: .venv/ready ## format, lint, types, import contracts, docs in step
 	@$(BIN)/python -m pytest --quiet tests/house
 
 bench: .venv/ready ## the figures of the README, measured on this machine
-	@$(BIN)/python -m scripts.bench $(ARGS)
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 format: .venv/ready ## put the code into house format
 	@$(BIN)/ruff check --fix-only --quiet .

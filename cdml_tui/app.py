@@ -62,6 +62,8 @@ class Console(App[int], inherit_bindings=False):
         # Said here as well as by the theme: NO_COLOR is looked at before a theme is set.
         super().__init__(ansi_color=True)
         self.animation_level = "none"
+        # Before the first paint: a change of theme paints everything once more.
+        self.set_reactive(App.theme, screen.theme)
         self.state = replace(screen, keys=actions.key_rows(), at=monotonic())
         self._client = client
         self._monotonic = monotonic
@@ -79,7 +81,6 @@ class Console(App[int], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Begin to listen, to the engine and to the signals that end us."""
-        self.theme = self.state.theme
         loop = asyncio.get_running_loop()
         if threading.current_thread() is threading.main_thread():
             for sign in (signal.SIGTERM, signal.SIGHUP):
@@ -102,12 +103,14 @@ class Console(App[int], inherit_bindings=False):
             # Both ask as q does: they are pressed by habit, and q q is always at hand.
             event.key = "q"
         action = actions.for_key(event.key)
+        now = self._monotonic()
         press = guard.Press(
             event.key,
-            event.at if self._real_time else self._monotonic(),
+            event.at if self._real_time else now,
             action.name if action else None,
             event.character,
             self._new_token(),
+            handled=now,
         )
         self._become(*guard.pressed(self.state, press))
 

@@ -123,7 +123,10 @@ class Feed:
     def _fetch(self) -> None:
         # One at a time, so that an older state never comes after a newer one.
         with self._fetching:
-            self._tell(SnapshotCame(self._client.state(), self._monotonic()))
+            snapshot = self._client.state()
+            if self._last_id is None:
+                self._last_id = snapshot.event_id
+            self._tell(SnapshotCame(snapshot, self._monotonic()))
 
     def _tell(self, message: Message) -> None:
         if not self._stop.is_set():

@@ -38,13 +38,18 @@ SEEN_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """One key press: its name, what it would type, the action it means, when it came."""
+    """One key press: its name, what it would type, the action it means.
+
+    `at` is when the terminal delivered it, which tells a burst from honest keys; `handled` is when
+    the console came to it, from which on the operator can see what it does.
+    """
 
     key: str
     at: float
     action: str | None = None
     character: str = ""
     token: str = ""
+    handled: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,8 @@ def pressed(screen: Screen, press: Press) -> Step:
     """Return what a key press makes of the screen, and what is to be done."""
     quiet = press.at - screen.last_key >= QUIET_S
     asked = screen.quit_asked
-    screen = replace(screen, at=press.at, last_key=press.at, message="", quit_asked=False)
+    now = max(press.at, press.handled)
+    screen = replace(screen, at=now, last_key=press.at, message="", quit_asked=False)
     match screen.bar:
         case Window():
             return _stopped(screen, "stopped; nothing was sent"), ()
@@ -322,7 +328,8 @@ def next_tick_s(screen: Screen) -> float:
     """Return how long nothing can happen by time alone."""
     match screen.bar:
         case Window(fires_at=due):
-            return max(0.005, min(0.1, due - screen.at))
+            # A little late, so that a key delivered in the last moment is still before it.
+            return min(0.1, max(0.0, due - screen.at) + 0.02)
         case Asking() | Proving():
             return 0.1
     return 1.0

@@ -5,7 +5,7 @@ What keys do is in guard.py.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from engine import wire
@@ -168,13 +168,19 @@ def ordered(model: wire.ModelState) -> list[wire.VersionRow]:
                 return place
         if row.version == model.rollback.to:
             return 3
-        plan = model.promote.get(row.version)
-        if plan is not None and plan.ready:
+        if promotable(model, row):
             return 4
         return 5 if "standby" in row.roles else 6
 
     newest_first = sorted(model.versions, key=_age_order, reverse=True)
     return sorted(newest_first, key=rank)
+
+
+def promotable(model: wire.ModelState, row: wire.VersionRow) -> bool:
+    """Say whether a version waits for P: past its gate, and never yet a champion."""
+    plan = model.promote.get(row.version)
+    served = {"champion", "standby"} & set(row.roles)
+    return plan is not None and plan.ready and row.fitness == "blessed" and not served
 
 
 def link_of(screen: Screen) -> Link:
@@ -184,6 +190,15 @@ def link_of(screen: Screen) -> Link:
     if screen.snapshot is None or screen.heard is None:
         return "connecting"
     return "live" if screen.at - screen.heard < FRESH_S else "stale"
+
+
+def moment(text: str | None) -> datetime | None:
+    """Read a time of the wire; what is no time is None and shown as not known."""
+    try:
+        then = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return then.replace(tzinfo=UTC) if then is not None and then.tzinfo is None else then
 
 
 def age_s(screen: Screen) -> float:
@@ -196,7 +211,8 @@ def wall(screen: Screen) -> datetime | None:
     if screen.snapshot is None:
         return None
     elapsed = timedelta(seconds=max(0.0, screen.at - screen.received))
-    return datetime.fromisoformat(screen.snapshot.engine.wall) + elapsed
+    at_snapshot = moment(screen.snapshot.engine.wall)
+    return at_snapshot + elapsed if at_snapshot else None
 
 
 def decision_now(screen: Screen) -> datetime | None:
@@ -204,15 +220,14 @@ def decision_now(screen: Screen) -> datetime | None:
     if screen.snapshot is None:
         return None
     engine = screen.snapshot.engine
-    return datetime.fromisoformat(engine.now) if engine.simulated else wall(screen)
+    return moment(engine.now) if engine.simulated else wall(screen)
 
 
 def undo_left_s(screen: Screen) -> float:
     """Return the seconds in which the last change of this model can still be undone."""
     model, now = model_of(screen), wall(screen)
-    if model is None or now is None or model.undo_until is None:
-        return 0.0
-    return max(0.0, (datetime.fromisoformat(model.undo_until) - now).total_seconds())
+    until = moment(model.undo_until) if model else None
+    return max(0.0, (until - now).total_seconds()) if until and now else 0.0
 
 
 # ---------------------------------------------------------------- the next screen

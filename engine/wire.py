@@ -89,7 +89,7 @@ class LabelsAnswer(msgspec.Struct, frozen=True):
 
 
 class VersionRow(msgspec.Struct, frozen=True):
-    """One version as the list shows it; `metric` is realised on the current window."""
+    """One version as the list shows it; `metric` is of rows that end at `metric_to`."""
 
     version: str
     fitness: str
@@ -103,6 +103,7 @@ class VersionRow(msgspec.Struct, frozen=True):
     metric: float | None = None
     metric_n: int = 0
     metric_kind: Literal["realised", "validation", "none"] = "none"
+    metric_to: str | None = None
     drift: float | None = None
     p95_ms: float | None = None
     created_at: str | None = None

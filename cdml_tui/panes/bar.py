@@ -181,8 +181,8 @@ def _effect(screen: Screen, intent: Intent, width: int) -> list[tuple[_Label, st
     if intent.verb in ("rollback", "promote"):
         body.append((("traffic", ""), _traffic(screen, intent)))
     if intent.verb == "undo":
-        what = intent.reason or "the last change"
-        body.append((("takes", ""), f"back {what}; roles, fitness and locks as they were"))
+        what = f"the last change ({intent.reason})" if intent.reason else "the last change"
+        body.append((("takes", ""), f"back {what}: roles, fitness and locks as they were"))
     if intent.verb == "train":
         body.append((("trains", ""), f"new candidates of {intent.model}; nobody is served by them"))
     if intent.plan is not None:

@@ -3,8 +3,23 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from cdml_tui.state import moment
+
 NONE = "--"
+_METRIC_WORDS = {
+    "log_loss": "logloss",
+    "brier_score_loss": "brier",
+    "roc_auc_score": "auc",
+    "accuracy_score": "acc",
+    "mean_absolute_error": "mae",
+    "root_mean_squared_error": "rmse",
+}
 _LEVELS = "▁▂▃▄▅▆▇█"
+
+
+def metric_word(name: str) -> str:
+    """Return the short name of a metric; any other name stays as it is."""
+    return _METRIC_WORDS.get(name, name)
 
 
 def figure(value: float | None) -> str:
@@ -36,11 +51,6 @@ def count(n: int | None) -> str:
 def percent(share_pct: float) -> str:
     """Write a share."""
     return f"{share_pct:.0f}%" if share_pct == round(share_pct) else f"{share_pct:.1f}%"
-
-
-def moment(text: str | None) -> datetime | None:
-    """Read a time of the wire."""
-    return datetime.fromisoformat(text) if text else None
 
 
 def span_of(seconds: float) -> str:

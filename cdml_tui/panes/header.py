@@ -1,6 +1,6 @@
 """The first two lines: who and what this is, and what is wrong or when it is looked at next."""
 
-from cdml_tui.panes.figures import NONE, age, clock, count, figure, moment, span_of
+from cdml_tui.panes.figures import NONE, age, clock, count, figure, span_of
 from cdml_tui.panes.line import (
     EMPTY,
     Line,
@@ -13,7 +13,7 @@ from cdml_tui.panes.line import (
     width_of,
     wrapped,
 )
-from cdml_tui.state import Screen, age_s, decision_now, link_of, model_of, wall
+from cdml_tui.state import Screen, age_s, decision_now, link_of, model_of, moment, wall
 from engine import wire
 
 RUNNING = ("running", "queued")
@@ -69,7 +69,7 @@ def _processes(state: wire.State) -> list[Line]:
     if serving.dropped:
         parts.append(line((f"log dropped {count(serving.dropped)}", "alarm")))
     running = sum(job.state == "running" for job in state.jobs)
-    failed = sum(job.error is not None for job in state.jobs)
+    failed = sum(job.error is not None and job.state != "refused" for job in state.jobs)
     parts.append(line(f"jobs {running} run ", (f"{failed} failed", "warn" if failed else "")))
     parts.append(line(f"{inert(state.you)} ({state.role})"))
     parts.append(line(f"up {age(state.engine.started, moment(state.engine.wall))}"))

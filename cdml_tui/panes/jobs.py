@@ -6,6 +6,7 @@ from cdml_tui.state import Screen, decision_now
 from engine import wire
 
 _ALIVE = ("running", "queued")
+_VERDICTS = {"inconclusive": "unclear"}
 
 
 def jobs(screen: Screen, width: int, height: int) -> list[Line]:
@@ -19,12 +20,26 @@ def jobs(screen: Screen, width: int, height: int) -> list[Line]:
     if not runs and not due:
         why = " no runs, no schedule; T trains now"
         return [head, line((why, "dim"))][:height]
-    runs.sort(key=lambda j: j.ended_at or j.started_at or j.queued_at, reverse=True)
-    runs.sort(key=lambda j: _ALIVE.index(j.state) if j.state in _ALIVE else len(_ALIVE))
+    runs = _most_telling_first(runs)
     room = max(1, height - 1 - min(len(due), max(1, (height - 1) // 2)))
     shown = [_run(screen, j, width) for j in runs[:room]]
     shown += [_due(screen, s, width) for s in due]
     return [head, *shown][:height]
+
+
+def _most_telling_first(runs: list[wire.JobRow]) -> list[wire.JobRow]:
+    """Order runs: alive, then the latest of every job, then the rest, each newest first."""
+    newest = sorted(runs, key=lambda j: j.ended_at or j.started_at or j.queued_at, reverse=True)
+    latest: dict[str, str] = {}
+    for run in newest:
+        latest.setdefault(run.job, run.id)
+
+    def rank(run: wire.JobRow) -> int:
+        if run.state in _ALIVE:
+            return _ALIVE.index(run.state)
+        return 2 if latest[run.job] == run.id else 3
+
+    return sorted(newest, key=rank)
 
 
 def _run(screen: Screen, job: wire.JobRow, width: int) -> Line:
@@ -52,12 +67,12 @@ def _state(job: wire.JobRow) -> tuple[str, Style]:
     if job.error is not None:
         return job.state, "bad"
     if job.verdict:
-        return job.verdict, "good" if job.verdict == "pass" else "warn"
+        return _VERDICTS.get(job.verdict, job.verdict), "good" if job.verdict == "pass" else "warn"
     return job.state, ""
 
 
 def _due(screen: Screen, schedule: wire.ScheduleRow, width: int) -> Line:
     when = clock(schedule.next_due, decision_now(screen))
     note = f"  {schedule.note}" if schedule.note else ""
-    text = f"   {pad(inert(schedule.job), 8)} next {when}  every {schedule.every}{note}"
+    text = f"   {pad(inert(schedule.job), 8)} next {when}  {schedule.every}{note}"
     return fit(line((inert(text), "dim")), width)

@@ -13,10 +13,11 @@ def plan(screen: Screen, width: int, height: int) -> list[Line]:
         return [head, line((" no model", "dim"))][:height]
     lines = [head, *_one("R", "roll back", model.rollback, width)]
     chosen = model.promote.get(screen.selected or "")
-    if chosen is not None:
-        lines += [line(""), *_one("P", "promote", chosen, width)]
-    elif screen.selected == model.champion:
+    lines.append(line(""))
+    if screen.selected == model.champion:
         lines.append(line((" P  the champion is selected; j and k select another", "dim")))
+    elif chosen is not None:
+        lines += _one("P", "promote", chosen, width)
     else:
         lines.append(line((f" P  {inert(screen.selected)} cannot be promoted now", "dim")))
     return lines[:height]
@@ -31,8 +32,9 @@ def checks(of: wire.Plan) -> str:
 
 def _one(key: str, verb: str, of: wire.Plan, width: int) -> list[Line]:
     if of.to is None:
-        why = f" {key}  {verb}: {inert(of.why) or 'nothing to go to'}"
-        return [line((t, "dim")) for t in _indented(why, width)]
+        why = wrapped(f"{verb}: {inert(of.why) or 'nothing to go to'}", width - 5)
+        starts = [f" {key}  ", *["    "] * len(why)]
+        return [line((start + t, "dim")) for start, t in zip(starts, why, strict=False)]
     way = f"{inert(of.from_version or 'none')} → {inert(of.to)}"
     state = line((f" {key} ", "key"), (f" {verb} {way}  ", "bold"))
     ready = line(("READY", "good")) if of.ready else line(("NOT READY", "warn"))
@@ -42,7 +44,3 @@ def _one(key: str, verb: str, of: wire.Plan, width: int) -> list[Line]:
     if of.overrides:
         lines.append(line(f"    would override: {inert(', '.join(of.overrides))}"))
     return lines
-
-
-def _indented(text: str, width: int) -> list[str]:
-    return [f" {t}" if i == 0 else f"    {t}" for i, t in enumerate(wrapped(text, width - 5))]

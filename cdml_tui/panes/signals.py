@@ -1,8 +1,8 @@
 """Watched numbers over time: a bar chart in text, the last value, its limit and its n."""
 
-from cdml_tui.panes.figures import count, figure, moment, sparkline
+from cdml_tui.panes.figures import count, figure, metric_word, sparkline
 from cdml_tui.panes.line import EMPTY, Line, Span, Style, fit, inert, lead, line, pad, title
-from cdml_tui.state import Screen, model_of
+from cdml_tui.state import Screen, model_of, moment
 from engine import wire
 
 _NAME = 9
@@ -42,7 +42,7 @@ def _row(signal: wire.Signal, width: int) -> Line:
     chart = sparkline(signal.values, bars, signal.limit)
     return fit(
         (
-            Span(" " + pad(inert(signal.name) + mark, _NAME), style or "bold"),
+            Span(" " + pad(inert(metric_word(signal.name)) + mark, _NAME), style or "bold"),
             Span(chart + " ", style or "dim"),
             Span(lead(figure(signal.last), 5) + ("!" if signal.breached else " "), style),
             Span(" " + pad(_limit(signal), 8), style or "dim"),
@@ -54,6 +54,6 @@ def _row(signal: wire.Signal, width: int) -> Line:
 
 
 def _limit(signal: wire.Signal) -> str:
-    if signal.limit_text:
-        return inert(signal.limit_text)
-    return f"lim {figure(signal.limit)}" if signal.limit is not None else "no limit"
+    if signal.limit is not None:
+        return f"lim {figure(signal.limit)}"
+    return inert(signal.limit_text) or "no limit"

@@ -3,20 +3,12 @@
 from dataclasses import dataclass
 from itertools import compress
 
-from cdml_tui.panes.figures import NONE, age, clock, count, figure, percent
+from cdml_tui.panes.figures import NONE, age, clock, count, figure, metric_word, percent
 from cdml_tui.panes.header import locks
 from cdml_tui.panes.line import Line, Span, Style, fit, inert, lead, line, pad, title
-from cdml_tui.state import Screen, decision_now, model_of, ordered
+from cdml_tui.state import Screen, decision_now, model_of, ordered, promotable
 from engine import wire
 
-_METRIC_NAMES = {
-    "log_loss": "LOGLOSS",
-    "brier_score_loss": "BRIER",
-    "roc_auc_score": "AUC",
-    "accuracy_score": "ACC",
-    "mean_absolute_error": "MAE",
-    "root_mean_squared_error": "RMSE",
-}
 _KIND_MARK = {"realised": " ", "validation": "v", "none": " "}
 
 
@@ -28,12 +20,6 @@ class _Column:
     width: int
     shown_from: int
     left: bool = False
-
-
-def metric_name(model: wire.ModelState) -> str:
-    """Return the short name of the primary metric."""
-    name = model.metric
-    return _METRIC_NAMES.get(name, inert(name).removesuffix("_score").upper()[:8])
 
 
 def versions(screen: Screen, width: int, height: int) -> list[Line]:
@@ -93,7 +79,7 @@ def _row(
 
 
 def _columns(model: wire.ModelState) -> list[_Column]:
-    metric = metric_name(model)
+    metric = metric_word(model.metric).upper()[:8]
     return [
         _Column("VER", 4, 0, left=True),
         _Column("ROLE", 8, 0, left=True),
@@ -145,7 +131,6 @@ def _trained(row: wire.VersionRow) -> str:
 
 
 def _state(model: wire.ModelState, row: wire.VersionRow, *, short: bool) -> Span:
-    plan = model.promote.get(row.version)
     safe = "safe mode; " if row.safe_mode else ""
     if row.version == model.champion:
         text = "BREACHING" if model.breach else inert(row.state)
@@ -154,7 +139,7 @@ def _state(model: wire.ModelState, row: wire.VersionRow, *, short: bool) -> Span
         if model.rollback.ready:
             return Span(f"{safe}READY for {'R' if short else 'rollback'}", "good")
         return Span(f"{safe}way back, NOT READY", "warn")
-    if plan is not None and plan.ready:
+    if promotable(model, row):
         return Span(f"{safe}READY for P" if short else f"{safe}READY to promote", "good")
     unfit = row.fitness in ("rolled_back", "rejected", "failed", "tainted")
     return Span(safe + inert(row.state or row.fitness), "warn" if unfit else "")

@@ -69,11 +69,12 @@ def _row(
     drift: float | None,
     p95_ms: float | None,
 ) -> VersionRow:
-    metric, n, kind = None, 0, "none"
+    metric, n, kind, until = None, 0, "none", None
     if measured is not None:
-        metric, n, kind = measured.value, measured.n, "realised"
+        metric, n, kind, until = measured.value, measured.n, "realised", iso(measured.window_to)
     elif version.report is not None and version.report.value is not None:
-        metric, n, kind = version.report.value, version.report.n, "validation"
+        judged = version.report
+        metric, n, kind, until = judged.value, judged.n, "validation", judged.holdout_to
     return VersionRow(
         version.version,
         version.fitness.value,
@@ -87,6 +88,7 @@ def _row(
         metric,
         n,
         kind,  # type: ignore[arg-type]
+        until,
         drift,
         p95_ms,
         version.created_at,
@@ -95,8 +97,9 @@ def _row(
 
 
 def _worst_drift(site: Site, model: str) -> float | None:
-    columns = drift_columns(site, model)
-    return max((c.psi for c in columns if c.psi is not None), default=None)
+    champion = site.ledger.roles(model).champion or ""
+    found = scores.latest(site.store, model, "drift", champion)
+    return max((s.value for s in found if s.value is not None), default=None)
 
 
 def drift_columns(site: Site, model: str) -> list[DriftColumn]:
@@ -211,9 +214,9 @@ def _measured(found: Plan, versions: list[VersionRow], settings: ModelSettings) 
     """Add what was measured of the target and of what it would replace."""
     rows = {v.version: v for v in versions}
     said = [
-        f"{name} {rows[name].metric:.4f} ({rows[name].metric_kind}, n {rows[name].metric_n})"
-        for name in (found.to, found.from_version)
-        if name in rows and rows[name].metric is not None
+        f"{v.version} {v.metric:.4f} ({v.metric_kind} to {(v.metric_to or '')[5:10]}, n {v.metric_n})"
+        for v in (rows.get(found.to or ""), rows.get(found.from_version or ""))
+        if v is not None and v.metric is not None
     ]
     text = f"{settings.metric}: {' / '.join(said)}" if said else "nothing measured yet"
     return msgspec.structs.replace(found, measured=text)
@@ -295,7 +298,7 @@ def _drift_signal(site: Site, model: str, settings: ModelSettings) -> Signal:
     worst: dict[str, Score] = {}
     for s in scores.history(site.store, model, "drift"):
         key = iso(s.window_to)
-        if s.value is not None and (key not in worst or s.value > (worst[key].value or 0.0)):
+        if key not in worst or (s.value or -1.0) > (worst[key].value or -1.0):
             worst[key] = s
     history = [worst[key] for key in sorted(worst)]
     return _signal("psi max", "", history, settings.monitor.drift_limit, higher=False)

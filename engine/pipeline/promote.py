@@ -30,6 +30,7 @@ def promote(
             "changed. Restore them from a backup, or promote another version.",
             code="artifact_missing",
         )
+    _check_way_back(site, model, version, asked)
     person = actor.kind == "human"
     now, wall = site.clock.now(), site.clock.wall()
     with site.ledger.change(
@@ -59,6 +60,21 @@ def promote(
     site.tell("ACT", "promote", model, f"{actor} promoted {version} (was {made.from_ or 'none'})")
     site.confirm(model)
     return made
+
+
+def _check_way_back(site: Control, model: str, version: str, asked: Asked) -> None:
+    """Raise RefusedError where the champion that is left could not be gone back to."""
+    champion = site.ledger.roles(model).champion
+    manifest = site.ledger.version(model, champion).manifest if champion else None
+    if champion is None or asked.no_way_back:
+        return
+    if not (manifest and site.artifacts.intact(manifest)):
+        raise RefusedError(
+            f"Promoting {version} of {model}: the files of {champion} are damaged or gone, so "
+            "there would be no way back to it. Nothing was changed. Restore them, or say "
+            "--no-way-back.",
+            code="no_way_back",
+        )
 
 
 def check_promotable(found: Version, asked: Asked) -> None:

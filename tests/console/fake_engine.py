@@ -84,7 +84,7 @@ class Engine:
         self.set_model(
             msgspec.structs.replace(
                 model, champion=to, generation=generation, versions=rows, undo_until=until,
-                undo_of=f"the {verb} from {left} to {to}", rollback=way_back,
+                undo_of=verb, rollback=way_back,
                 breach=None if verb == "rollback" else model.breach,
             )
         )  # fmt: skip
@@ -151,12 +151,12 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def stream(self) -> None:
+        engine, seen = self.server.engine, self.server.engine.hint
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
         self.end_headers()
         self.close_connection = True
-        engine, seen = self.server.engine, self.server.engine.hint
         try:
             while not self.server.ended.is_set():
                 with engine.hints:

@@ -172,8 +172,8 @@ def jobs() -> list[wire.JobRow]:
 
 
 SCHEDULES = [
-    wire.ScheduleRow("late", "train", "7d", ahead(days=2, hours=1)),
-    wire.ScheduleRow("late", "monitor", "1d", ahead(hours=21)),
+    wire.ScheduleRow("late", "train", "every 7d", ahead(days=2, hours=1)),
+    wire.ScheduleRow("late", "monitor", "every 1d", ahead(hours=21)),
 ]
 
 

@@ -34,6 +34,23 @@ def test_one_key_rolls_back_after_the_window() -> None:
     )
 
 
+def test_the_window_begins_when_the_operator_can_see_it() -> None:
+    desk = Desk()
+    late = guard.Press("R", desk.at + 0.5, "rollback", "R", "token", handled=desk.at + 1.5)
+    desk.at += 1.5
+    desk.take(guard.pressed(desk.screen, late))
+    assert not desk.wait(0.75).sent
+    assert desk.wait(0.1).sent
+
+
+def test_another_model_is_another_thing_to_look_at() -> None:
+    other = msgspec.structs.replace(flights.model(), model="early", champion="v1")
+    desk = Desk(msgspec.structs.replace(flights.state(), models=[flights.model(), other]))
+    desk.press("m").press("R", 0.5)
+    assert desk.screen.model == "early"
+    assert isinstance(desk.screen.bar, Confirm)
+
+
 @pytest.mark.parametrize("key", ["escape", "R", "j", "enter", "y", "x", "f5", " "])
 def test_any_key_in_the_window_stops_it_and_does_nothing_else(key: str) -> None:
     desk = Desk().press("R").press(key, 0.3)

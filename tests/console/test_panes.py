@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import flights
 import msgspec
@@ -165,6 +166,27 @@ def test_every_screen_fills_exactly_its_size(scene: Callable[[], Screen], glyphs
                 assert [width_of(text_of(one)) for one in lines] == [width] * height
                 if glyphs == "ascii":
                     assert all(text_of(one).isascii() for one in lines)
+
+
+def test_what_is_not_known_is_drawn_as_not_known() -> None:
+    def bare(row: msgspec.Struct) -> msgspec.Struct:
+        fields = msgspec.structs.fields(row)
+        optional = {f.name for f in fields if type(None) in get_args(f.type)}
+        times = {n: "no time" for n in ("queued_at", "time", "since") if hasattr(row, n)}
+        return msgspec.structs.replace(row, **dict.fromkeys(optional), **times)
+
+    whole = flights.state()
+    lists = ("versions", "signals", "drift")
+    model = msgspec.structs.replace(
+        whole.models[0], **{n: [bare(r) for r in getattr(whole.models[0], n)] for n in lists}
+    )
+    rows = ("jobs", "schedules", "events")
+    state = msgspec.structs.replace(
+        whole, models=[model], **{n: [bare(r) for r in getattr(whole, n)] for n in rows}
+    )
+    text = "\n".join(text_of(one) for one in watch(Desk(state).screen, 160, 48))
+    assert "--" in text
+    assert "None" not in text
 
 
 def test_nothing_a_terminal_obeys_gets_through() -> None:

@@ -35,6 +35,10 @@ def test_one_key_rolls_back_at_80x24(running: Running) -> None:
         # The second of looking is the rule under test; it cannot be injected into a real process.
         while time.monotonic() - shown < 1.2:
             terminal.read(0.05)
+        assert len(terminal.raw) <= 12 * 1024, "the first screen is a small one"
+        painted = len(terminal.raw)
+        terminal.read(1.1)
+        assert len(terminal.raw) == painted, "nothing changed, so nothing was written"
         terminal.press("R")
         terminal.until("any key = stop")
         assert not running.engine.changes

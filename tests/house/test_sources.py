@@ -51,7 +51,8 @@ def test_a_file_has_a_docstring_and_a_size_one_can_read(path: Path) -> None:
     text = path.read_text()
     if text.strip():
         assert ast.get_docstring(ast.parse(text)), f"{name(path)} says nothing about its job"
-    assert len(text.splitlines()) <= LONGER.get(name(path), 400), f"{name(path)}: two nouns?"
+    limit = LONGER.get(name(path), 400 if path in OURS else 600)
+    assert len(text.splitlines()) <= limit, f"{name(path)}: perhaps two nouns"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)

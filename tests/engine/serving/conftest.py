@@ -52,7 +52,7 @@ target = "late"
 time = "event_time"
 """
 START = (
-    "import sys; from pathlib import Path; from engine.serving.service import run; "
+    "import sys; from pathlib import Path; from engine.serving.server import run; "
     "seed = int(sys.argv[3]) if len(sys.argv) > 3 else None; "
     "sys.exit(run(Path(sys.argv[1]), seed=seed, listen=sys.argv[2]))"
 )

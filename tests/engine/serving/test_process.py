@@ -17,7 +17,7 @@ import pytest
 
 from engine.errors import InvalidError, UnavailableError, UnknownError
 from engine.serving.control import ServingLink, bind, short_path
-from engine.serving.service import boot_name
+from engine.serving.server import boot_name
 from engine.spool import LabelRecord, PredictionRecord, ShadowRecord, decode, read, segments
 from engine.workspace import Workspace
 
