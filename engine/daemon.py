@@ -320,7 +320,11 @@ class Engine(Conductor):
         """Tell a fault when it appears or changes, not every second."""
         if self._last_said.get(name) != text:
             self._last_said[name] = text
-            self._site.tell("CRIT", name, None, text)
+            try:
+                self._site.tell("CRIT", name, None, text)
+            except CdmlError as e:
+                # The ledger itself cannot be written: the log may be on another disk.
+                log.critical("%s: %s (%s)", name, text, e.message)
 
 
 def _listen(path: Path) -> socket.socket:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
+from types import FrameType
 from typing import Any
 
 from engine import supervisor
@@ -18,7 +20,7 @@ from engine.clock import iso
 from engine.errors import CdmlError, InvalidError, UnavailableError
 from engine.exits import Arguments, guarded
 from engine.pipeline.features import feature_types
-from engine.replay import Replay, Source
+from engine.replay import Engine, Replay, Source
 from engine.settings import load
 from engine.store import excerpts, intake
 from engine.summary import summary
@@ -83,6 +85,9 @@ def _speed(text: str) -> float:
 
 def _run(given: Given) -> int:
     began = time.monotonic()
+    # A closed terminal or a kill must end the engine as well.
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, _leave)
     data = flights()
     workspace = _build(given, data)
     arguments = ["--simulated", iso(START), "--seed", str(given.seed)]
@@ -103,6 +108,12 @@ def _run(given: Given) -> int:
     finally:
         _end(workspace)
     return 0
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    for later in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(later, signal.SIG_IGN)
+    raise SystemExit(128 + number)
 
 
 def flights() -> Path:
@@ -195,8 +206,6 @@ def _with_console(replay: Replay, workspace: Workspace, end: datetime) -> None:
 
 def _end(workspace: Workspace) -> None:
     """Stop the engine; the workspace stays for whoever wants to look at it."""
-    from engine.replay import Engine
-
     with contextlib.suppress(CdmlError):
         Engine(workspace.engine_socket).post("/api/v1/stop", {})
     deadline = time.monotonic() + 15.0

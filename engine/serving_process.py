@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from engine.workspace import Workspace
 
 START_S = 20.0
 SYNC_S = 10.0
+STOP_S = 10.0
 FRESH_S = 0.5
 BACKOFF_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 
@@ -72,12 +74,23 @@ class ServingProcess:
         return f"the prediction service was started again{': ' + words if words else ''}"
 
     def stop(self) -> None:
-        """Have it drain and end."""
-        with contextlib.suppress(CdmlError):
-            self._link.stop()
+        """Have it drain and end, and wait for that, started or adopted."""
+        with contextlib.suppress(CdmlError, ProcessLookupError):
+            handle = os.pidfd_open(self._link.status().pid)
+            try:
+                self._link.stop()
+                select.select([handle], [], [], STOP_S)
+            finally:
+                os.close(handle)
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(10.0)
+                self._process.wait(STOP_S)
+
+    def abandon(self) -> None:
+        """End what this engine started and will not look after; leave what it adopted."""
+        if self._process is not None:
+            self._process.terminate()
+            self.stop()
 
     def _spawn(self) -> None:
         self._tried = self._clock.monotonic()

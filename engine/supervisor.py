@@ -9,12 +9,13 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from engine.errors import UnavailableError
+from engine.errors import CdmlError, InvalidError, RefusedError, UnavailableError
 from engine.serving.control import short_path
 from engine.workspace import Workspace
 
-BACKOFF_S = (0.1, 0.5, 2.0, 5.0, 15.0)
-STEADY_S = 60.0
+BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 5.0, 15.0)
+STEADY_S = 10.0
+_FAMILIES: dict[int, type[CdmlError]] = {1: CdmlError, 2: InvalidError, 4: RefusedError}
 READY_S = 30.0
 
 
@@ -61,13 +62,14 @@ def detach(root: Path, arguments: list[str]) -> int:
 
 
 def wait_ready(workspace: Workspace, process: "subprocess.Popen[bytes]") -> None:
-    """Wait until the engine's socket answers; UnavailableError with its words otherwise."""
+    """Wait until the engine's socket answers; an error of its family and words otherwise."""
     deadline = time.monotonic() + READY_S
     while workspace.holder() is None or not _listens(workspace.engine_socket):
         if process.poll() is not None or time.monotonic() > deadline:
             log = (workspace.logs / "supervisor.log").read_text(encoding="utf-8").strip()
             found = log.splitlines()[-1] if log else "it did not become ready; see logs/engine.log"
-            raise UnavailableError(found.removeprefix("cdml: "), code="engine_failed")
+            family = _FAMILIES.get(process.poll() or 0, UnavailableError)
+            raise family(found.removeprefix("cdml: "), code="engine_failed")
         time.sleep(0.05)
 
 

@@ -89,7 +89,10 @@ class LabelsAnswer(msgspec.Struct, frozen=True):
 
 
 class VersionRow(msgspec.Struct, frozen=True):
-    """One version as the list shows it; `metric` is of rows that end at `metric_to`."""
+    """One version as the list shows it; `metric` is of rows that end at `metric_to`.
+
+    Replayed means answered now, on the rows that the champion's realised metric is of.
+    """
 
     version: str
     fitness: str
@@ -102,7 +105,7 @@ class VersionRow(msgspec.Struct, frozen=True):
     state: str = ""
     metric: float | None = None
     metric_n: int = 0
-    metric_kind: Literal["realised", "validation", "none"] = "none"
+    metric_kind: Literal["realised", "replayed", "validation", "none"] = "none"
     metric_to: str | None = None
     drift: float | None = None
     p95_ms: float | None = None

@@ -54,7 +54,15 @@ class Workspace:
 
     def require(self) -> "Workspace":
         """Return this workspace if it has a cdml.toml; InvalidError says how to make one."""
-        if not self.config.is_file():
+        try:
+            found = self.config.is_file()
+        except PermissionError as e:
+            raise UnavailableError(
+                f'Opening the workspace "{self.root}": {e.strerror}. '
+                "Give this user the right to enter it.",
+                code="no_permission",
+            ) from e
+        if not found:
             raise InvalidError(
                 f'Opening the workspace "{self.root}": there is no cdml.toml in it. '
                 "Make one with: cdml init DIR --data FILE --target COLUMN",
@@ -65,7 +73,14 @@ class Workspace:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the workspace as its only engine; RefusedError names the holder's pid."""
-        handle = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            handle = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError as e:
+            raise UnavailableError(
+                f'Locking the workspace "{self.root}": {e.strerror} on "run/lock". '
+                "Give this user the right to write there, or free disk space.",
+                code="no_permission",
+            ) from e
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

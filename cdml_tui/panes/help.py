@@ -15,6 +15,7 @@ _STRENGTH = (
 )
 _SIGNS = (
     "!  over its limit          v  measured in validation, before serving",
+    "s  asked again on the rows that the champion answered",
     "~  estimated, no labels    --  not known, which is not zero",
     "n  rows a number is made from    ·  a gap in a chart",
 )

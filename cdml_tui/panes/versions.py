@@ -9,7 +9,7 @@ from cdml_tui.panes.line import Line, Span, Style, fit, inert, lead, line, pad, 
 from cdml_tui.state import Screen, decision_now, model_of, ordered, promotable
 from engine import wire
 
-_KIND_MARK = {"realised": " ", "validation": "v", "none": " "}
+_KIND_MARK = {"realised": " ", "replayed": "s", "validation": "v", "none": " "}
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class Actor:
     pid: int | None = None
 
     def __str__(self) -> str:
-        return self.name if self.kind == "human" else self.kind
+        return self.name
 
 
 ENGINE = Actor("engine", "engine")

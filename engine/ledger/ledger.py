@@ -17,7 +17,7 @@ import msgspec
 from engine.clock import iso, parse_time
 from engine.domain.lifecycle import Fitness
 from engine.domain.roles import Roles
-from engine.errors import UnknownError
+from engine.errors import UnavailableError, UnknownError
 from engine.ledger import audit
 from engine.ledger.change import Actor, Change
 from engine.ledger.connection import connect
@@ -74,14 +74,18 @@ class Ledger:
         An exception rolls everything back, the entry included.
         """
         with self._lock:
-            self._db.execute("begin immediate")
             try:
+                self._db.execute("begin immediate")
                 change = Change(self._db, actor, action, model, iso(now), iso(wall), reason, key)
                 yield change
                 change.seal()
                 self._db.execute("commit")
-            except BaseException:
-                self._db.execute("rollback")
+            except BaseException as e:
+                # A full disk has SQLite roll back by itself.
+                if self._db.in_transaction:
+                    self._db.execute("rollback")
+                if isinstance(e, sqlite3.OperationalError):
+                    raise _unwritable(e) from e
                 raise
 
     def answered(self, key: str) -> Any | None:
@@ -163,12 +167,8 @@ class Ledger:
 
     def tell(self, now: datetime, level: str, kind: str, model: str | None, text: str) -> EventRow:
         """Write one fact for people."""
-        with self._lock:
-            cursor = self._db.execute(
-                "insert into events (time, level, kind, model, text) values (?, ?, ?, ?, ?)",
-                (iso(now), level, kind, model, text),
-            )
-            number = cursor.lastrowid or 0
+        sql = "insert into events (time, level, kind, model, text) values (?, ?, ?, ?, ?)"
+        number = self._write(sql, iso(now), level, kind, model, text)
         return EventRow(number, iso(now), level, kind, model, text)  # type: ignore[arg-type]
 
     def events(self, *, after: int = 0, limit: int = 200) -> list[EventRow]:
@@ -243,9 +243,20 @@ class Ledger:
         with self._lock:
             return self._db.execute(sql, values).fetchall()
 
-    def _write(self, sql: str, *values: object) -> None:
+    def _write(self, sql: str, *values: object) -> int:
         with self._lock:
-            self._db.execute(sql, values)
+            try:
+                return self._db.execute(sql, values).lastrowid or 0
+            except sqlite3.OperationalError as e:
+                raise _unwritable(e) from e
+
+
+def _unwritable(fault: sqlite3.OperationalError) -> UnavailableError:
+    return UnavailableError(
+        f'Writing to the ledger: SQLite says "{fault}". Nothing was changed. Free disk space, or '
+        "end the program that holds ledger.sqlite, and ask again.",
+        code="ledger_unavailable",
+    )
 
 
 def _version(row: sqlite3.Row) -> Version:

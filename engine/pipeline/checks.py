@@ -6,6 +6,8 @@ from engine.domain import gates
 from engine.domain.gates import Verdict
 from engine.pipeline.fitting import Inner
 from engine.pipeline.scoring import SLICE_SUPPORT, Comparison, ValidateInputs, ValidateResult
+from engine.stats import comparison
+from engine.stats.comparison import Estimate
 from engine.wire import Check, GateReport
 
 ALPHA = 0.05
@@ -56,7 +58,7 @@ def first(inner: Inner, metric: str, margin: float) -> Check:
 def _non_inferior(role: str, found: ValidateResult, margin: float, metric: str) -> Check:
     one = found.against.get(role, Comparison(None, None, None, found.n, None))
     verdict = gates.non_inferiority(one.low, one.high, margin)
-    return _check(f"not worse than the {role}", verdict, -margin, metric, one, found, role)
+    return _check(f"not worse than the {role}", verdict, -margin, metric, one, found)
 
 
 def _superior(
@@ -67,7 +69,7 @@ def _superior(
     if one is None:
         return []
     verdict = gates.superiority(one.low, one.high, worthwhile)
-    made = _check("better than the champion", verdict, 0.0, metric, one, found, "champion")
+    made = _check("better than the champion", verdict, 0.0, metric, one, found)
     if verdict is Verdict.INCONCLUSIVE and drifting is not None:
         text = f"{made.text}; not shown, but the champion drifts: {drifting}"
         made = msgspec.structs.replace(made, verdict=Verdict.PASS.value, text=text)
@@ -78,27 +80,14 @@ def _trivial(found: ValidateResult, inputs: ValidateInputs) -> list[Check]:
     checks = []
     if one := found.against.get("base rate"):
         verdict = gates.superiority(one.low, one.high, 0.0)
-        checks.append(
-            _check(
-                "better than the base rate", verdict, 0.0, inputs.metric, one, found, "base rate"
-            )
-        )
-    if (gain := found.kpi_gain) is not None:
+        checks.append(_check("better than the base rate", verdict, 0.0, inputs.metric, one, found))
+    if inputs.kpi is not None and (gain := found.kpi_gain) is not None:
         verdict = gates.superiority(gain.low, gain.high, 0.0)
-        text = ", ".join(f"{name} {_num(v)}" for name, v in found.kpi.items())
-        checks.append(
-            Check(
-                "KPI better than never or always acting",
-                verdict.value,
-                0.0,
-                "KPI",
-                gain.value,
-                gain.low,
-                gain.high,
-                gain.n,
-                text=text,
-            )
-        )
+        unit = inputs.kpi.unit or inputs.kpi.name
+        name = f"{inputs.kpi.name} better than never or always acting"
+        made = _check(name, verdict, 0.0, unit, gain, found)
+        text = ", ".join(f"{rule} {_num(v)}" for rule, v in found.kpi.items())
+        checks.append(msgspec.structs.replace(made, text=text))
     return checks
 
 
@@ -144,9 +133,11 @@ def _check(
     unit: str,
     one: Comparison,
     found: ValidateResult,
-    role: str,
 ) -> Check:
-    needed = found.needed.get(role) if verdict is Verdict.INCONCLUSIVE else None
+    needed = None
+    if verdict is Verdict.INCONCLUSIVE and one.value:
+        estimate = Estimate(one.value, one.low, one.high, one.n, found.blocks, None, 0.95, 0)
+        needed = comparison.needed(estimate, abs(one.value))
     text = f"{_num(found.value)} against {_num(one.other)}, {found.blocks} days"
     return Check(
         name, verdict.value, threshold, unit, one.value, one.low, one.high, one.n, needed, text

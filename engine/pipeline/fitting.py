@@ -32,6 +32,15 @@ THRESHOLDS = [k / 100 for k in range(2, 99, 2)]
 Progress = Callable[[float, str], None]
 
 
+class Kpi(msgspec.Struct, frozen=True):
+    """The business number that a decision threshold is chosen for."""
+
+    name: str
+    sql: str
+    direction: str
+    unit: str
+
+
 class TrainInputs(msgspec.Struct, frozen=True):
     """What a training job is handed. Rows are known by `known_by`, of events before `until`.
 
@@ -53,7 +62,7 @@ class TrainInputs(msgspec.Struct, frozen=True):
     newer_than: str | None
     holdout_days: float
     batches: list[str]
-    kpi: tuple[str, str] | None
+    kpi: Kpi | None
     created_at: str
     root: str
 
@@ -301,7 +310,7 @@ def _threshold(inputs: TrainInputs, held: _Rows, answers: Any) -> float:
     """Return the decision threshold: the first KPI's optimum on the inner hold-out, else 0.5."""
     if inputs.kpi is None:
         return 0.5
-    sql, direction = inputs.kpi
+    sql, direction = inputs.kpi.sql, inputs.kpi.direction
     columns = {name: held.table[name] for name in inputs.types}
     found = kpis.by_threshold(sql, answers[:, 0], held.labels > 0, columns, THRESHOLDS)
     sign = 1.0 if direction == "minimize" else -1.0

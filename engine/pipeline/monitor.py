@@ -11,6 +11,7 @@ from engine.clock import iso, parse_time
 from engine.domain.lifecycle import Event, Fitness
 from engine.ledger.change import ENGINE
 from engine.pipeline import features
+from engine.pipeline.rehearsal import rehearse
 from engine.pipeline.site import Site
 from engine.quantities import duration
 from engine.settings import ModelSettings
@@ -45,7 +46,8 @@ def monitor(site: Site, model: str) -> str:
     drifted = _drift(site, model, roles.champion, settings, window)
     realised = _realised(site, model, settings, window)
     business = _kpis(site, model, settings, window)
-    scores.put(site.store, [*drifted, *realised, *business])
+    replayed = rehearse(site, model, window.mature_since, window.mature_until)
+    scores.put(site.store, [*drifted, *realised, *business, *replayed])
     _prove(site, model, roles.champion, settings)
     breach = breaches(settings, [*drifted, *realised, *business])
     _tell_breach(site, model, breach)
@@ -216,7 +218,9 @@ def _prove(site: Site, model: str, champion: str, settings: ModelSettings) -> No
     if move is None:
         return
     begin = parse_time(move.time)
-    if version.fitness is not Fitness.BLESSED or site.ledger.meta(f"breach:{model}"):
+    breach = msgspec.json.decode(site.ledger.meta(f"breach:{model}") or "{}")
+    # Inputs that drift are no fault of the version: only its performance and KPIs count.
+    if version.fitness is not Fitness.BLESSED or set(breach.get("kinds", [])) - {"drift"}:
         return
     served = predictions.count(site.store, model, champion, begin)
     mature = site.clock.now() - duration(settings.label_maturity)
@@ -270,6 +274,8 @@ def _tell_breach(site: Site, model: str, said: list[str]) -> None:
     if set(kinds) - set(before.get("kinds", [])):
         level = "WARN" if kinds == ["drift"] else "CRIT"
         site.tell(level, "monitor", model, "; ".join(said))
-    since = before.get("since") or iso(site.clock.now())
-    now = {"kinds": kinds, "since": since, "text": "; ".join(said)}
+    champion = site.ledger.roles(model).champion
+    same = before.get("version") == champion
+    since = before["since"] if same else iso(site.clock.now())
+    now = {"kinds": kinds, "since": since, "text": "; ".join(said), "version": champion}
     site.ledger.set_meta(key, msgspec.json.encode(now).decode())

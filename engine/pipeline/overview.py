@@ -37,14 +37,15 @@ POINTS = 60
 def version_rows(site: Site, model: str) -> list[VersionRow]:
     """Return the versions of a model, newest first."""
     settings = site.model(model)
+    roles = site.ledger.roles(model)
     found = {
         s.version: s
-        for s in scores.latest(site.store, model, "realised")
-        if s.name == settings.metric
+        for kind, names in (("replayed", roles.standby), ("realised", (roles.champion,)))
+        for s in scores.latest(site.store, model, kind)
+        if s.name == settings.metric and s.version in names
     }
     worst = _worst_drift(site, model)
     latency = site.serving.p95_ms(model)
-    roles = site.ledger.roles(model)
     rows = []
     for version in reversed(site.ledger.versions(model)):
         measured = found.get(version.version)
@@ -71,7 +72,8 @@ def _row(
 ) -> VersionRow:
     metric, n, kind, until = None, 0, "none", None
     if measured is not None:
-        metric, n, kind, until = measured.value, measured.n, "realised", iso(measured.window_to)
+        metric, n, until = measured.value, measured.n, iso(measured.window_to)
+        kind = measured.kind
     elif version.report is not None and version.report.value is not None:
         judged = version.report
         metric, n, kind, until = judged.value, judged.n, "validation", judged.holdout_to
@@ -181,6 +183,8 @@ def model_state(site: Site, model: str, next_check: str | None) -> ModelState:
     roles = site.ledger.roles(model)
     versions = version_rows(site, model)
     breach = msgspec.json.decode(site.ledger.meta(f"breach:{model}") or "{}")
+    # What was told of a version that no longer leads says nothing of this one.
+    told = breach.get("version") == roles.champion
     last, _ = undo.undoable(site, model)
     champion = next((v for v in versions if v.version == roles.champion), None)
     age = None
@@ -199,10 +203,10 @@ def model_state(site: Site, model: str, next_check: str | None) -> ModelState:
         signals=signals(site, model, settings),
         drift=drift_columns(site, model),
         drift_window=window,
-        rollback=_measured(plan(site, model), versions, settings),
+        rollback=_measured(site, model, plan(site, model)),
         promote={v.version: _promotion(site, model, v, roles.champion) for v in versions},
-        breach=breach.get("text"),
-        breach_since=breach.get("since"),
+        breach=breach.get("text") if told else None,
+        breach_since=breach.get("since") if told else None,
         next_check=next_check,
         undo_until=iso(parse_time(last.wall) + timedelta(seconds=60)) if last else None,
         undo_of=last.action if last else None,
@@ -210,16 +214,26 @@ def model_state(site: Site, model: str, next_check: str | None) -> ModelState:
     )
 
 
-def _measured(found: Plan, versions: list[VersionRow], settings: ModelSettings) -> Plan:
-    """Add what was measured of the target and of what it would replace."""
-    rows = {v.version: v for v in versions}
-    said = [
-        f"{v.version} {v.metric:.4f} ({v.metric_kind} to {(v.metric_to or '')[5:10]}, n {v.metric_n})"
-        for v in (rows.get(found.to or ""), rows.get(found.from_version or ""))
-        if v is not None and v.metric is not None
-    ]
-    text = f"{settings.metric}: {' / '.join(said)}" if said else "nothing measured yet"
-    return msgspec.structs.replace(found, measured=text)
+def _measured(site: Site, model: str, found: Plan) -> Plan:
+    """Add how the target did on the very rows that the champion answered."""
+    gain = next(
+        (
+            s
+            for s in scores.latest(site.store, model, "replayed gain", found.to or "")
+            if s.detail == found.from_version and s.value is not None
+        ),
+        None,
+    )
+    if gain is None:
+        said = "not measured yet on rows the champion answered"
+    else:
+        sure = "" if gain.low is None else f" [{gain.low:+.4f}, {gain.high:+.4f}]"
+        better = "better" if (gain.value or 0.0) > 0 else "worse"
+        said = (
+            f"{found.to} {better} by {abs(gain.value or 0.0):.4f} {gain.name}{sure} on the same "
+            f"rows, n {gain.n}"
+        )
+    return msgspec.structs.replace(found, measured=said)
 
 
 def _promotion(site: Site, model: str, row: VersionRow, champion: str | None) -> Plan:
@@ -235,7 +249,8 @@ def _promotion(site: Site, model: str, row: VersionRow, champion: str | None) ->
         why = f"{row.version} is {row.fitness}"
     elif not green:
         why = f"{row.version} has not passed its gate: {row.state}"
-    overrides = [row.version] if not green and not served else []
+    typed = fitness in (Fitness.REJECTED, Fitness.INCONCLUSIVE, Fitness.ABORTED)
+    overrides = [row.version] if (typed or fitness is Fitness.ROLLED_BACK) and not served else []
     return Plan(
         "promote",
         green and not served,

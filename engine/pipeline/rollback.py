@@ -152,7 +152,7 @@ def plan(site: Control, model: str) -> Plan:
     checks = [
         PlanCheck("files", found.intact, "digest and signature ok"),
         PlanCheck("loaded", loaded, "in memory" if loaded else "not in memory"),
-        PlanCheck("proven", True, "proven" if proven else "unproven: it served too briefly"),
+        PlanCheck("proven", True, "served long enough without a breach" if proven else "unproven"),
     ]
     why = "" if loaded else f"{found.version} is not in the prediction service's memory"
     return Plan(

@@ -11,9 +11,8 @@ import numpy as np
 
 from engine.artifacts import Artifacts, Loaded
 from engine.clock import parse_time
-from engine.pipeline.fitting import Progress
+from engine.pipeline.fitting import Kpi, Progress
 from engine.stats import comparison, encoding, outcomes, performance
-from engine.stats.comparison import Estimate
 from engine.store import kpis, snapshots
 from engine.store.snapshots import Table
 
@@ -36,7 +35,7 @@ class ValidateInputs(msgspec.Struct, frozen=True):
     until: str
     known_by: str
     slices: list[str]
-    kpi: tuple[str, str] | None
+    kpi: Kpi | None
     seed: int
 
 
@@ -71,7 +70,6 @@ class ValidateResult(msgspec.Struct, frozen=True):
     low: float | None
     high: float | None
     against: dict[str, Comparison]
-    needed: dict[str, int | None]
     slices: list[Slice]
     kpi: dict[str, float | None]
     kpi_gain: Comparison | None
@@ -97,7 +95,7 @@ def score(inputs: ValidateInputs, progress: Progress) -> ValidateResult:
     rows = {name: column[usable] for name, column in rows.items()}
     labels, blocks = labels[usable], times[usable] // 86_400_000_000
     if len(labels) == 0:
-        return ValidateResult(0, 0, None, None, None, {}, {}, [], {}, None, {})
+        return ValidateResult(0, 0, None, None, None, {}, [], {}, None, {})
     answers = {role: _answers(one, rows) for role, one in loaded.items()}
     progress(0.5, f"scored {len(labels)} rows")
     prior = _prior(inputs, classes, since, known, len(labels))
@@ -118,12 +116,11 @@ def _compared(
     task, metric = inputs.task, inputs.metric
     rng = np.random.default_rng([inputs.seed, 2])
     own = comparison.interval(metric, task, labels, candidate, blocks, rng)
-    against, needed = {}, {}
+    against = {}
     for role, answers in others.items():
         found = comparison.paired(metric, task, labels, answers, candidate, blocks, rng)
         other = performance.value(metric, task, labels, answers)
         against[role] = Comparison(found.value, found.low, found.high, found.n, other)
-        needed[role] = _needed(found)
     facts = {name: rows[name] for name in inputs.types} | {"label": labels > 0}
     codes = np.unique(blocks, return_inverse=True)[1]
     kpi, kpi_gain = _kpi(inputs, loaded, facts, {"candidate": candidate, **others}, codes, rng)
@@ -138,17 +135,11 @@ def _compared(
         low=own.low,
         high=own.high,
         against=against,
-        needed=needed,
         slices=slices,
         kpi=kpi,
         kpi_gain=kpi_gain,
         latency_ms={role: _latency_ms(one) for role, one in loaded.items()},
     )
-
-
-def _needed(found: Estimate) -> int | None:
-    """Return the rows in all that would tell a difference of the size seen from none."""
-    return comparison.needed(found, abs(found.value)) if found.value else None
 
 
 def _answers(one: Loaded, rows: dict[str, Any]) -> Any:
@@ -201,7 +192,7 @@ def _kpi(
     """Return the KPI by decision rule, and the candidate's gain over the best trivial rule."""
     if inputs.kpi is None:
         return {}, None
-    sql, direction = inputs.kpi
+    sql, direction = inputs.kpi.sql, inputs.kpi.direction
     n = len(facts["label"])
     decisions = {"never act": np.zeros(n, bool), "always act": np.ones(n, bool)}
     for role in ("candidate", "champion"):

@@ -8,7 +8,7 @@ from engine.clock import iso
 from engine.errors import CorruptError, RefusedError
 from engine.ledger.change import ENGINE
 from engine.pipeline import features
-from engine.pipeline.fitting import TrainInputs, TrainResult
+from engine.pipeline.fitting import Kpi, TrainInputs, TrainResult
 from engine.pipeline.site import Site
 from engine.quantities import duration
 from engine.settings import ModelSettings
@@ -64,7 +64,6 @@ def gather(site: Site, model: str, run: str, *, recipe: str | None = None) -> Tr
             code="no_data",
         )
     types = features.feature_types(settings, batches.columns(site.store, model))
-    kpi = next(iter(settings.kpi.values()), None) if settings.task == "binary" else None
     return TrainInputs(
         model=model,
         run=run,
@@ -81,10 +80,17 @@ def gather(site: Site, model: str, run: str, *, recipe: str | None = None) -> Tr
         newer_than=_seen_by_champion(site, model),
         holdout_days=duration(settings.gate.holdout) / timedelta(days=1),
         batches=[Path(p).stem for p in table.paths],
-        kpi=(kpi.sql, kpi.direction) if kpi else None,
+        kpi=first_kpi(settings),
         created_at=site.moment(),
         root=str(site.workspace.root),
     )
+
+
+def first_kpi(settings: ModelSettings) -> Kpi | None:
+    """Return the KPI that decides a binary model's threshold: the first one declared."""
+    for name, kpi in settings.kpi.items() if settings.task == "binary" else ():
+        return Kpi(name, kpi.sql, kpi.direction, kpi.unit)
+    return None
 
 
 def _seen_by_champion(site: Site, model: str) -> str | None:

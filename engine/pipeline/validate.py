@@ -40,7 +40,6 @@ def gather(site: Site, model: str, version: str) -> ValidateInputs:
         role: site.ledger.version(model, name) for role, name in named.items() if name is not None
     }
     ends = [parse_time(v.trained_to) for v in found.values() if v.trained_to]
-    kpi = next(iter(settings.kpi.values()), None) if settings.task == "binary" else None
     return ValidateInputs(
         model=model,
         task=settings.task,
@@ -54,7 +53,7 @@ def gather(site: Site, model: str, version: str) -> ValidateInputs:
         until=iso(train.cut(site, model).mature),
         known_by=site.moment(),
         slices=settings.gate.slices,
-        kpi=(kpi.sql, kpi.direction) if kpi else None,
+        kpi=train.first_kpi(settings),
         seed=site.seed,
     )
 

@@ -105,6 +105,32 @@ def cohort(
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Mature labelled rows as clients asked them, with what was answered."""
+
+    times: Any
+    labels: list[str]
+    features: list[str]
+    answers: Any
+
+
+def asked(store: Store, model: str, version: str, since: datetime, until: datetime) -> Asked:
+    """Return the rows that a version answered, with their features as JSON text."""
+    with store.read() as db:
+        found = db.execute(
+            f"select ts, label, features, answer from ({JOINED}) where ts >= $since "
+            "and ts < $until and version = $version order by ts, prediction_id",
+            {"model": model, "version": version, "since": naive(since), "until": naive(until)},
+        ).fetchnumpy()
+    return Asked(
+        plain(found["ts"]),
+        list(found["label"]),
+        list(found["features"]),
+        _matrix(found["answer"]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Pairs:
     """Rows that champion and shadow both answered and whose label is mature."""
 
