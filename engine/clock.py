@@ -76,9 +76,9 @@ def parse_time(text: str) -> datetime:
     """Read ISO 8601; a time without a zone is UTC."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise InvalidError(
             f'Reading the time "{text}": it is not ISO 8601. Write it like 2013-07-01T14:05:00Z.',
             code="bad_time",
         ) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -56,10 +56,12 @@ def percent(share_pct: float) -> str:
 def span_of(seconds: float) -> str:
     """Write a duration in its largest unit."""
     seconds = max(0.0, seconds)
-    for unit, name, limit in ((1, "s", 120), (60, "m", 7200), (3600, "h", 172_800)):
+    day, year = 86_400, 31_557_600
+    units = ((1, "s", 120), (60, "m", 7200), (3600, "h", 2 * day), (day, "d", 1000 * day))
+    for unit, name, limit in units:
         if seconds < limit:
             return f"{seconds / unit:.0f}{name}"
-    return f"{seconds / 86_400:.0f}d"
+    return f"{seconds / year:.0f}y"
 
 
 def age(text: str | None, now: datetime | None) -> str:

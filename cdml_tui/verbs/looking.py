@@ -1,6 +1,7 @@
 """The verbs that only look: each asks the engine once and writes the answer."""
 
 import time
+from typing import Any
 
 import msgspec
 
@@ -14,6 +15,7 @@ _VERSION_KEYS = (
     *("verdict", "trained_from", "trained_to", "generation"),
 )
 _GIVE_UP_S = 60.0
+SHOWN = 200
 
 
 def status(session: Session) -> int:
@@ -74,11 +76,19 @@ def show(session: Session) -> int:
         line("not judged yet")
     else:
         _report(page.report)
-    line("manifest")
+    line("manifest (--json has all of it)")
     for key, value in page.manifest.items():
-        plain = value if isinstance(value, str | int | float | None) else None
-        line(f"  {key}: {plain if plain is not None else msgspec.json.encode(value).decode()}")
+        line(f"  {key}: {_short(key, value)}")
     return 0
+
+
+def _short(key: str, value: Any) -> str:
+    """Write a manifest's value in a line: long lists as what they hold, or how many."""
+    if key == "features":
+        return ", ".join(f["name"] for f in value)
+    if isinstance(value, list) and len(msgspec.json.encode(value)) > SHOWN:
+        return f"{len(value)}"
+    return str(value) if isinstance(value, str | float) else msgspec.json.encode(value).decode()
 
 
 def _report(report: GateReport) -> None:

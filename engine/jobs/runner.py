@@ -1,5 +1,6 @@
 """Runs: queued, coalesced, worked off one at a time per lane, recorded whatever happens."""
 
+import logging
 import traceback
 from collections import deque
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from engine.wire import JobRow
 T = TypeVar("T")
 LIGHT = {"monitor"}
 SHOWN = 50
+log = logging.getLogger("cdml.jobs")
 
 
 @dataclass(slots=True)
@@ -85,6 +87,7 @@ class Runner:
         self._stopping = False
         self._threads: list[Thread] = []
         self._last = int(site.ledger.meta("last_run") or 0)
+        self._unrecorded: dict[str, JobRow] = {}
 
     def submit(self, model: str, job: str, cause: str) -> JobRow:
         """Queue a run; one that waits already answers for this cause as well."""
@@ -100,13 +103,15 @@ class Runner:
             row = JobRow(f"r{self._last}", model, job, "queued", cause, self._site.moment())
             self._queue.append(_Run(self._site, self, row))
             self._changed.notify_all()
-        runs.put(self._site.store, row)
+        self._record(row)
         return row
 
     def rows(self) -> list[JobRow]:
         """Return running and queued runs, then the newest finished ones."""
         with self._changed:
             current = [*(r.row for r in self._active.values()), *(r.row for r in self._queue)]
+            begun = {r.id for r in current}
+            current += [r for r in self._unrecorded.values() if r.id not in begun]
         names = {r.id for r in current}
         return current + [r for r in runs.newest(self._site.store, SHOWN) if r.id not in names]
 
@@ -161,6 +166,22 @@ class Runner:
             runs.put(self._site.store, ended)
             self._site.tell("WARN", "job", row.model, f"{row.job} {row.id} was interrupted")
 
+    def _record(self, row: JobRow) -> None:
+        """Store how a run stands; what the store cannot take now is stored with the next one."""
+        with self._changed:
+            self._unrecorded[row.id] = row
+            waiting = list(self._unrecorded.values())
+        try:
+            for known in waiting:
+                runs.put(self._site.store, known)
+        except CdmlError as e:
+            log.error("run %s of %s could not be recorded: %s", row.id, row.model, e.message)
+            return
+        with self._changed:
+            for known in waiting:
+                if self._unrecorded.get(known.id) is known:
+                    del self._unrecorded[known.id]
+
     def _next(self, light: bool | None) -> _Run | None:  # noqa: FBT001
         with self._changed:
             for run in self._queue:
@@ -185,7 +206,7 @@ class Runner:
         """Work one run and record its end; this is the job edge where everything is caught."""
         site = self._site
         self.show(run, state="running", started_at=site.moment())
-        runs.put(site.store, run.row)
+        self._record(run.row)
         ended: dict[str, Any]
         try:
             outcome = JOBS[run.row.job](site, run)
@@ -215,7 +236,7 @@ class Runner:
                 if path.name != "log.txt":
                     path.unlink(missing_ok=True)
         self.show(run, ended_at=iso(site.clock.now()), progress=None, **ended)
-        runs.put(site.store, run.row)
+        self._record(run.row)
         with self._changed:
             del self._active[run.id]
             self._changed.notify_all()

@@ -51,10 +51,15 @@ class Change:
         self.detail: dict[str, Any] = {}
         self.answer: Any = None
         self._fitness: dict[str, tuple[str, str]] = {}
+        self.dropped = False
         self.roles = read_roles(db, model or "")
         self._before = (self.roles, read_locks(db, model or ""))
         row = db.execute("select max(seq) as seq from audit").fetchone()
         self.seq: int = (row["seq"] or 0) + 1
+
+    def drop(self) -> None:
+        """Leave the world as it was: nothing of this change is kept, no entry is written."""
+        self.dropped = True
 
     def set_roles(self, roles: Roles) -> None:
         """Move all roles of the model at once."""

@@ -54,12 +54,13 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
         )
         connection.row_factory = sqlite3.Row
         connection.execute("pragma busy_timeout = 5000")
+        found = _format(connection, path)
         if readonly:
             connection.execute("pragma query_only = 1")
         else:
             connection.execute("pragma journal_mode = wal")
             connection.execute("pragma synchronous = full")
-        _migrate(connection, path, readonly=readonly)
+            _migrate(connection, found)
     except sqlite3.DatabaseError as e:
         raise CorruptError(
             f'Opening the ledger "{path}": SQLite says "{e}". Nothing was changed. '
@@ -69,17 +70,21 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     return connection
 
 
-def _migrate(connection: sqlite3.Connection, path: Path, *, readonly: bool) -> None:
-    found = connection.execute("pragma user_version").fetchone()[0]
+def _format(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the format of the file before anything is written to it."""
+    found: int = connection.execute("pragma user_version").fetchone()[0]
     if found > len(MIGRATIONS):
+        connection.close()
         raise RefusedError(
             f'Opening the ledger "{path}": it has format {found}, this program knows up to '
             f"{len(MIGRATIONS)}. The workspace was made by a newer cdml: install that version. "
             "Nothing was changed.",
             code="newer_workspace",
         )
-    if readonly:
-        return
+    return found
+
+
+def _migrate(connection: sqlite3.Connection, found: int) -> None:
     for number in range(found, len(MIGRATIONS)):
         connection.executescript(
             f"begin immediate; {MIGRATIONS[number]} pragma user_version = {number + 1}; commit;"

@@ -49,8 +49,8 @@ def monitor(site: Site, model: str) -> str:
     replayed = rehearse(site, model, window.mature_since, window.mature_until)
     scores.put(site.store, [*drifted, *realised, *business, *replayed])
     _prove(site, model, roles.champion, settings)
-    breach = breaches(settings, [*drifted, *realised, *business])
-    _tell_breach(site, model, breach)
+    found = [*drifted, *realised, *business]
+    _tell_breach(site, model, breaches(settings, found), _measured(settings, found))
     served = next((s for s in realised if s.version == SERVED and s.name == settings.metric), None)
     number = f"{settings.metric} {served.value:.4f}" if served and served.value else "no labels yet"
     worst = max((s.value for s in drifted if s.value is not None), default=None)
@@ -261,12 +261,23 @@ def breaches(settings: ModelSettings, found: list[Score]) -> list[str]:
     return said
 
 
-def _tell_breach(site: Site, model: str, said: list[str]) -> None:
-    """Tell a breach when it begins, changes kind or ends; remember since when it stands."""
+def _measured(settings: ModelSettings, found: list[Score]) -> set[str]:
+    """Return the kinds of breach that this window could have shown."""
+    valued = [s for s in found if s.value is not None]
+    kinds = {"drift"} if any(s.kind == "drift" for s in valued) else set()
+    served = {s.name for s in valued if s.version == SERVED}
+    return kinds | (served & {settings.metric, *settings.kpi})
+
+
+def _tell_breach(site: Site, model: str, said: list[str], measured: set[str]) -> None:
+    """Tell a breach when it begins, grows or ends; remember since when it stands.
+
+    A window without evidence ends nothing.
+    """
     key = f"breach:{model}"
     before = msgspec.json.decode(site.ledger.meta(key) or "{}")
     if not said:
-        if before:
+        if before and not set(before["kinds"]) - measured:
             site.tell("INFO", "monitor", model, "all within limits again")
             site.ledger.set_meta(key, "")
         return
