@@ -24,7 +24,7 @@ FIND_PYTHON := for candidate in $(or $(PYTHON),python3.13 python3.12 python3.11 
 	  echo "cdml needs Python's ensurepip to make .venv and $$candidate lacks it: install it (Debian: apt install python3-venv) and run make again." >&2; exit 1; \
 	fi
 
-.PHONY: help env demo test check fast bench format docs lock wheel clean
+.PHONY: help env demo test check fast bench format docs picture lock wheel clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1 \2/p' Makefile | while read -r target what; do printf '  make %-8s %s\n' "$$target" "$$what"; done
@@ -71,6 +71,9 @@ format: .venv/ready ## put the code into house format
 
 docs: .venv/ready ## the tables of keys and settings in the documents, from the code
 	@$(BIN)/python -m scripts.docs
+
+picture: .venv/ready ## docs/console.svg, from the real console on forty replayed days
+	@$(BIN)/python -m scripts.picture
 
 # Compiled with the oldest Python we support; hashes cover the files of every platform.
 lock: ## requirements.lock from pyproject.toml; UPGRADE=--upgrade takes newer versions
