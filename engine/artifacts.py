@@ -18,7 +18,7 @@ import msgspec
 from engine.domain.schema import Feature, Kind, Schema
 from engine.errors import CorruptError, InvalidError
 
-DIGEST = re.compile(r"^[0-9a-f]{64}$")
+DIGEST = re.compile(r"[0-9a-f]{64}")
 MAX_BYTES = 256 * 2**20
 MAX_MEMBERS = 10_000
 MAX_RATIO = 100
@@ -159,7 +159,7 @@ class Artifacts:
         return hashlib.sha256(content).hexdigest() == manifest.artifact
 
     def _read(self, digest: str, kind: str) -> bytes:
-        if not DIGEST.match(digest):
+        if not DIGEST.fullmatch(digest):
             raise InvalidError(
                 f'Reading an artifact: "{digest[:70]}" is not a digest.', code="bad_digest"
             )
@@ -185,14 +185,21 @@ class Artifacts:
         """Return the signing key, made on first use: 0400, owned by the engine's user."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-        path = self._keys / "private"
+        path, public = self._keys / "private", self._keys / "public"
         if not path.exists():
-            key = Ed25519PrivateKey.generate()
+            if public.exists():
+                raise CorruptError(
+                    f'Signing a version: "{path}" is gone, but versions were signed with it. '
+                    "Nothing was stored. Restore the key from a backup.",
+                    code="key_lost",
+                )
             self._keys.mkdir(mode=0o750, exist_ok=True)
-            _write(self._keys / "public", key.public_key().public_bytes_raw())
-            _write(path, key.private_bytes_raw(), mode=0o400)
+            _write(path, Ed25519PrivateKey.generate().private_bytes_raw(), mode=0o400)
+        key = Ed25519PrivateKey.from_private_bytes(path.read_bytes())
+        if not public.exists():
+            _write(public, key.public_key().public_bytes_raw())
             _sync_folder(self._keys)
-        return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
+        return key
 
 
 def loads(content: bytes, digest: str) -> Any:
@@ -205,6 +212,9 @@ def loads(content: bytes, digest: str) -> Any:
         return skops.io.loads(content, trusted=TRUSTED)
     except UntrustedTypesFoundException as e:
         raise _corrupt(digest, f"it holds types that were not reviewed: {e}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, ImportError) as e:
+        # Not the file that was sealed, or a scikit-learn that no longer has what it names.
+        raise _corrupt(digest, f"it cannot be built here: {type(e).__name__}: {e}") from e
 
 
 def _check_zip(content: bytes, digest: str) -> None:
@@ -229,8 +239,8 @@ def _corrupt(digest: str, found: str) -> CorruptError:
 
 
 def _write(path: Path, content: bytes, mode: int = 0o440) -> None:
-    """Write a file whole or not at all; one of the same digest is left as it is."""
-    if path.exists():
+    """Write a file whole or not at all; one that holds the same already is left as it is."""
+    if path.exists() and path.read_bytes() == content:
         return
     part = path.with_name(path.name + ".part")
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:

@@ -90,7 +90,12 @@ class Engine(Conductor):
 
     def run(self) -> int:
         """Start the parts in order, answer until stopped, stop them in the other order."""
-        self._reconcile()
+        try:
+            self._reconcile()
+        except BaseException:
+            self._site.store.close()
+            self._site.ledger.close()
+            raise
         listener = _listen(self._workspace.engine_socket)
         config = uvicorn.Config(
             application(Desk(self._site, self), self._hub),

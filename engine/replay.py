@@ -9,6 +9,7 @@ import itertools
 import json
 import socket
 import time
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,10 +23,12 @@ from engine.clock import iso
 from engine.errors import CdmlError, UnavailableError
 from engine.serving.control import short_path
 from engine.store import excerpts
+from engine.store.connection import naive
 from engine.wire import PredictAnswer
 from engine.workspace import Workspace
 
 STEP = timedelta(hours=6)
+AHEAD = timedelta(days=14)
 FILE_EVERY = timedelta(days=1)
 OUTAGE_SPEED = 43_200.0
 TRIES = 3
@@ -126,6 +129,27 @@ class Port:
         return None
 
 
+class _Ahead:
+    """Rows of the table in the order of their second column, read a fortnight at a time."""
+
+    def __init__(self, path: Path, columns: list[str]) -> None:
+        self._path, self._columns = path, columns
+        self._rows: list[tuple[Any, ...]] = []
+        self._times: list[datetime] = []
+        self._until: datetime | None = None
+
+    def between(self, since: datetime, until: datetime) -> list[tuple[Any, ...]]:
+        """Return the rows of [since, until); each call begins where the last one ended."""
+        if self._until is None or until > self._until:
+            self._until = max(until, since + AHEAD)
+            self._rows = excerpts.happened(
+                self._path, self._columns, self._columns[1], since, self._until
+            )
+            self._times = [row[1] for row in self._rows]
+        first = bisect_left(self._times, naive(since))
+        return self._rows[first : bisect_left(self._times, naive(until))]
+
+
 class Replay:
     """One pass over the table. `speed` is simulated over real time, None for full speed."""
 
@@ -147,6 +171,8 @@ class Replay:
         self._file_from: datetime | None = None
         self._lost = False
         self._event = 0
+        self._rows = _Ahead(source.path, [source.id, source.time, *source.features])
+        self._labels = _Ahead(source.path, [source.id, source.label_time, source.target])
 
     def run(self, start: datetime, end: datetime, stopping: Event) -> None:
         """Replay [start, end) step by step until the end or until told to stop."""
@@ -166,17 +192,8 @@ class Replay:
 
     def _send(self, since: datetime, until: datetime, stopping: Event) -> None:
         """Send the step's rows and labels in the order of time."""
-        source = self.source
-        rows = excerpts.happened(
-            source.path, [source.id, source.time, *source.features], source.time, since, until
-        )
-        labels = excerpts.happened(
-            source.path,
-            [source.id, source.label_time, source.target],
-            source.label_time,
-            since,
-            until,
-        )
+        rows = self._rows.between(since, until)
+        labels = self._labels.between(since, until)
         at = 0
         for moment, group in _groups(rows):
             while at < len(labels) and labels[at][1] <= moment:

@@ -67,7 +67,10 @@ def wait_ready(workspace: Workspace, process: "subprocess.Popen[bytes]") -> None
     while workspace.holder() is None or not _listens(workspace.engine_socket):
         if process.poll() is not None or time.monotonic() > deadline:
             log = (workspace.logs / "supervisor.log").read_text(encoding="utf-8").strip()
-            found = log.splitlines()[-1] if log else "it did not become ready; see logs/engine.log"
+            said = [
+                line for line in log.splitlines() if line.startswith("cdml: ")
+            ] or log.splitlines()
+            found = said[-1] if said else "it did not become ready; see logs/engine.log"
             family = _FAMILIES.get(process.poll() or 0, UnavailableError)
             raise family(found.removeprefix("cdml: "), code="engine_failed")
         time.sleep(0.05)

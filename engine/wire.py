@@ -381,7 +381,11 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One line of a gate report. The interval is of `value`; `needed` is rows still missing."""
+    """One line of a gate report. The interval is of `value`.
+
+    `needed` is how many rows in all would decide it: against a margin, those that make the interval
+    as narrow; else, those that would tell the value seen from none.
+    """
 
     name: str
     verdict: Literal["pass", "fail", "inconclusive", "observed"]

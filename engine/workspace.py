@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import sleep
 
 from engine.errors import InvalidError, RefusedError, UnavailableError
 
@@ -82,15 +83,13 @@ class Workspace:
                 code="no_permission",
             ) from e
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            if not _taken(handle):
                 holder = os.pread(handle, 32, 0).decode().strip() or "unknown"
                 raise RefusedError(
                     f'Starting an engine on "{self.root}": another one holds it, pid {holder}. '
                     "Use that one, or stop it with cdml down.",
                     code="workspace_held",
-                ) from None
+                )
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
             yield
@@ -111,3 +110,15 @@ class Workspace:
         finally:
             os.close(handle)
         return None
+
+
+def _taken(handle: int) -> bool:
+    """Take the lock; who only looks at the holder has it for an instant, so try again."""
+    for _ in range(5):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            sleep(0.03)
+        else:
+            return True
+    return False

@@ -244,8 +244,10 @@ class Desk:
             async with await anyio.open_file(part, "wb") as file:
                 async for chunk in content:
                     await file.write(chunk)
-        except OSError as e:
+        except BaseException as e:
             shutil.rmtree(folder, ignore_errors=True)
+            if not isinstance(e, OSError):
+                raise  # the sender broke off
             raise UnavailableError(
                 f'Receiving "{safe}" for {model}: {e.strerror}. Nothing was taken in. '
                 "Free disk space and send it again.",

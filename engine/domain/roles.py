@@ -78,13 +78,16 @@ def shadowing(roles: Roles, version: str) -> Roles:
 
 
 def canarying(roles: Roles, version: str, share_pct: float, salt: str) -> Roles:
-    """Return the roles with `version` answering a share; a new canary has a new salt."""
+    """Return the roles with `version` answering a share; a new canary has a new salt.
+
+    It stays the shadow of the rows that the champion answers: pairs say more than a split.
+    """
     return replace(
         roles,
         generation=roles.generation + 1,
         canary=version,
         canary_share_pct=share_pct,
-        shadow=None,
+        shadow=version,
         salt=roles.salt if roles.canary == version else salt,
     )
 

@@ -32,7 +32,7 @@ def main(folder: Path, report_to: int) -> int:
     try:
         _write(folder / "result.json", _run(task["verb"], folder, reporter))
     except CdmlError as e:
-        family = _FAMILIES.get(type(e), "unavailable")
+        family = next((name for kind, name in _FAMILIES.items() if isinstance(e, kind)), "")
         body = {"family": family, "code": e.code, "message": e.message, "field": e.field}
         _write(folder / "error.json", json.dumps(body).encode())
         return 1

@@ -72,6 +72,8 @@ class JobProcess:
                         break
                     heard = now
                     buffer = _report(buffer + chunk, progress)
+                elif self._process.poll() is not None:
+                    break  # what it left behind may hold the pipe open
                 if cancelled.is_set():
                     self._stop("it was cancelled", "cancelled")
                 if now - begin > self._deadline_s:

@@ -1,5 +1,6 @@
 """Runs: queued, coalesced, worked off one at a time per lane, recorded whatever happens."""
 
+import contextlib
 import logging
 import traceback
 from collections import deque
@@ -101,9 +102,9 @@ class Runner:
             self._last += 1
             self._site.ledger.set_meta("last_run", str(self._last))
             row = JobRow(f"r{self._last}", model, job, "queued", cause, self._site.moment())
+            self._record(row)  # before a lane can take it and write how it ended
             self._queue.append(_Run(self._site, self, row))
             self._changed.notify_all()
-        self._record(row)
         return row
 
     def rows(self) -> list[JobRow]:
@@ -218,18 +219,19 @@ class Runner:
             }
         except RefusedError as e:
             ended = {"state": "refused", "error": e.message}
-            site.tell("INFO", "job", run.model, e.message)
+            self._tell("INFO", "job", run.model, e.message)
         except JobDiedError as e:
             ended = {"state": e.state, "error": e.message}
-            site.tell("WARN", "job", run.model, f"{run.row.job} {run.id} {e.state}: {e.message}")
+            self._tell("WARN", "job", run.model, f"{run.row.job} {run.id} {e.state}: {e.message}")
         except CdmlError as e:
             ended = {"state": "failed", "error": e.message}
-            site.tell("WARN", "job", run.model, f"{run.row.job} {run.id} failed: {e.message}")
+            self._tell("WARN", "job", run.model, f"{run.row.job} {run.id} failed: {e.message}")
         except Exception as e:  # noqa: BLE001 - the job edge: logged whole, told in a sentence
-            (run.folder).mkdir(parents=True, exist_ok=True)
-            (run.folder / "crash.txt").write_text(traceback.format_exc(), encoding="utf-8")
+            with contextlib.suppress(OSError):
+                run.folder.mkdir(parents=True, exist_ok=True)
+                (run.folder / "crash.txt").write_text(traceback.format_exc(), encoding="utf-8")
             ended = {"state": "failed", "error": f"{type(e).__name__}: {e}; see {run.id}/crash.txt"}
-            site.tell("CRIT", "job", run.model, f"{run.row.job} {run.id} broke: {ended['error']}")
+            self._tell("CRIT", "job", run.model, f"{run.row.job} {run.id} broke: {ended['error']}")
         if ended["state"] == "done":
             # What was made is sealed or stored; the log stays for who asks.
             for path in run.folder.glob("*"):
@@ -240,3 +242,10 @@ class Runner:
         with self._changed:
             del self._active[run.id]
             self._changed.notify_all()
+
+    def _tell(self, level: str, kind: str, model: str, text: str) -> None:
+        """Tell people how a run ended; on a full disk only the log can, and the lane goes on."""
+        try:
+            self._site.tell(level, kind, model, text)
+        except CdmlError as e:
+            log.error("%s: %s (%s)", model, text, e.message)

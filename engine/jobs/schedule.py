@@ -12,6 +12,8 @@ from apscheduler.triggers.interval import IntervalTrigger
 from engine.quantities import duration
 from engine.settings import Settings
 
+_WEEK = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
@@ -41,9 +43,27 @@ def schedules(settings: Settings) -> list[Schedule]:
 def trigger(schedule: Schedule, start: datetime) -> BaseTrigger:
     """Return APScheduler's trigger of a schedule."""
     if schedule.cron:
-        return CronTrigger.from_crontab(schedule.cron, timezone=UTC)
+        *others, weekday = schedule.cron.split()
+        line = " ".join([*others, _weekdays(weekday)])
+        return CronTrigger.from_crontab(line, timezone=UTC)
     every = duration(schedule.every or "1d")
     return IntervalTrigger(seconds=every / timedelta(seconds=1), start_date=start, timezone=UTC)
+
+
+def _weekdays(field: str) -> str:
+    """Return a crontab's days by name: there 0 is Sunday, for APScheduler it is Monday."""
+    if field == "*":
+        return field
+    days = []
+    for part in field.lower().split(","):
+        span, _, step = part.partition("/")
+        first, _, last = ("0", "", "6") if span == "*" else span.partition("-")
+        begin, end = (
+            _WEEK.index(day) if day in _WEEK else int(day) for day in (first, last or first)
+        )
+        until = end if end >= begin else end + 7
+        days += [_WEEK[day % 7] for day in range(begin, until + 1, int(step or 1))]
+    return ",".join(dict.fromkeys(days))
 
 
 def next_due(schedule: Schedule, last_due: datetime, now: datetime) -> datetime | None:

@@ -17,8 +17,9 @@ def due(site: Site, runner: Runner) -> None:
     now = site.clock.now()
     for schedule in schedules(site.settings):
         last = site.ledger.last_due(schedule.model, schedule.job)
-        if last is None:
-            # A schedule begins to count when its model has something to compare with.
+        if last is None or last > now:
+            # A schedule begins to count when its model has something to compare with, and anew
+            # where the clock was set back: waiting for the old time could take years.
             if site.ledger.roles(schedule.model).champion is not None:
                 site.ledger.set_last_due(schedule.model, schedule.job, now)
             continue

@@ -71,13 +71,16 @@ class Ledger:
     ) -> Iterator[Change]:
         """Open the one transaction of a change; its audit entry is written on leaving it.
 
-        An exception rolls everything back, the entry included.
+        An exception rolls everything back, the entry included; so does `Change.drop`.
         """
         with self._lock:
             try:
                 self._db.execute("begin immediate")
                 change = Change(self._db, actor, action, model, iso(now), iso(wall), reason, key)
                 yield change
+                if change.dropped:
+                    self._db.execute("rollback")
+                    return
                 change.seal()
                 self._db.execute("commit")
             except BaseException as e:

@@ -95,9 +95,9 @@ def _slice_checks(found: ValidateResult, margin: float, metric: str) -> list[Che
     """No slice may be significantly worse than the margin, Holm over all slices."""
     if not found.slices:
         return []
-    from scipy.stats import norm
+    from scipy.special import ndtr  # the normal distribution, without scipy.stats and its 47 MiB
 
-    p = [float(norm.cdf((s.value + margin) / max(s.se, 1e-12))) for s in found.slices]
+    p = [float(ndtr((s.value + margin) / max(s.se, 1e-12))) for s in found.slices]
     worse = [s for s, bad in zip(found.slices, gates.holm(p, ALPHA), strict=True) if bad]
     worst = min(found.slices, key=lambda s: s.value)
     verdict = Verdict.FAIL if worse else Verdict.PASS
@@ -134,10 +134,10 @@ def _check(
     one: Comparison,
     found: ValidateResult,
 ) -> Check:
-    needed = None
-    if verdict is Verdict.INCONCLUSIVE and one.value:
-        estimate = Estimate(one.value, one.low, one.high, one.n, found.blocks, None, 0.95, 0)
-        needed = comparison.needed(estimate, abs(one.value))
+    estimate = Estimate(one.value, one.low, one.high, one.n, found.blocks, None, 0.95, 0)
+    effect = abs(threshold or one.value or 0.0)
+    settled = verdict is not Verdict.INCONCLUSIVE and threshold == 0.0
+    needed = None if settled else comparison.needed(estimate, effect)
     text = f"{_num(found.value)} against {_num(one.other)}, {found.blocks} days"
     return Check(
         name, verdict.value, threshold, unit, one.value, one.low, one.high, one.n, needed, text

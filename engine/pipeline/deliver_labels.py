@@ -20,19 +20,20 @@ def deliver(site: Site, model: str, path: Path) -> UploadAnswer:
     try:
         found = intake.columns(path)
         id_name, value_name, ts_name = _columns(settings, found, name)
-        rows = intake.values(path, [id_name, value_name, *([ts_name] if ts_name else [])])
+        timezone = site.settings.workspace.timezone
+        rows = intake.values(path, [id_name, value_name], ts_name, timezone)
         now = site.moment()
         made = [
             Label(outcomes.class_name(row[0]), iso_of(row[2]) if ts_name else now, row[1])
             for row in rows
-            if row[0] is not None
+            if row[0] is not None and not (ts_name and row[2] is None)
         ]
         labels.add(site.store, label_rows(model, now, made))
     finally:
         path.unlink(missing_ok=True)
     site.tell("INFO", "labels", model, f'"{name}" brought {len(made)} labels')
     skipped = len(rows) - len(made)
-    reasons = [f"{skipped} rows have no id and were left out"] if skipped else []
+    reasons = [f"{skipped} rows have no id or no time and were left out"] if skipped else []
     verdict = "accepted_with_warnings" if reasons else "accepted"
     return UploadAnswer(model, name, verdict, None, len(made), reasons)  # type: ignore[arg-type]
 

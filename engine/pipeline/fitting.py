@@ -219,6 +219,15 @@ def _read(inputs: TrainInputs) -> tuple[_Rows, list[str]]:
             code="bad_target",
             field="target",
         )
+    labels = outcomes.codes(inputs.task, classes, targets)
+    if not np.isfinite(labels).all():
+        raise InvalidError(
+            f"Training {inputs.model}: {int((~np.isfinite(labels)).sum())} values of the target "
+            f'"{inputs.table.target}" are no finite numbers, which a regression task needs. '
+            'Deliver numbers, or set task = "multiclass".',
+            code="bad_target",
+            field="target",
+        )
     days = table[inputs.table.time].astype("datetime64[us]").astype(np.int64) / 86_400e6
     if inputs.newer_than is not None:
         newer = int(np.sum(days > _day(parse_time(inputs.newer_than)) + SECOND))
@@ -229,7 +238,7 @@ def _read(inputs: TrainInputs) -> tuple[_Rows, list[str]]:
                 f"{MIN_ROWS} are needed. Nothing was trained; wait for newer mature rows.",
                 code="nothing_newer",
             )
-    return _Rows(table, outcomes.codes(inputs.task, classes, targets), days), classes
+    return _Rows(table, labels, days), classes
 
 
 def _fitted(inputs: TrainInputs, classes: list[str], rows: _Rows, number: int) -> tuple[Any, Any]:
@@ -312,7 +321,8 @@ def _threshold(inputs: TrainInputs, held: _Rows, answers: Any) -> float:
         return 0.5
     sql, direction = inputs.kpi.sql, inputs.kpi.direction
     columns = {name: held.table[name] for name in inputs.types}
-    found = kpis.by_threshold(sql, answers[:, 0], held.labels > 0, columns, THRESHOLDS)
+    rows = kpis.facts(columns, answers[:, 0], held.labels > 0, held.table[inputs.table.time])
+    found = kpis.by_threshold(sql, rows, THRESHOLDS)
     sign = 1.0 if direction == "minimize" else -1.0
     usable = [(sign * v, t) for v, t in zip(found, THRESHOLDS, strict=True) if v is not None]
     return min(usable)[1] if usable else 0.5

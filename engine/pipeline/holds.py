@@ -23,17 +23,18 @@ def _set(site: Control, model: str, actor: Actor, asked: LockRequest, *, held: b
     site.model(model)
     if (before := site.ledger.answered(asked.idempotency_key)) is not None:
         return msgspec.convert(before, type=LockAnswer)
-    standing = site.ledger.locks(model)
-    if any(lock.kind == HOLD for lock in standing) == held:
-        last = site.ledger.last_change(model)
-        said = "held already" if held else "not held"
-        generation = site.ledger.roles(model).generation
-        return LockAnswer(model, standing, generation, last.seq if last else 0, False, said)
     now, wall = site.clock.now(), site.clock.wall()
     verb = "hold" if held else "resume"
     with site.ledger.change(
         actor, verb, model, now=now, wall=wall, reason=asked.reason, key=asked.idempotency_key
     ) as change:
+        standing = change.standing()
+        if any(lock.kind == HOLD for lock in standing) == held:
+            change.drop()
+            last = site.ledger.last_change(model)
+            said = "held already" if held else "not held"
+            seq = last.seq if last else 0
+            return LockAnswer(model, standing, change.roles.generation, seq, False, said)
         if held:
             change.lock(Lock(HOLD, str(actor), asked.reason or "held by hand", iso(wall)))
         else:

@@ -36,6 +36,8 @@ def _ingest(site: Site, model: str, path: Path) -> UploadAnswer:
     settings = site.model(model)
     source = intake.source_digest(path)
     known = batches.known(site.store, model)
+    # A file that was refused is judged again: what was wrong may be mended by now.
+    known = [b for b in known if b.verdict != "quarantined"]
     twin = next((b for b in known if source in (b.source, b.batch)), None)
     if twin is not None:
         path.unlink()
@@ -58,10 +60,6 @@ def _ingest(site: Site, model: str, path: Path) -> UploadAnswer:
     if twin is not None:
         path.unlink()
         return _tell(site, model, path.name, "duplicate", twin.batch, 0, [_same(twin)])
-    if taken.rows == 0 or taken.timeless:
-        (site.workspace.batches / f"{taken.batch}.parquet").unlink()
-        reason = f'{taken.timeless} rows have no "{settings.time}"' if taken.rows else "no rows"
-        return _quarantine(site, model, path, source, [f'Reading "{path.name}": {reason}.'])
     verdict = "accepted_with_warnings" if found.warnings else "accepted"
     batch = Batch(
         taken.batch,
@@ -113,13 +111,23 @@ def _untakable(name: str | None, file: str) -> str:
 
 
 def _kept(name: str, kind: str, settings: ModelSettings) -> str:
-    """Return the type a column keeps for good; numbers that are no keys are all DOUBLE."""
+    """Return the type a column keeps for good; numbers that are no keys are all DOUBLE.
+
+    A time may come as text: what cannot be read as one is refused when it is.
+    """
+    if name in (settings.time, settings.label_time):
+        return "TIMESTAMP"
+    if kind == intake.EMPTY:
+        return "VARCHAR"
     keys = (settings.id, settings.target)
     return "DOUBLE" if kind == "BIGINT" and name not in keys else kind
 
 
 def _fits(kind: str, expected: str) -> bool:
-    return kind == expected or (kind, expected) == ("BIGINT", "DOUBLE")
+    return kind in (expected, intake.EMPTY) or (kind, expected) in _WIDER
+
+
+_WIDER = {("BIGINT", "DOUBLE"), ("VARCHAR", "TIMESTAMP")}
 
 
 def _missing(name: str, found: Mapping[str, str], columns: Mapping[str, str], file: str) -> str:

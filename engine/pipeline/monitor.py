@@ -196,6 +196,7 @@ def _kpis(site: Site, model: str, settings: ModelSettings, window: Window) -> li
     """Measure each KPI as served, and what never or always acting would have given."""
     types = features.feature_types(settings, batches.columns(site.store, model))
     span = (window.mature_since, window.mature_until)
+    classes = _classes(site, model)
     found = []
     for name, kpi in settings.kpi.items():
         decisions = {SERVED: None, "never act": "false", "always act": "true"}
@@ -203,7 +204,7 @@ def _kpis(site: Site, model: str, settings: ModelSettings, window: Window) -> li
             if decision is not None and settings.task != "binary":
                 continue
             value, n = kpis.served(
-                site.store, model, settings.task, kpi.sql, types, *span, decision
+                site.store, model, settings.task, kpi.sql, types, *span, decision, classes
             )
             shown = value if n >= MIN_LABELS else None
             found.append(Score(model, version, "kpi", name, *span, shown, n))

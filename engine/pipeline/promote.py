@@ -37,6 +37,9 @@ def promote(
         actor, "promote", model, now=now, wall=wall, reason=asked.reason, key=asked.idempotency_key
     ) as change:
         roles = change.roles
+        if roles.champion == version:
+            change.drop()
+            return changes.unchanged(site, model, f"{version} is the champion already")
         changes.check_expected(site, model, roles, asked.expect)
         if fence is not None and roles.generation != fence:
             raise ConflictError(

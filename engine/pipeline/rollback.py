@@ -26,8 +26,6 @@ def rollback(site: Control, model: str, actor: Actor, asked: Asked) -> ChangeAns
     site.model(model)
     if (before := changes.answered(site, model, asked.idempotency_key)) is not None:
         return before
-    if (done := _already(site, model, asked)) is not None:
-        return done
     now, wall = site.clock.now(), site.clock.wall()
     with site.ledger.change(
         actor,
@@ -39,6 +37,9 @@ def rollback(site: Control, model: str, actor: Actor, asked: Asked) -> ChangeAns
         key=asked.idempotency_key,
     ) as change:
         roles = change.roles
+        if (done := _already(site, model, asked)) is not None:
+            change.drop()
+            return done
         changes.check_expected(site, model, roles, asked.expect)
         target = _target(site, model, roles, asked.to)
         change.set_roles(moves.rolled_back(roles, target))
@@ -133,7 +134,7 @@ def formers(site: Control, model: str, roles: Roles) -> list[Former]:
 
 def _former(site: Control, version: Version) -> Former:
     intact = bool(version.manifest) and site.artifacts.intact(version.manifest or "")
-    return Former(version.version, version.fitness, intact)
+    return Former(version.version, version.fitness, intact, version.safe_mode)
 
 
 def _versions(ledger: Ledger, model: str, names: tuple[str, ...]) -> list[Version]:

@@ -42,14 +42,27 @@ def begin(site: Site, model: str, version: str) -> bool:
     if lock is not None:
         site.tell("WARN", "rollout", model, f"{version} waits: {lock} stands. Lift it: cdml resume")
         return False
+    judged = site.ledger.version(model, version).report
+    champion = site.ledger.roles(model).champion
+    if judged is None or judged.against != champion:
+        against = judged.against if judged else None
+        site.tell(
+            "WARN",
+            "rollout",
+            model,
+            f"{version} waits: it was judged against {against or 'nothing'}, the champion is "
+            f"{champion or 'none'} now. Train again, or promote it by hand",
+        )
+        return False
     now, wall = site.clock.now(), site.clock.wall()
+    # First, so that a shadow without it is never found after a crash.
+    site.ledger.set_meta(f"rollout:{model}", site.moment())
     with site.ledger.change(ENGINE, "shadow", model, now=now, wall=wall) as change:
         former = change.roles.shadow or change.roles.canary
         if former is not None and change.fitness_of(former) is Fitness.BLESSED:
             change.happened(former, Event.ABORTED)
             change.detail["replaced"] = former
         change.set_roles(moves.shadowing(moves.cleared(change.roles), version))
-    site.ledger.set_meta(f"rollout:{model}", site.moment())
     rows = settings.rollout.shadow.rows
     site.tell("INFO", "rollout", model, f"{version} shadows the champion for {rows} mature rows")
     site.confirm(model)
@@ -100,6 +113,7 @@ def evidence(site: Site, model: str, roles: Roles, since: datetime) -> Estimate:
         pairs.shadow[usable],
         days,
         rng,
+        level=1.0 - settings.rollout.alpha,
     )
 
 

@@ -121,7 +121,8 @@ def _compared(
         found = comparison.paired(metric, task, labels, answers, candidate, blocks, rng)
         other = performance.value(metric, task, labels, answers)
         against[role] = Comparison(found.value, found.low, found.high, found.n, other)
-    facts = {name: rows[name] for name in inputs.types} | {"label": labels > 0}
+    features = {name: rows[name] for name in inputs.types}
+    facts = kpis.facts(features, candidate[:, 0], labels > 0, rows[inputs.table.time])
     codes = np.unique(blocks, return_inverse=True)[1]
     kpi, kpi_gain = _kpi(inputs, loaded, facts, {"candidate": candidate, **others}, codes, rng)
     slices: list[Slice] = []
@@ -198,7 +199,6 @@ def _kpi(
     for role in ("candidate", "champion"):
         if role in answers:
             decisions[role] = answers[role][:, 0] >= loaded[role].manifest.threshold
-    facts = {**facts, "score": answers["candidate"][:, 0]}
     found = {name: kpis.of_rows(sql, facts, d) for name, d in decisions.items()}
     sign = -1.0 if direction == "minimize" else 1.0
     trivial = {k: sign * v for k, v in found.items() if k.endswith("act") and v is not None}

@@ -54,6 +54,9 @@ def undo(site: Control, model: str, actor: Actor, asked: Asked) -> ChangeAnswer:
         for lock in msgspec.convert(last.detail["locks_before"], type=list[Lock]):
             change.lock(lock)
         roles = change.roles
+        if former.shadow or former.canary:
+            # Its evidence has led to the change just undone: it has to be shown anew.
+            site.ledger.set_meta(f"rollout:{model}", site.moment())
         change.set_roles(replace(former, generation=generation))
         made = changes.answer(
             change,

@@ -72,7 +72,10 @@ def report(
     margin = site.model(model).gate.non_inferiority
     made = checks.compared(found, inputs, margin, drifting(site, model))
     made.append(probe_check(site, model, version))
-    champion = site.ledger.roles(model).champion
+    # Not the present champion: it may have changed while this was being measured.
+    measured = inputs.manifests.get("champion")
+    known = site.ledger.versions(model)
+    champion = next((v.version for v in known if v.manifest == measured), None)
     return checks.report(champion, inputs.since, inputs.until, found.n, made, found.value)
 
 

@@ -240,7 +240,7 @@ def _check(served: Served, features: Mapping[str, Scalar]) -> list[str]:
 
 
 def _too_large(value: Scalar) -> bool:
-    return isinstance(value, int) and abs(value) > 2**1023
+    return isinstance(value, int) and not -(2**63) <= value < 2**63  # as the log keeps it
 
 
 def _fits(served: Served, features: Mapping[str, Scalar]) -> bool:

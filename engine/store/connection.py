@@ -23,8 +23,7 @@ class Store:
         self.changes = 0
         self._write_lock = Lock()
         try:
-            self._db = duckdb.connect(str(path), config={"threads": 1, "memory_limit": "256MB"})
-            self._db.execute("set temp_directory = ''" if path.name == ":memory:" else "select 1")
+            self._db = duckdb.connect(str(path), config={"threads": 1, "memory_limit": "128MB"})
             self._migrate(path)
             folders = ", ".join(f"'{_quoted(f)}/'" for f in (batches,))
             self._db.execute(f"set allowed_directories = [{folders}]")
@@ -108,10 +107,8 @@ class Store:
 def insert(db: duckdb.DuckDBPyConnection, table: str, block: dict[str, Any], select: str) -> None:
     """Insert a block of NumPy columns at once; `select` names or casts them in table order."""
     db.register("block", block)
-    try:
-        db.execute(f"insert into {table} select {select} from block")
-    finally:
-        db.unregister("block")
+    db.execute(f"insert into {table} select {select} from block")
+    db.unregister("block")  # a failed cursor ends with its transaction
 
 
 def naive(moment: datetime) -> datetime:

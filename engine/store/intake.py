@@ -6,14 +6,16 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import duckdb
 
-from engine.errors import InvalidError
+from engine.errors import InvalidError, UnavailableError
 from engine.store.connection import zoned
 
 OTHER = "OTHER"
+EMPTY = "EMPTY"
 _WILD = re.compile(r"[*?\[]")
 NUMERIC = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 NUMERIC |= {"UBIGINT", "HUGEINT", "FLOAT", "DOUBLE"}
@@ -21,13 +23,12 @@ NUMERIC |= {"UBIGINT", "HUGEINT", "FLOAT", "DOUBLE"}
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was written: its digest, how many rows, from when to when, how many without a time."""
+    """What was written: its digest, how many rows, from when to when."""
 
     batch: str
     rows: int
     time_from: datetime | None
     time_to: datetime | None
-    timeless: int
 
 
 def source_digest(path: Path) -> str:
@@ -39,11 +40,17 @@ def source_digest(path: Path) -> str:
 def columns(path: Path) -> dict[str, str]:
     """Return the columns of a file as name -> BIGINT, DOUBLE, BOOLEAN, VARCHAR or TIMESTAMP.
 
-    What is none of these (a time of day, a list) is OTHER: no model can take it.
+    What is none of these (a time of day, a list) is OTHER: no model can take it. A text column
+    without a single value is EMPTY: a file cannot say what it would have held.
     """
-    with duckdb.connect() as db:
-        found = _query(db, path, f"describe select * from {_reader(path)}")
-    return {row[0]: _plain(row[1]) for row in found}
+    with duckdb.connect(config={"threads": 1, "memory_limit": "1GB"}) as db:
+        found = {r[0]: _plain(r[1]) for r in _query(db, path, f"describe from {_reader(path)}")}
+        texts = [name for name, kind in found.items() if kind == "VARCHAR"]
+        if texts:
+            counts = ", ".join(f"count({name_of(name)})" for name in texts)
+            filled = _query(db, path, f"select {counts} from {_reader(path)}")[0]
+            found |= {name: EMPTY for name, n in zip(texts, filled, strict=True) if n == 0}
+    return found
 
 
 def snapshot(
@@ -53,25 +60,45 @@ def snapshot(
     timezone: str,
     folder: Path,
 ) -> Snapshot:
-    """Write the named columns of a file, cast and in order of time, into `folder`."""
-    picked = ", ".join(_cast(name, kind, timezone) for name, kind in types.items())
-    part = folder / f".{path.name}.{os.getpid()}.part"
+    """Write the named columns of a file, cast and in order of time, into `folder`.
+
+    InvalidError where there are no rows, or rows without a time.
+    """
+    part = folder / f".{os.getpid()}-{get_ident()}.part"
+    try:
+        rows = _write(path, part, types, time, timezone)
+        with part.open("rb+") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            os.fsync(file.fileno())
+        part.chmod(0o440)
+        part.rename(folder / f"{digest}.parquet")
+    finally:
+        part.unlink(missing_ok=True)
+    return Snapshot(digest, rows[0], zoned(rows[1]), zoned(rows[2]))
+
+
+def _write(path: Path, part: Path, types: dict[str, str], time: str, timezone: str) -> Any:
+    """Write the snapshot to `part` and return its rows, first and last time."""
     with duckdb.connect(config={"threads": 1, "memory_limit": "1GB"}) as db:
-        db.execute("set TimeZone = 'UTC'")
+        db.execute(f"set TimeZone = '{timezone}'")
+        db.execute(f"set temp_directory = '{_text(part.parent)}'")
+        found = {r[0]: r[1] for r in _query(db, path, f"describe from {_reader(path)}")}
+        picked = ", ".join(_cast(n, k, timezone, found.get(n, "")) for n, k in types.items())
         body = f"select {picked} from {_reader(path)} order by {name_of(time)}"
         _query(db, path, f"copy ({body}) to '{_text(part)}' (format parquet, compression zstd)")
-        rows = db.execute(
+        *rows, timeless = _query(
+            db,
+            path,
             f"select count(*), min({name_of(time)}), max({name_of(time)}), "
-            f"count(*) filter ({name_of(time)} is null) from read_parquet(?)",
-            [str(part)],
-        ).fetchone()
-    assert rows is not None
-    with part.open("rb+") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        os.fsync(file.fileno())
-    part.chmod(0o440)
-    part.rename(folder / f"{digest}.parquet")
-    return Snapshot(digest, rows[0], zoned(rows[1]), zoned(rows[2]), rows[3])
+            f"count(*) filter ({name_of(time)} is null) from read_parquet('{_literal(part)}')",
+        )[0]
+    if timeless or not rows[0]:
+        what = f'{timeless} rows have no "{time}"' if timeless else "it has no rows"
+        raise InvalidError(
+            f'Reading "{path.name}": {what}. Nothing was taken in. Deliver the file again, whole.',
+            code="unreadable_file",
+        )
+    return rows
 
 
 def name_of(column: str) -> str:
@@ -79,17 +106,25 @@ def name_of(column: str) -> str:
     return '"' + column.replace('"', '""') + '"'
 
 
-def _cast(name: str, kind: str, timezone: str) -> str:
+def _cast(name: str, kind: str, timezone: str, found: str) -> str:
+    """Return one column cast to its kind; a time without a zone is read in `timezone`.
+
+    Never a plain cast of a time with a zone: the CSV reader takes it over and drops the zone.
+    """
     quoted = name_of(name)
     if kind != "TIMESTAMP":
         return f"cast({quoted} as {kind}) as {quoted}"
-    if timezone == "UTC":
-        return f"cast({quoted} as timestamp) as {quoted}"
-    local = f"timezone('{timezone}', cast({quoted} as timestamp))"
-    return f"cast({local} as timestamp) as {quoted}"
+    zoned_time = quoted
+    if found == "VARCHAR":
+        zoned_time = f"cast({quoted} as timestamptz)"
+    elif not found.endswith("TIME ZONE"):
+        zoned_time = f"timezone('{timezone}', cast({quoted} as timestamp))"
+    return f"timezone('UTC', {zoned_time}) as {quoted}"
 
 
 def _plain(kind: str) -> str:
+    if kind.endswith("]"):
+        return OTHER
     head = kind.split("(", maxsplit=1)[0]
     if head in NUMERIC or head == "DECIMAL":
         return "DOUBLE" if head in {"FLOAT", "DOUBLE", "DECIMAL"} else "BIGINT"
@@ -104,13 +139,13 @@ def _plain(kind: str) -> str:
 
 def _reader(path: Path) -> str:
     name = path.name.lower()
-    literal = _WILD.sub(r"[\g<0>]", _text(path))
+    literal = _literal(path)
     if name.endswith(".parquet"):
-        return f"read_parquet('{literal}')"
+        return f"read_parquet('{literal}', hive_partitioning = false)"
     if name.endswith((".csv", ".csv.gz", ".tsv", ".csv.zst")):
-        return f"read_csv('{literal}', header = true, sample_size = -1)"
+        return f"read_csv('{literal}', header = true, sample_size = -1, hive_partitioning = false)"
     if name.endswith((".jsonl", ".ndjson", ".jsonl.gz", ".json")):
-        return f"read_json_auto('{literal}')"
+        return f"read_json_auto('{literal}', sample_size = -1, hive_partitioning = false)"
     raise InvalidError(
         f'Reading "{path.name}": its ending is not one of .parquet, .csv, .tsv, .jsonl, .json '
         "(.csv and .jsonl may be compressed with .gz). Rename or convert it.",
@@ -122,6 +157,12 @@ def _query(db: duckdb.DuckDBPyConnection, path: Path, sql: str) -> list[tuple[An
     try:
         return db.execute(sql).fetchall()
     except duckdb.Error as e:
+        if "No space left" in str(e) or isinstance(e, duckdb.OutOfMemoryException):
+            raise UnavailableError(
+                f'Reading "{path.name}": there is no room for it, on disk or in memory. Nothing '
+                "was taken in. Free some and deliver it again.",
+                code="no_space",
+            ) from e
         line = str(e).splitlines()[0][:300].replace(str(path.parent) + "/", "")
         raise InvalidError(
             f'Reading "{path.name}": {line}. Nothing was taken in. Deliver the file again, whole.',
@@ -129,13 +170,21 @@ def _query(db: duckdb.DuckDBPyConnection, path: Path, sql: str) -> list[tuple[An
         ) from e
 
 
+def _literal(path: Path) -> str:
+    """Return a path as SQL text in which no sign is a wildcard."""
+    return _WILD.sub(r"[\g<0>]", _text(path))
+
+
 def _text(path: Path) -> str:
     return str(path.absolute()).replace("'", "''")
 
 
-def values(path: Path, names: list[str]) -> list[tuple[Any, ...]]:
-    """Return the named columns of a file as rows; for files of labels, which are small."""
-    picked = ", ".join(name_of(n) for n in names)
+def values(path: Path, names: list[str], time: str | None, timezone: str) -> list[tuple[Any, ...]]:
+    """Return the named columns of a file as rows, the time last; for files of labels."""
     with duckdb.connect(config={"threads": 1}) as db:
-        db.execute("set TimeZone = 'UTC'")
+        db.execute(f"set TimeZone = '{timezone}'")
+        found = {r[0]: r[1] for r in _query(db, path, f"describe from {_reader(path)}")}
+        picked = ", ".join(name_of(n) for n in names)
+        if time is not None:
+            picked += f", {_cast(time, 'TIMESTAMP', timezone, found.get(time, ''))}"
         return _query(db, path, f"select {picked} from {_reader(path)}")

@@ -31,16 +31,14 @@ def merge(db: duckdb.DuckDBPyConnection, rows: Sequence[LabelRow]) -> None:
     fields = ("model", "id", "ts", "value", "received")
     block = {f: np.array([getattr(r, f) for r in best.values()], dtype=object) for f in fields}
     db.register("block", block)
-    try:
-        db.execute(
-            "insert into labels select model, id, cast(ts as timestamp), value, "
-            "cast(received as timestamp) from block on conflict (model, id) do update set "
-            "ts = excluded.ts, value = excluded.value, received = excluded.received "
-            "where (excluded.ts, coalesce(excluded.value, '')) > "
-            "(labels.ts, coalesce(labels.value, ''))"
-        )
-    finally:
-        db.unregister("block")
+    db.execute(
+        "insert into labels select model, id, cast(ts as timestamp), value, "
+        "cast(received as timestamp) from block on conflict (model, id) do update set "
+        "ts = excluded.ts, value = excluded.value, received = excluded.received "
+        "where (excluded.ts, coalesce(excluded.value, '')) > "
+        "(labels.ts, coalesce(labels.value, ''))"
+    )
+    db.unregister("block")
 
 
 def count(store: Store, model: str) -> int:

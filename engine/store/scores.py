@@ -3,8 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from engine.store.connection import Store, naive, zoned
+import numpy as np
+
+from engine.store.connection import Store, insert, naive, zoned
+
+_TEXTS = ("model", "version", "kind", "name", "detail")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,29 +31,35 @@ class Score:
 
 def put(store: Store, scores: Sequence[Score]) -> None:
     """Store measurements; the same number of the same window is restated."""
+    if not scores:
+        return
+    block = {name: np.array([getattr(s, name) for s in scores], dtype=object) for name in _TEXTS}
+    for name in ("window_from", "window_to"):
+        times = [naive(getattr(s, name)) for s in scores]
+        block[name] = np.array(times, dtype="datetime64[us]")
+    for name in ("value", "low", "high"):
+        block[name] = _numbers([getattr(s, name) for s in scores])
+    block["n"] = np.array([s.n for s in scores], dtype=np.int64)
     with store.write() as db:
-        for s in scores:
-            db.execute(
-                "delete from scores where model = ? and version = ? and kind = ? and name = ? "
-                "and window_to = ?",
-                [s.model, s.version, s.kind, s.name, naive(s.window_to)],
-            )
-            db.execute(
-                "insert into scores values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    s.model,
-                    s.version,
-                    s.kind,
-                    s.name,
-                    naive(s.window_from),
-                    naive(s.window_to),
-                    s.value,
-                    s.low,
-                    s.high,
-                    s.n,
-                    s.detail,
-                ],
-            )
+        db.register("restated", block)
+        db.execute(
+            "delete from scores using restated r where scores.model = r.model "
+            "and scores.version = r.version and scores.kind = r.kind and scores.name = r.name "
+            "and scores.window_to = r.window_to"
+        )
+        db.unregister("restated")
+        insert(
+            db,
+            "scores",
+            block,
+            "model, version, kind, name, window_from, window_to, value, low, high, n, detail",
+        )
+
+
+def _numbers(values: list[float | None]) -> Any:
+    """Return a column in which None is null, not NaN."""
+    missing = np.array([v is None for v in values])
+    return np.ma.MaskedArray([0.0 if v is None else v for v in values], mask=missing)
 
 
 def latest(store: Store, model: str, kind: str, version: str | None = None) -> list[Score]:

@@ -11,6 +11,10 @@ import numpy as np
 from engine.store.connection import naive
 from engine.store.intake import name_of
 
+# A name that no column of a user's has: a delivered one would make DuckDB refuse to read.
+_FILE_TEXT = "'file of this row \x01'"
+_FILE = _FILE_TEXT.replace("'", '"')
+
 
 class Table(msgspec.Struct, frozen=True):
     """Which Parquet files make a model's table, oldest batch first, and its special columns."""
@@ -38,20 +42,23 @@ def rows(
     if not table.paths:
         return {}
     wanted = ", ".join(name_of(c) for c in dict.fromkeys([*columns, table.target, table.time]))
-    numbers = "list_position($paths, filename)"
     newest = ""
     if table.id:
+        # Of one batch the row delivered last; a row without an id is no other row's repetition.
         newest = (
-            f"qualify row_number() over (partition by {name_of(table.id)} "
-            f"order by {numbers} desc) = 1"
+            f"qualify {name_of(table.id)} is null or row_number() over "
+            f"(partition by {name_of(table.id)} order by list_position($paths, {_FILE}) desc, "
+            f"{name_of(table.time)} desc, hash({wanted})) = 1"
         )
     known = f"and ({name_of(table.label_time)} <= $known)" if table.label_time else ""
-    order = name_of(table.id) if table.id else "filename"
+    order = name_of(table.id) if table.id else _FILE
+    time = name_of(table.time)
+    time = name_of(table.time)
     sql = (
-        f"select {wanted} from (select * from read_parquet($paths, filename = true, "
-        f"union_by_name = true) {newest}) where {name_of(table.target)} is not null "
-        f"and {name_of(table.time)} < $until and ($since is null or {name_of(table.time)} >= "
-        f"$since) {known} order by {name_of(table.time)}, {order}"
+        f"select {wanted} from (select * from read_parquet($paths, filename = {_FILE_TEXT}, "
+        f"union_by_name = true, hive_partitioning = false) {newest}) "
+        f"where {name_of(table.target)} is not null and {time} < $until "
+        f"and ($since is null or {time} >= $since) {known} order by {time}, {order}"
     )
     values: dict[str, Any] = {
         "paths": table.paths,
@@ -71,5 +78,7 @@ def plain(column: Any) -> Any:
         return np.ma.filled(column.astype(np.float64), np.nan)
     if column.dtype.kind == "M":
         return column
-    objects = column.astype(object)
-    return objects.filled(None) if isinstance(column, np.ma.MaskedArray) else objects
+    # Not `filled(None)`: that fills in NumPy's own mark for text, a "?".
+    objects = np.ma.getdata(column).astype(object)
+    objects[np.ma.getmaskarray(column)] = None
+    return objects

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from tests.bench import box
 from tests.bench.figure import Figure, load_average, machine
 
-# In this order: the memory after the trainings is measured before anything is restarted.
-BENCHES = ("rollback", "console", "serving", "engine", "drift", "demo")
+# In this order: the console is watched at rest some time after the last change, and the memory
+# after the trainings is measured before anything is restarted.
+BENCHES = ("rollback", "serving", "drift", "console", "engine", "demo")
 MET = {True: "yes", False: "NO", None: ""}
 
 
@@ -32,14 +33,15 @@ def main(argv: list[str]) -> int:
     unknown = [name for name in given.names if name not in BENCHES]
     if unknown:
         parser.error(f'there is no bench "{unknown[0]}"; there are {", ".join(BENCHES)}')
-    measured = []
+    measured: list[Measured] = []
     try:
         for name in given.names or BENCHES:
             sys.stderr.write(f"measuring {name}\n")
             measured.append(_measured(name))
     finally:
+        # Also after a bench that failed: the others took minutes.
+        sys.stdout.write(_as_json(measured) if given.json else _table(measured))
         box.put_away()
-    sys.stdout.write(_as_json(measured) if given.json else _table(measured))
     return 0
 
 

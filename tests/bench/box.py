@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 
 from cdml_tui.client import Client
+from engine.clock import SystemClock, iso
 from engine.wire import Change, ChangeAnswer
 from tests.bench.process import ROOT, cdml
 
@@ -41,6 +42,7 @@ class Box:
             self.port: int = probe.getsockname()[1]
         self.client = Client(self.workspace / "run" / "engine.sock", timeout=30.0)
         self.rows = flights(200)
+        self.changed_at = time.monotonic()
 
     def prepare(self) -> None:
         """Make the workspace, start it and train every version."""
@@ -63,6 +65,7 @@ class Box:
             cdml("ingest", "late", str(file), "-w", str(self.workspace))
             cdml("train", "late", "--wait", "-w", str(self.workspace), fine=(0, 1, 4))
             self._wait_for(count)
+        self.changed_at = time.monotonic()
 
     def _wait_for(self, count: int) -> None:
         end = time.monotonic() + TRAINING_S
@@ -89,19 +92,34 @@ class Box:
 
     def promote(self, version: str) -> ChangeAnswer:
         """Make a version champion, whatever its gate said."""
+        self.changed_at = time.monotonic()
         change = Change(uuid.uuid4().hex, to=version, override=[version], reason="bench")
         return self.client.promote("late", change)
 
     def rollback(self, leaving: str) -> ChangeAnswer:
         """Roll back from a version."""
+        self.changed_at = time.monotonic()
         return self.client.rollback("late", Change(uuid.uuid4().hex, leaving, reason="bench"))
 
     def body(self, count: int = 1) -> bytes:
-        """Return a request of so many rows."""
-        at = "2013-12-05T12:00:00Z"
+        """Return a request of so many rows, each with an id of its own, that happened just now."""
+        at, names = iso(SystemClock().now()), uuid.uuid4().hex
         chosen = itertools.islice(itertools.cycle(self.rows), count)
-        rows = [{"id": f"b{i}", "ts": at, "features": row} for i, row in enumerate(chosen)]
+        rows = [{"id": f"{names}{i}", "ts": at, "features": row} for i, row in enumerate(chosen)]
         return json.dumps({"rows": rows}).encode()
+
+    def labels(self, link: http.client.HTTPConnection, body: bytes) -> None:
+        """Send the outcomes of the rows of a request, all of them punctual."""
+        labels = [
+            {"id": row["id"], "ts": row["ts"], "value": at % 4 == 0}
+            for at, row in enumerate(json.loads(body)["rows"])
+        ]
+        content = json.dumps({"labels": labels})
+        link.request("POST", "/v1/models/late/labels", content, {"content-type": _JSON})
+        answer = link.getresponse()
+        said = answer.read()
+        if answer.status != 200:
+            sys.exit(f"sending labels: {said.decode()}")
 
     def predict(self, link: http.client.HTTPConnection, body: bytes) -> str | None:
         """Ask for predictions; return the version that answered, None where none did."""

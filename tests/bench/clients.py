@@ -8,11 +8,13 @@ import asyncio
 import json
 import sys
 import time
+from typing import cast
 
 import uvloop
 
 PATH = "/v1/models/late/predict"
 WARM_UP_S = 0.3
+SILENCE_S = 15.0
 
 
 class Connection(asyncio.Protocol):
@@ -27,8 +29,8 @@ class Connection(asyncio.Protocol):
         self._sent = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are no subclass of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
         self._ask()
 
     def _ask(self) -> None:
@@ -43,6 +45,7 @@ class Connection(asyncio.Protocol):
         now = time.perf_counter()
         self._buffer = b""
         if now > self._end:
+            self.over.set_result(None)
             self._transport.close()
             return
         if not head.startswith(b"HTTP/1.1 200"):
@@ -53,6 +56,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         if not self.over.done():
+            self.failed += 1
             self.over.set_result(None)
 
 
@@ -76,7 +80,8 @@ async def _asked(port: int, connections: int, seconds: float, body: bytes) -> li
         for _ in range(connections)
     ]
     found = [connection for _, connection in await asyncio.gather(*made)]
-    await asyncio.gather(*(connection.over for connection in found))
+    async with asyncio.timeout(WARM_UP_S + seconds + SILENCE_S):
+        await asyncio.gather(*(connection.over for connection in found))
     return found
 
 

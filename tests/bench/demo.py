@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.figure import Figure
-from tests.bench.process import CDML, cpu_s, environment
+from tests.bench.process import CDML, cpu_s, environment, memory_mib
 
 DAYS = 60
 LOOK_S = 0.05
@@ -24,6 +24,7 @@ class Seen:
     first: float
     last: float
     cpu_s: float
+    peak_mib: float
 
 
 class Watch(threading.Thread):
@@ -50,10 +51,12 @@ class Watch(threading.Thread):
             verb = self._verb(entry)
             if verb is None:
                 return
-            self.seen[pid] = Seen(verb, now, now, 0.0)
+            self.seen[pid] = Seen(verb, now, now, 0.0, 0.0)
         used = cpu_s(pid)
-        if used:
-            self.seen[pid].last, self.seen[pid].cpu_s = now, used
+        # One that has ended and was not waited for yet has no memory any more.
+        if used and (peak := memory_mib(pid, "VmHWM")):
+            seen = self.seen[pid]
+            seen.last, seen.cpu_s, seen.peak_mib = now, used, peak
 
     def _verb(self, entry: Path) -> str | None:
         """Return which of our processes this is; None where it is none, or none yet."""
@@ -96,21 +99,28 @@ def measure() -> list[Figure]:
 
 
 def _parts(watch: Watch, summary: dict[str, object]) -> list[Figure]:
-    jobs = [p for p in watch.seen.values() if p.verb == "job"]
-    used = {"demo": 0.0, "run": 0.0, "serve": 0.0, "job": 0.0}
-    for process in watch.seen.values():
-        if process.verb in used:
-            used[process.verb] += process.cpu_s
     versions = summary["versions"]
     assert isinstance(versions, list)
-    rows = summary.get("predictions")
-    n = rows if isinstance(rows, int) else DAYS
+
+    def of(verb: str) -> list[Seen]:
+        return [p for p in watch.seen.values() if p.verb == verb]
+
+    def cpu(name: str, verb: str) -> Figure:
+        return Figure(f"CPU of {name}", sum(p.cpu_s for p in of(verb)), "s", len(of(verb)))
+
+    def peak(name: str, verb: str, target: float | None = None) -> Figure:
+        most = max((p.peak_mib for p in of(verb)), default=0.0)
+        return Figure(f"{name} resident at its peak", most, "MiB", len(of(verb)), target)
+
+    jobs = of("job")
     return [
         Figure("trained versions", len(versions), "versions", 1),
-        Figure("wall inside jobs (train, validate)", sum(p.last - p.first for p in jobs), "s",
-               len(jobs)),
-        Figure("CPU of the jobs", used["job"], "s", len(jobs)),
-        Figure("CPU of the engine", used["run"], "s", n),
-        Figure("CPU of serving", used["serve"], "s", n),
-        Figure("CPU of the replay", used["demo"], "s", n),
-    ]  # fmt: skip
+        Figure("wall inside jobs", sum(p.last - p.first for p in jobs), "s", len(jobs)),
+        cpu("the jobs", "job"),
+        cpu("the engine", "run"),
+        cpu("serving", "serve"),
+        cpu("the replay", "demo"),
+        peak("engine", "run", 300),
+        peak("serving", "serve", 200),
+        peak("a job", "job"),
+    ]

@@ -3,9 +3,9 @@
 import time
 from threading import Thread
 
-from tests.bench.box import Box, Load, shared
+from tests.bench.box import Box, shared
 from tests.bench.figure import Figure, median
-from tests.bench.process import memory_mib
+from tests.bench.process import cdml, memory_mib
 
 STARTS = 5
 REQUESTS = 300
@@ -15,18 +15,19 @@ ROWS = 20
 def measure() -> list[Figure]:
     """Measure memory first: a fresh start would hide what three trainings left behind."""
     box = shared()
-    return [*_memory(box, _work(box), "after 3 trainings"), *_starts(box)]
+    return [*_memory(box, _work(box), "after trainings and monitoring"), *_starts(box)]
 
 
 def _work(box: Box) -> int:
-    """Have some thousand predictions made and loaded; return how many."""
-    link, body, failed = box.link(), box.body(ROWS), 0
+    """Have some thousand predictions and labels made, loaded and monitored; return how many."""
+    link, failed = box.link(), 0
     for _ in range(REQUESTS):
+        body = box.body(ROWS)
         failed += box.predict(link, body) is None
+        box.labels(link, body)
     link.close()
-    with Load(box, 100):
-        time.sleep(5.0)
-    time.sleep(2.0)
+    # What monitoring imports stays in the engine.
+    cdml("monitor", "late", "--wait", "-w", str(box.workspace))
     return (REQUESTS - failed) * ROWS
 
 

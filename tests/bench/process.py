@@ -72,8 +72,12 @@ def cpu_s(pid: int) -> float:
 
 
 def memory_mib(pid: int, field: str = "VmRSS") -> float:
-    """Return the resident memory of a process, or its peak as "VmHWM"."""
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
+    """Return the resident memory of a process, or its peak as "VmHWM"; 0 where it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return 0.0
+    for line in text.splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) / 1024
     return 0.0
