@@ -31,6 +31,10 @@ TRUSTED = [
 ]
 
 
+# An object's number in a skops schema, and the file that is named by one.
+_ADDRESS = re.compile(r'("__id__": |"file": ")(\d+)')
+
+
 class ManifestFeature(msgspec.Struct, frozen=True):
     """One feature of the contract as the manifest stores it."""
 
@@ -101,11 +105,30 @@ class Loaded:
 
 
 def dump(estimator: Any) -> bytes:
-    """Write an estimator as skops bytes."""
+    """Write an estimator as skops bytes, the same for the same estimator."""
     import skops.io
 
-    content: bytes = skops.io.dumps(estimator, compression=zipfile.ZIP_DEFLATED, compresslevel=6)
-    return content
+    return _canonical(skops.io.dumps(estimator))
+
+
+def _canonical(content: bytes) -> bytes:
+    """Number the members in order instead of by memory address, and drop the time of day."""
+    source = zipfile.ZipFile(io.BytesIO(content))
+    schema = source.read("schema.json").decode()
+    numbers: dict[str, str] = {}
+    schema = _ADDRESS.sub(lambda m: m[1] + numbers.setdefault(m[2], str(len(numbers) + 1)), schema)
+    members = {}
+    for name in source.namelist():
+        stem, dot, ending = name.partition(".")
+        members[numbers.get(stem, stem) + dot + ending] = source.read(name)
+    members["schema.json"] = schema.encode()
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as file:
+        for name in sorted(members):
+            info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            file.writestr(info, members[name], compresslevel=6)
+    return made.getvalue()
 
 
 class Artifacts:

@@ -19,7 +19,8 @@ from engine.errors import InvalidError, RefusedError, UnavailableError
 from engine.exclusions import Ask
 from engine.exits import Arguments, guarded
 from engine.settings import NAME, Task, load
-from engine.store.tables import Tables, is_parquet
+from engine.store.files import is_parquet
+from engine.store.tables import Tables
 from engine.workspace import Workspace
 
 

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import random
+import select
 import shutil
 import signal
 import socket
@@ -153,23 +154,34 @@ class Box:
         """Return the one process of a verb: run, serve, supervise, job; 0 where there is none."""
         return next((pid for pid, found in self.processes().items() if found == verb), 0)
 
+    def hang_up(self) -> None:
+        """Close what connects us with the engine; the next question connects anew."""
+        self.control.close()
+        self.control = Client(self.control.socket, timeout=30.0)
+
     def kill(self, verb: str) -> int:
         """Kill -9 the process of a verb, wait until it is gone, and return its pid."""
+        self.hang_up()
         pid = eventually(f"a process {verb} to kill", lambda: self.pid(verb))
+        handle = os.pidfd_open(pid)
         os.kill(pid, signal.SIGKILL)
-        eventually(f"{verb} is gone", lambda: pid not in self.processes(), 5.0)
+        # Readable once its last thread has ended, and with it every socket it held.
+        gone, _, _ = select.select([handle], [], [], 10.0)
+        os.close(handle)
+        assert gone, f"{verb} did not die"
         return int(pid)
 
     def answers(self) -> bool:
-        """Say whether the engine answers."""
-        try:
-            return self.control.status().engine == "ready"
-        except ConsoleError:
-            return False
+        """Say whether the engine answers; a new one is a new connection."""
+        with contextlib.closing(Client(self.control.socket)) as client:
+            try:
+                return client.status().engine == "ready"
+            except ConsoleError:
+                return False
 
     def end(self) -> None:
         """Kill whatever is left, the supervisor first so that nothing is started again."""
-        self.control.close()
+        self.hang_up()
         for _ in range(3):
             order = sorted(self.processes().items(), key=lambda item: item[1] != "supervise")
             for pid, _verb in order:
@@ -207,10 +219,9 @@ class Box:
             return db.execute(sql).fetchall()
 
 
-def row(name: str, wind: float = 9.5, kind: str = "b") -> dict[str, Any]:
+def row(name: str, ts: str = "2024-02-01T07:00:00Z") -> dict[str, Any]:
     """Return a row to predict."""
-    features = {"wind": wind, "kind": kind, "hour": 7}
-    return {"id": name, "ts": "2024-02-01T07:00:00Z", "features": features}
+    return {"id": name, "ts": ts, "features": {"wind": 9.5, "kind": "b", "hour": 7}}
 
 
 def initialised(folder: Path) -> Box:

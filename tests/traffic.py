@@ -120,9 +120,10 @@ class Traffic:
 
     def stop(self) -> None:
         """Let every client finish what it has begun."""
-        for client in (*self.predictors, self.labeller):
+        clients: list[Predictor | Labeller] = [*self.predictors, self.labeller]
+        for client in clients:
             client.over.set()
-        for client in (*self.predictors, self.labeller):
+        for client in clients:
             client.join(30.0)
 
 
@@ -144,7 +145,9 @@ def missing(box: Box, clients: Traffic) -> dict[str, list[str]]:
     stored = dict(box.query("select prediction_id, count(*) from predictions group by all"))
     sent = {name for a in clients.answered for name in a.ids}
     owed = [p for a in clients.answered if a.logged for p in a.prediction_ids]
-    labels = dict(box.query("select id, any_value(value) from labels group by id having count(*) = 1"))
+    labels = dict(
+        box.query("select id, any_value(value) from labels group by id having count(*) = 1")
+    )
     torn = box.query(
         "select regexp_replace(id, '-\\d+$', '') as request from predictions "
         f"where client in ('left', 'right') group by all having count(*) <> {ROWS}"

@@ -2,6 +2,7 @@
 
 from litestar import get
 from litestar.datastructures import State
+from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from engine import wire
@@ -34,7 +35,7 @@ async def events(request: Req, state: State) -> Stream:
 
 
 @get("/api/v1/events/recent", sync_to_thread=True)
-def recent(state: State, limit: int = 50) -> list[wire.EventRow]:
+def recent(state: State, limit: FromQuery[int] = 50) -> list[wire.EventRow]:
     """Return the newest facts, oldest first."""
     return desk_of(state).ledger.events(limit=max(1, min(limit, 1000)))
 
@@ -46,43 +47,45 @@ def jobs(state: State) -> list[wire.JobRow]:
 
 
 @get("/api/v1/jobs/{run:str}", sync_to_thread=True)
-def job(state: State, run: str) -> wire.JobRow:
+def job(state: State, run: FromPath[str]) -> wire.JobRow:
     """Return one run."""
     return desk_of(state).a_run(run)
 
 
 @get("/api/v1/models/{model:str}/versions", sync_to_thread=True)
-def versions(state: State, model: str) -> list[wire.VersionRow]:
+def versions(state: State, model: FromPath[str]) -> list[wire.VersionRow]:
     """Return the versions of a model, newest first."""
     return desk_of(state).versions(model)
 
 
 @get("/api/v1/models/{model:str}/versions/{version:str}", sync_to_thread=True)
-def version(state: State, model: str, version: str) -> wire.VersionPage:
+def version(state: State, model: FromPath[str], version: FromPath[str]) -> wire.VersionPage:
     """Return one version with its gate report and lineage."""
     return desk_of(state).version(model, version)
 
 
 @get("/api/v1/models/{model:str}/drift", sync_to_thread=True)
-def drift(state: State, model: str) -> wire.DriftAnswer:
+def drift(state: State, model: FromPath[str]) -> wire.DriftAnswer:
     """Return the live drift of a model, worst column first."""
     return desk_of(state).drift(model)
 
 
 @get("/api/v1/models/{model:str}/performance", sync_to_thread=True)
-def performance(state: State, model: str) -> wire.Performance:
+def performance(state: State, model: FromPath[str]) -> wire.Performance:
     """Return realised performance by window."""
     return desk_of(state).performance(model)
 
 
 @get("/api/v1/models/{model:str}/proof", sync_to_thread=True)
-def proof(state: State, model: str, generation: int) -> wire.Proof:
+def proof(state: State, model: FromPath[str], generation: FromQuery[int]) -> wire.Proof:
     """Say who has answered since a generation began."""
     return desk_of(state).proof(model, generation)
 
 
 @get("/api/v1/audit", sync_to_thread=True)
-def audit(state: State, limit: int = 50, verify: bool = False) -> wire.AuditAnswer:  # noqa: FBT001, FBT002 - a query parameter
+def audit(
+    state: State, limit: FromQuery[int] = 50, verify: FromQuery[bool] = False
+) -> wire.AuditAnswer:
     """Return the newest audit entries; on request, whether the chain holds."""
     return desk_of(state).audit(max(1, min(limit, 10_000)), verify=verify)
 

@@ -48,9 +48,10 @@ def monitor(site: Site, model: str) -> str:
     business = _kpis(site, model, settings, window)
     replayed = rehearse(site, model, window.mature_since, window.mature_until)
     scores.put(site.store, [*drifted, *realised, *business, *replayed])
-    _prove(site, model, roles.champion, settings)
     found = [*drifted, *realised, *business]
     _tell_breach(site, model, breaches(settings, found), _measured(settings, found))
+    # After the breach is known: what fails now has not proven itself.
+    _prove(site, model, roles.champion, settings)
     served = next((s for s in realised if s.version == SERVED and s.name == settings.metric), None)
     number = f"{settings.metric} {served.value:.4f}" if served and served.value else "no labels yet"
     worst = max((s.value for s in drifted if s.value is not None), default=None)

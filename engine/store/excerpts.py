@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from engine.store.connection import naive
-from engine.store.intake import name_of
+from engine.store.files import name_of, text
 
 
 def deliver(
@@ -20,12 +20,12 @@ def deliver(
     """
     moment = f"coalesce({name_of(label_time)}, {name_of(time)})"
     body = (
-        f"select * from read_parquet('{_text(source)}') where {moment} > '{naive(since)}' "
+        f"select * from read_parquet('{text(source)}') where {moment} > '{naive(since)}' "
         f"and {moment} <= '{naive(until)}' order by {name_of(time)}"
     )
     part = into.with_name(f".{into.name}")
     with duckdb.connect(config={"threads": 1}) as db:
-        db.execute(f"copy ({body}) to '{_text(part)}' (format parquet)")
+        db.execute(f"copy ({body}) to '{text(part)}' (format parquet)")
         row = db.execute("select count(*) from read_parquet(?)", [str(part)]).fetchone()
     part.rename(into)
     return int(row[0]) if row else 0
@@ -42,7 +42,3 @@ def happened(
             f"and {name_of(order)} < ? order by {name_of(order)}, {name_of(columns[0])}",
             [str(source), naive(since), naive(until)],
         ).fetchall()
-
-
-def _text(path: Path) -> str:
-    return str(path.absolute()).replace("'", "''")

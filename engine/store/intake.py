@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,10 +12,10 @@ import duckdb
 
 from engine.errors import InvalidError, UnavailableError
 from engine.store.connection import zoned
+from engine.store.files import literal, name_of, reader, text
 
 OTHER = "OTHER"
 EMPTY = "EMPTY"
-_WILD = re.compile(r"[*?\[]")
 NUMERIC = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 NUMERIC |= {"UBIGINT", "HUGEINT", "FLOAT", "DOUBLE"}
 
@@ -44,11 +43,11 @@ def columns(path: Path) -> dict[str, str]:
     without a single value is EMPTY: a file cannot say what it would have held.
     """
     with duckdb.connect(config={"threads": 1, "memory_limit": "1GB"}) as db:
-        found = {r[0]: _plain(r[1]) for r in _query(db, path, f"describe from {_reader(path)}")}
+        found = {r[0]: _plain(r[1]) for r in _query(db, path, f"describe from {reader(path)}")}
         texts = [name for name, kind in found.items() if kind == "VARCHAR"]
         if texts:
             counts = ", ".join(f"count({name_of(name)})" for name in texts)
-            filled = _query(db, path, f"select {counts} from {_reader(path)}")[0]
+            filled = _query(db, path, f"select {counts} from {reader(path)}")[0]
             found |= {name: EMPTY for name, n in zip(texts, filled, strict=True) if n == 0}
     return found
 
@@ -81,16 +80,16 @@ def _write(path: Path, part: Path, types: dict[str, str], time: str, timezone: s
     """Write the snapshot to `part` and return its rows, first and last time."""
     with duckdb.connect(config={"threads": 1, "memory_limit": "1GB"}) as db:
         db.execute(f"set TimeZone = '{timezone}'")
-        db.execute(f"set temp_directory = '{_text(part.parent)}'")
-        found = {r[0]: r[1] for r in _query(db, path, f"describe from {_reader(path)}")}
+        db.execute(f"set temp_directory = '{text(part.parent)}'")
+        found = {r[0]: r[1] for r in _query(db, path, f"describe from {reader(path)}")}
         picked = ", ".join(_cast(n, k, timezone, found.get(n, "")) for n, k in types.items())
-        body = f"select {picked} from {_reader(path)} order by {name_of(time)}"
-        _query(db, path, f"copy ({body}) to '{_text(part)}' (format parquet, compression zstd)")
+        body = f"select {picked} from {reader(path)} order by {name_of(time)}"
+        _query(db, path, f"copy ({body}) to '{text(part)}' (format parquet, compression zstd)")
         *rows, timeless = _query(
             db,
             path,
             f"select count(*), min({name_of(time)}), max({name_of(time)}), "
-            f"count(*) filter ({name_of(time)} is null) from read_parquet('{_literal(part)}')",
+            f"count(*) filter ({name_of(time)} is null) from read_parquet('{literal(part)}')",
         )[0]
     if timeless or not rows[0]:
         what = f'{timeless} rows have no "{time}"' if timeless else "it has no rows"
@@ -99,11 +98,6 @@ def _write(path: Path, part: Path, types: dict[str, str], time: str, timezone: s
             code="unreadable_file",
         )
     return rows
-
-
-def name_of(column: str) -> str:
-    """Quote a column's name for SQL."""
-    return '"' + column.replace('"', '""') + '"'
 
 
 def _cast(name: str, kind: str, timezone: str, found: str) -> str:
@@ -137,22 +131,6 @@ def _plain(kind: str) -> str:
     return OTHER
 
 
-def _reader(path: Path) -> str:
-    name = path.name.lower()
-    literal = _literal(path)
-    if name.endswith(".parquet"):
-        return f"read_parquet('{literal}', hive_partitioning = false)"
-    if name.endswith((".csv", ".csv.gz", ".tsv", ".csv.zst")):
-        return f"read_csv('{literal}', header = true, sample_size = -1, hive_partitioning = false)"
-    if name.endswith((".jsonl", ".ndjson", ".jsonl.gz", ".json")):
-        return f"read_json_auto('{literal}', sample_size = -1, hive_partitioning = false)"
-    raise InvalidError(
-        f'Reading "{path.name}": its ending is not one of .parquet, .csv, .tsv, .jsonl, .json '
-        "(.csv and .jsonl may be compressed with .gz). Rename or convert it.",
-        code="unknown_format",
-    )
-
-
 def _query(db: duckdb.DuckDBPyConnection, path: Path, sql: str) -> list[tuple[Any, ...]]:
     try:
         return db.execute(sql).fetchall()
@@ -170,21 +148,12 @@ def _query(db: duckdb.DuckDBPyConnection, path: Path, sql: str) -> list[tuple[An
         ) from e
 
 
-def _literal(path: Path) -> str:
-    """Return a path as SQL text in which no sign is a wildcard."""
-    return _WILD.sub(r"[\g<0>]", _text(path))
-
-
-def _text(path: Path) -> str:
-    return str(path.absolute()).replace("'", "''")
-
-
 def values(path: Path, names: list[str], time: str | None, timezone: str) -> list[tuple[Any, ...]]:
     """Return the named columns of a file as rows, the time last; for files of labels."""
     with duckdb.connect(config={"threads": 1}) as db:
         db.execute(f"set TimeZone = '{timezone}'")
-        found = {r[0]: r[1] for r in _query(db, path, f"describe from {_reader(path)}")}
+        found = {r[0]: r[1] for r in _query(db, path, f"describe from {reader(path)}")}
         picked = ", ".join(name_of(n) for n in names)
         if time is not None:
             picked += f", {_cast(time, 'TIMESTAMP', timezone, found.get(time, ''))}"
-        return _query(db, path, f"select {picked} from {_reader(path)}")
+        return _query(db, path, f"select {picked} from {reader(path)}")

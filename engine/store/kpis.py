@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.errors import InvalidError
 from engine.store.connection import Store, naive
-from engine.store.intake import name_of
+from engine.store.files import name_of
 from engine.store.predictions import JOINED
 
 # The place of a class among two, by its name; true and 1, false and 0 are the same class.

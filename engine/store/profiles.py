@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from engine.store.connection import Store, naive
-from engine.store.intake import name_of
+from engine.store.files import name_of
 from engine.store.snapshots import plain
 
 

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from engine.store.connection import naive
-from engine.store.intake import name_of
+from engine.store.files import name_of
 
 # A name that no column of a user's has: a delivered one would make DuckDB refuse to read.
 _FILE_TEXT = "'file of this row \x01'"

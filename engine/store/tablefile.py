@@ -5,7 +5,6 @@ touches the metric store.
 """
 
 import contextlib
-import re
 import tempfile
 from collections.abc import Iterator
 from enum import StrEnum
@@ -17,23 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import InvalidError, UnknownError
+from engine.store.files import is_parquet, name_of, reader
 
-_CSV = "read_csv(?, header = true, sample_size = -1)"
-_PARQUET = "read_parquet(?)"
-_JSON = "read_json(?, sample_size = -1, maximum_depth = 2)"
-READERS = {
-    ".csv": _CSV,
-    ".tsv": _CSV,
-    ".parquet": _PARQUET,
-    ".pq": _PARQUET,
-    ".jsonl": _JSON,
-    ".ndjson": _JSON,
-    ".json": _JSON,
-}
 _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
 _TIMES = ("DATE", "TIME", "INTERVAL")
 _MEMORY = "512MB"
-_SCRATCH = re.compile(r"/\S*/cdml-[^/\s]+/file\d[\w.]*")
 
 
 class ColumnKind(StrEnum):
@@ -71,7 +58,7 @@ class TableFile:
 
     def categories(self, column: str) -> dict[str, int]:
         """Count the rows of each category, as text, without nulls."""
-        name = _quoted(column)
+        name = name_of(column)
         found = self._rows(
             f"select cast({name} as varchar), count(*) from {self._table} "
             f"where {name} is not null group by 1"
@@ -80,7 +67,7 @@ class TableFile:
 
     def span(self, column: str) -> tuple[str | None, str | None]:
         """Return the first and last value of a time column as text; None without values."""
-        name = _quoted(column)
+        name = name_of(column)
         low, high = self._rows(
             f"select cast(min({name}) as varchar), cast(max({name}) as varchar) from {self._table}"
         )[0]
@@ -88,7 +75,7 @@ class TableFile:
 
     def _valued(self, column: str) -> str:
         """Return the SQL of a column in which NaN is null."""
-        name = _quoted(column)
+        name = name_of(column)
         numeric = self.kinds[column] is ColumnKind.NUMERIC
         return f"(case when not isnan(cast({name} as double)) then {name} end)" if numeric else name
 
@@ -122,26 +109,16 @@ def opened(paths: list[Path]) -> Iterator[list[TableFile]]:
         )
         try:
             connection.execute("set TimeZone = 'UTC'")
-            yield [_load(path, place, connection, scratch) for place, path in enumerate(paths)]
+            yield [_load(path, place, connection) for place, path in enumerate(paths)]
         finally:
             connection.close()
 
 
-def _load(
-    path: Path, place: int, connection: duckdb.DuckDBPyConnection, scratch: Path
-) -> TableFile:
-    suffix = _suffix(path)
-    # A link, because DuckDB takes the * and [ of a file's name for a pattern.
-    link = scratch / f"file{place}{''.join(path.suffixes[-2:]) if _packed(path) else suffix}"
-    link.symlink_to(path.resolve())
+def _load(path: Path, place: int, connection: duckdb.DuckDBPyConnection) -> TableFile:
     table = f"file{place}"
-    parquet = READERS[suffix] == _PARQUET
+    made = "view" if is_parquet(path) else "table"
     try:
-        if parquet:
-            bound = str(link).replace("'", "''")  # a view takes no parameters
-            connection.execute(f"create view {table} as from read_parquet('{bound}')")
-        else:
-            connection.execute(f"create table {table} as from {READERS[suffix]}", [str(link)])
+        connection.execute(f"create {made} {table} as from {reader(path)}")
     except duckdb.Error as error:
         raise _unreadable(path, error) from None
     return TableFile(path, connection, table)
@@ -155,13 +132,7 @@ def _check(path: Path) -> None:
             code="no_such_file",
             field=str(path),
         )
-    if _suffix(path) not in READERS:
-        raise InvalidError(
-            f'Reading "{path}": its name ends in "{path.suffix}", which says no known format. '
-            f"Name it one of: {', '.join(READERS)}.",
-            code="unknown_format",
-            field=str(path),
-        )
+    reader(path)
     try:
         with path.open("rb") as file:
             empty = not file.read(1)
@@ -169,14 +140,6 @@ def _check(path: Path) -> None:
         raise _unreadable(path, error) from None
     if empty:
         raise _unreadable(path, "it is empty")
-
-
-def _packed(path: Path) -> bool:
-    return path.suffix.lower() in (".gz", ".zst")
-
-
-def _suffix(path: Path) -> str:
-    return (Path(path.stem).suffix if _packed(path) else path.suffix).lower()
 
 
 def _kind(type_name: str) -> ColumnKind:
@@ -187,16 +150,14 @@ def _kind(type_name: str) -> ColumnKind:
     return ColumnKind.TIME if type_name.startswith(_TIMES) else ColumnKind.CATEGORICAL
 
 
-def _quoted(column: str) -> str:
-    return '"' + column.replace('"', '""') + '"'
-
-
 def _unreadable(path: Path, error: Exception | str) -> InvalidError:
     found = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    first = _SCRATCH.sub(path.name, found.strip().splitlines()[0])[:300].rstrip(". ")
+    first = (
+        found.strip().splitlines()[0].replace(str(path.absolute()), path.name)[:300].rstrip(". ")
+    )
     return InvalidError(
-        f'Reading "{path}" as a table: {first}. Check that the file is whole and of the format '
-        "its name says.",
+        f'Reading "{path}" as a table: {first[:300].rstrip(". ")}. Check that the file is whole '
+        "and of the format its name says.",
         code="unreadable_file",
         field=str(path),
     )

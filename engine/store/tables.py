@@ -9,10 +9,10 @@ from typing import Any
 import duckdb
 
 from engine.errors import InvalidError
+from engine.store.files import is_parquet, name_of, reader
 
 _SAMPLE_ROWS = 100_000
 _BINS = 200
-_PARQUET = (".parquet", ".pq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Tables:
 
     def span(self, time: str) -> tuple[float, float]:
         """Return the first and the last time of a column, in seconds since 1970."""
-        column = _quoted(time)
+        column = name_of(time)
         row = self._row(
             f"select epoch(min({column})::timestamp), epoch(max({column})::timestamp) from data"
         )
@@ -63,7 +63,7 @@ class Tables:
 
     def delay(self, time: str, label_time: str) -> tuple[float, float]:
         """Return the share of label times not before their time, and the 98 % delay in seconds."""
-        late = f"epoch({_quoted(label_time)}::timestamp) - epoch({_quoted(time)}::timestamp)"
+        late = f"epoch({name_of(label_time)}::timestamp) - epoch({name_of(time)}::timestamp)"
         row = self._row(
             f"select avg((d >= 0)::int), quantile_cont(d, 0.98) from (select {late} d "
             "from data) where d is not null"
@@ -72,7 +72,7 @@ class Tables:
 
     def spread(self, target: str) -> float:
         """Return the mean distance of a numeric column from its median."""
-        column = _quoted(target)
+        column = name_of(target)
         row = self._row(
             f"select avg(abs({column} - m)) from data, (select median({column}) m from data)"
         )
@@ -81,14 +81,14 @@ class Tables:
     def distinct_where(self, column: str, filled: str) -> int:
         """Return how many values a column has in the rows where another is not null."""
         row = self._row(
-            f"select count(distinct {_quoted(column)}) from data "
-            f"where {_quoted(filled)} is not null"
+            f"select count(distinct {name_of(column)}) from data "
+            f"where {name_of(filled)} is not null"
         )
         return int(row[0])
 
     def empty_together(self, column: str, other: str) -> float:
         """Return rows where both are null over rows where either is; 0 where neither ever is."""
-        a, b = f"{_quoted(column)} is null", f"{_quoted(other)} is null"
+        a, b = f"{name_of(column)} is null", f"{name_of(other)} is null"
         row = self._row(
             f"select count(*) filter ({a} and {b}), count(*) filter ({a} or {b}) from data"
         )
@@ -101,7 +101,7 @@ class Tables:
         of at most 100,000 rows and scored on the other: misses over the misses of the commonest
         class, or, for a numeric target, the variance left.
         """
-        name, y = _quoted(column.name), _quoted(target)
+        name, y = name_of(column.name), name_of(target)
         binned = numeric and column.distinct > _BINS
         key = f"floor({_BINS} * percent_rank() over (order by {name}))" if binned else name
         guess = "avg(y)" if number else "mode(y)"
@@ -142,9 +142,10 @@ class Tables:
 
     def _part(self, at: int, path: Path) -> dict[str, str]:
         """Open one file and return its columns' types. Parquet stays on disk, a text is read."""
-        made, reader = ("view", _PARQUET_READER) if is_parquet(path) else ("table", _CSV_READER)
+        made = "view" if is_parquet(path) else "table"
+        source = reader(path)
         try:
-            self._db.execute(f"create {made} part{at} as from {reader.format(_literal(path))}")
+            self._db.execute(f"create {made} part{at} as from {source}")
             rows = self._db.execute(f"describe part{at}").fetchall()
         except duckdb.Error as e:
             raise _unreadable(path, e) from e
@@ -163,7 +164,7 @@ class Tables:
         kinds = [(str(r[0]), str(r[1])) for r in self._db.execute("describe data").fetchall()]
         wanted = ", ".join(
             f"count({c}), count(distinct {c}), min({c})::varchar, max({c})::varchar"
-            for c in (_quoted(name) for name, _ in kinds)
+            for c in (name_of(name) for name, _ in kinds)
         )
         self.rows, *measured = self._row(f"select count(*), {wanted} from data")
         if not self.rows:
@@ -173,7 +174,7 @@ class Tables:
                 field="data",
             )
         shown = self._db.execute(
-            f"select {', '.join(f'{_quoted(n)}::varchar' for n, _ in kinds)} from data limit 20"
+            f"select {', '.join(f'{name_of(n)}::varchar' for n, _ in kinds)} from data limit 20"
         ).fetchall()
         columns = []
         for at, (name, kind) in enumerate(kinds):
@@ -194,10 +195,6 @@ def describe(paths: Sequence[Path]) -> tuple[Column, ...]:
     """Return the columns of files that are one table; InvalidError where they are not."""
     with Tables(paths) as tables:
         return tables.columns
-
-
-_PARQUET_READER = "read_parquet({}, hive_partitioning = false)"
-_CSV_READER = "read_csv({}, header = true, sample_size = -1, hive_partitioning = false)"
 
 
 def _readable(path: Path) -> Path:
@@ -221,20 +218,6 @@ def _readable(path: Path) -> Path:
             field="data",
         )
     return path
-
-
-def is_parquet(path: Path) -> bool:
-    """Say whether a file is Parquet, by its ending or its first bytes."""
-    if path.suffix.lower() in _PARQUET:
-        return True
-    with path.open("rb") as handle:
-        return handle.read(4) == b"PAR1"
-
-
-def _literal(path: Path) -> str:
-    """Return a path as SQL text in which no sign is a wildcard. A view takes no bound values."""
-    text = "".join(f"[{sign}]" if sign in "*?[" else sign for sign in str(path.absolute()))
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _unreadable(path: Path, fault: duckdb.Error) -> InvalidError:
@@ -272,7 +255,3 @@ _NUMBERS = {
 
 def _listed(names: Any) -> str:
     return ", ".join(f'"{name}"' for name in sorted(names)[:5])
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

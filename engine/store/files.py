@@ -1,0 +1,60 @@
+"""Files of rows as people deliver them: how DuckDB is told to read one, and what a name means."""
+
+import re
+from pathlib import Path
+
+from engine.errors import InvalidError
+
+_CSV = "read_csv('{}', header = true, sample_size = -1, hive_partitioning = false)"
+_PARQUET = "read_parquet('{}', hive_partitioning = false)"
+_JSON = "read_json('{}', sample_size = -1, maximum_depth = 2, hive_partitioning = false)"
+READERS = {
+    ".csv": _CSV,
+    ".tsv": _CSV,
+    ".parquet": _PARQUET,
+    ".pq": _PARQUET,
+    ".jsonl": _JSON,
+    ".ndjson": _JSON,
+    ".json": _JSON,
+}
+PACKED = (".gz", ".zst")
+_WILD = re.compile(r"[*?\[]")
+
+
+def reader(path: Path) -> str:
+    """Return the table function that reads a file; InvalidError where its ending says nothing."""
+    found = READERS.get(ending(path))
+    if found is None:
+        raise InvalidError(
+            f'Reading "{path.name}": its name ends in "{path.suffix}", which says no known format. '
+            f"Name it one of: {', '.join(READERS)} (text may be compressed: .csv.gz).",
+            code="unknown_format",
+            field=path.name,
+        )
+    return found.format(literal(path))
+
+
+def ending(path: Path) -> str:
+    """Return the ending that names the format, in lower case, without that of a compression."""
+    packed = path.suffix.lower() in PACKED
+    return (Path(path.stem).suffix if packed else path.suffix).lower()
+
+
+def is_parquet(path: Path) -> bool:
+    """Say whether a file is read in place; a text is read whole."""
+    return READERS.get(ending(path)) == _PARQUET
+
+
+def literal(path: Path) -> str:
+    """Return a path as the inside of SQL text in which no sign is a wildcard."""
+    return _WILD.sub(r"[\g<0>]", text(path))
+
+
+def text(path: Path) -> str:
+    """Return a path as the inside of SQL text, for a file that is written."""
+    return str(path.absolute()).replace("'", "''")
+
+
+def name_of(column: str) -> str:
+    """Quote a column's name for SQL."""
+    return '"' + column.replace('"', '""') + '"'

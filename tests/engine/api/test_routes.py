@@ -1,0 +1,288 @@
+"""Every route of the control API answers; every error has its status and its three parts."""
+
+import json
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from engine import errors
+from engine.api import app as api
+from engine.api.app import STATUS, application
+from engine.api.desk import Desk
+from engine.api.peer import actor_of, role_of
+from engine.api.stream import Hub
+from engine.errors import CdmlError
+from engine.jobs import triggers
+from engine.jobs.runner import Runner
+from engine.wire import JobRow, ScheduleRow, ServingState
+from tests.engine.pipeline.place import Place, csv
+
+ME, STRANGER = (1, os.getuid(), os.getgid()), (2, 4_000_000, 4_000_000)
+CHANGES = ["promote", "rollback", "undo", "hold", "resume", "train", "monitor"]
+
+
+class Conducted:
+    """Keeps the beat of a test: a real runner, no serving process."""
+
+    pid, boot, started, version = 1, "b", "2024-03-01T00:00:00Z", "0"
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.runner = Runner(place)
+        self.stopped = False
+
+    def submit(self, model: str, job: str, cause: str) -> JobRow:
+        return self.runner.submit(model, job, cause)
+
+    def runs(self) -> list[JobRow]:
+        return self.runner.rows()
+
+    def a_run(self, run: str) -> JobRow:
+        return self.runner.row(run)
+
+    def schedules(self) -> list[ScheduleRow]:
+        return triggers.rows(self.place)
+
+    def arrived(self, model: str) -> None:
+        triggers.new_data(self.place, self.runner, [model])
+
+    def move(self, to: str) -> None:
+        raise AssertionError
+
+    def reload(self) -> str:
+        return "read again"
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def serving_state(self) -> ServingState:
+        return ServingState(True, 1, "127.0.0.1:1", 0, 0, 0, 0, None, None, None)
+
+    def answers(self, model: str) -> tuple[int, dict[str, int]]:
+        roles = self.place.ledger.roles(model)
+        return roles.generation, {roles.champion or "": 5}
+
+
+class Caller:
+    """A client of the application, with the peer that the socket would have proven."""
+
+    def __init__(self, place: Place) -> None:
+        self.conductor = Conducted(place)
+        self.hub = Hub()
+        self.app: Any = application(Desk(place, self.conductor), self.hub)
+        self.peer = ME
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app({**scope, "state": {"peer": self.peer}}, receive, send)
+
+    async def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        transport = httpx.ASGITransport(self, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://engine") as client:
+            return await client.request(method, f"/api/v1/{path}", **more)
+
+    async def change(self, verb: str, **body: Any) -> httpx.Response:
+        return await self.ask("POST", f"models/late/{verb}", json={"idempotency_key": verb, **body})
+
+
+@pytest.fixture
+def caller(tmp_path: Path) -> Iterator[Caller]:
+    place = Place.made(tmp_path)
+    yield Caller(place)
+    place.close()
+
+
+@pytest.fixture
+def served(caller: Caller) -> Caller:
+    """The same with champions v1, v2 and a blessed v3."""
+    place = caller.conductor.place
+    place.champions(0.5, 0.4)
+    place.blessed(against="v2")
+    return caller
+
+
+LOOKS = [
+    "state", "status", "events/recent?limit=5", "jobs", "models/late/versions",
+    "models/late/drift", "models/late/performance", "audit?limit=5&verify=true", "openapi.json",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", LOOKS)
+async def test_every_look_answers_on_an_empty_workspace_even_to_a_stranger(
+    caller: Caller, path: str
+) -> None:
+    caller.peer = STRANGER
+    answer = await caller.ask("GET", path)
+    assert answer.status_code == 200
+    assert answer.json() is not None
+
+
+async def test_the_state_says_who_asks_and_what_they_may(served: Caller) -> None:
+    mine = (await served.ask("GET", "state")).json()
+    assert mine["role"] == "admin"
+    assert mine["models"][0]["champion"] == "v2"
+    served.peer = STRANGER
+    theirs = (await served.ask("GET", "state")).json()
+    assert (theirs["you"], theirs["role"]) == ("uid 4000000", "viewer")
+
+
+async def test_a_version_a_run_and_a_proof_can_be_looked_at(served: Caller) -> None:
+    page = (await served.ask("GET", "models/late/versions/v2")).json()
+    assert page["row"]["roles"] == ["champion", "anchor"]
+    assert page["manifest"]["model"] == "late"
+    proof = (await served.ask("GET", "models/late/proof?generation=2")).json()
+    assert proof == {
+        "model": "late", "generation": 2, "to": "v2", "by_version": {"v2": 5},
+        "source": "live", "proven": True,
+    }  # fmt: skip
+    run = (await served.change("train", reason="new recipe")).json()
+    assert run["cause"].endswith(": new recipe")
+    assert (await served.ask("GET", f"jobs/{run['id']}")).json() == run
+
+
+async def test_changes_carry_the_uid_that_the_socket_proved(served: Caller) -> None:
+    promoted = await served.change("promote", to="v3", expect="v2")
+    assert promoted.status_code == 200
+    assert promoted.json()["from"] == "v2"
+    back = (await served.change("rollback", expect="v3")).json()
+    assert (back["from"], back["to"], back["changed"]) == ("v3", "v2", True)
+    undone = (await served.change("undo")).json()
+    assert undone["to"] == "v3"
+    assert (await served.change("hold", reason="r")).json()["locks"][0]["kind"] == "hold"
+    assert (await served.change("resume")).json()["locks"] == []
+    audit = (await served.ask("GET", "audit?limit=1&verify=true")).json()
+    assert audit["verified"]
+    assert audit["entries"][0]["detail"]["actor"]["uid"] == os.getuid()
+
+
+@pytest.mark.parametrize("verb", [*CHANGES, "ingest?name=a.csv", "labels?name=a.csv"])
+async def test_a_viewer_changes_nothing(served: Caller, verb: str) -> None:
+    served.peer = STRANGER
+    before = served.conductor.place.ledger.audit_head()
+    answer = await served.change(verb, to="v3")
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "forbidden"
+    for path in ("reload", "stop"):
+        assert (await served.ask("POST", path)).status_code == 403
+    assert not served.conductor.stopped
+    assert served.conductor.place.ledger.audit_head() == before
+    assert served.conductor.runs() == []
+
+
+async def test_files_are_taken_from_the_body_under_a_name_of_our_own(caller: Caller) -> None:
+    name = "../../.../etc/pa ss*wd.csv"
+    url = "models/late/ingest"
+    answer = await caller.ask("POST", url, params={"name": name}, content=csv())
+    assert answer.json()["verdict"] == "accepted"
+    assert answer.json()["file"] == "pa_ss_wd.csv"
+    assert [r.job for r in caller.conductor.runs()] == ["train"]
+    again = await caller.ask("POST", url, params={"name": "b.csv"}, content=csv())
+    assert again.json()["verdict"] == "duplicate"
+    labels = await caller.ask(
+        "POST", "models/late/labels", params={"name": "l.csv"}, content="id,value\n1,true\n"
+    )
+    assert labels.json()["rows"] == 1
+    bad = await caller.ask(
+        "POST", "models/late/labels", params={"name": "l.csv"}, content="a,b\n1,2\n"
+    )
+    assert bad.status_code == 422
+    assert not list(caller.conductor.place.workspace.incoming("late").iterdir())
+
+
+async def test_of_an_upload_that_broke_off_nothing_stays(caller: Caller) -> None:
+    place = caller.conductor.place
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"id,t,wind"
+        raise ConnectionResetError
+
+    desk = Desk(place, caller.conductor)
+    with pytest.raises(CdmlError):
+        await desk.upload("late", "a.csv", broken(), desk.take_file)
+    assert not list(place.workspace.incoming("late").iterdir())
+
+    async def gone() -> AsyncIterator[bytes]:
+        yield b"id,t,wind"
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await desk.upload("late", "a.csv", gone(), desk.take_file)
+    assert not list(place.workspace.incoming("late").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code"),
+    [
+        ("GET", "models/x/versions", None, 404, "unknown_model"),
+        ("GET", "models/late/versions/v99", None, 404, "unknown_version"),
+        ("GET", "jobs/r99", None, 404, "unknown_run"),
+        ("GET", "nonsense", None, 404, "http_404"),
+        ("GET", "models/late/proof", None, 400, "http_400"),
+        ("DELETE", "state", None, 405, "http_405"),
+        ("POST", "models/late/promote", {"idempotency_key": "a"}, 422, "no_version"),
+        ("POST", "models/late/promote", {"to": "v1"}, 400, "http_400"),
+        ("POST", "models/late/promote", "{", 400, "http_400"),
+        ("POST", "models/late/undo", {"idempotency_key": "a"}, 409, "not_undoable"),
+        ("POST", "models/late/rollback", {"idempotency_key": "a", "expect": "v9"}, 409, "conflict"),
+        ("POST", "clock", {"now": "2024-03-01T00:00:00Z"}, 404, "no_such_route"),
+    ],
+)
+async def test_every_error_has_its_status_code_and_a_sentence(
+    served: Caller, method: str, path: str, body: Any, status: int, code: str
+) -> None:
+    served.conductor.place.clock.passes(hours=1)
+    content = body if isinstance(body, str) else json.dumps(body)
+    answer = await served.ask(method, path, content=content if body is not None else None)
+    assert answer.status_code == status
+    error = answer.json()["error"]
+    assert error["code"] == code
+    assert ". " in error["message"] or error["message"].endswith(".")
+
+
+def test_every_family_of_errors_has_a_status_and_the_narrower_comes_first() -> None:
+    families = [k for k in vars(errors).values() if isinstance(k, type) and k is not CdmlError]
+    assert {kind for kind, _ in STATUS} == set(families)
+    for at, (kind, _) in enumerate(STATUS):
+        assert not any(issubclass(kind, before) for before, _ in STATUS[:at])
+
+
+async def test_a_surprise_is_an_error_of_ours_without_a_trace(
+    caller: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    caller.conductor.place.store.close()
+    answer = await caller.ask("GET", "models/late/performance")
+    assert answer.status_code == 500
+    assert answer.json()["error"]["code"] == "unforeseen"
+    assert "Traceback" not in answer.text
+    assert "Traceback" in caplog.text
+
+
+async def test_openapi_names_every_route(caller: Caller) -> None:
+    document = (await caller.ask("GET", "openapi.json")).json()
+    for verb in CHANGES:
+        assert f"/api/v1/models/{{model}}/{verb}" in document["paths"]
+    assert "ChangeAnswer" in document["components"]["schemas"]
+    assert api.MAX_UPLOAD > 2**30
+
+
+async def test_events_resume_after_an_id_and_hint_that_the_state_changed(served: Caller) -> None:
+    ledger, hub = served.conductor.place.ledger, served.hub
+    hub.bind()
+    first = ledger.events()[0]
+    found = hub.follow(ledger, first.id)
+    texts = [(await anext(found)).decode() for _ in range(len(ledger.events()))]
+    assert f"id: {first.id + 1}\nevent: event\n" in texts[0]
+    assert texts[-1] == "event: state\ndata: \n\n"
+    assert hub.readers == 1
+    await found.aclose()  # type: ignore[attr-defined]
+    assert hub.readers == 0
+
+
+def test_the_engines_own_user_and_root_may_all_and_an_unknown_user_only_look() -> None:
+    assert role_of({"peer": ME}) == role_of({"peer": (1, 0, 0)}) == "admin"
+    assert role_of({"peer": STRANGER}) == "viewer"
+    assert actor_of({"peer": STRANGER}).name == "uid 4000000"
+    assert actor_of({"peer": ME}).uid == os.getuid()

@@ -1,0 +1,87 @@
+"""A ledger edited by hand is found out: altered, removed, reordered or cut off entries."""
+
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from engine.ledger.change import ENGINE
+from engine.ledger.ledger import Ledger
+
+NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A ledger with a chain of six entries."""
+    path = tmp_path / "ledger.sqlite"
+    ledger = Ledger(path)
+    for _ in range(6):
+        with ledger.change(ENGINE, "register", "late", now=NOW, wall=NOW) as change:
+            change.add_version("r1", "t")
+    ledger.close()
+    return path
+
+
+def fault(path: Path, *sql: str) -> str | None:
+    """Edit the file by hand, then ask for what is wrong with it."""
+    db = sqlite3.connect(path)
+    for statement in sql:
+        db.execute(statement)
+    db.commit()
+    db.close()
+    ledger = Ledger(path)
+    found = ledger.audit_fault()
+    ledger.close()
+    return found
+
+
+def test_an_untouched_chain_holds(path: Path) -> None:
+    assert fault(path) is None
+
+
+def test_an_altered_entry_is_named(path: Path) -> None:
+    edit = "update audit set entry = replace(entry, '\"engine\"', '\"nobody\"') where seq = 3"
+    assert fault(path, edit) == "entry 3 was altered"
+
+
+def test_a_deleted_entry_is_named(path: Path) -> None:
+    found = fault(path, "delete from audit where seq = 4")
+    assert found == "entry 4 is missing: the next one found is 5"
+
+
+def test_a_deleted_first_entry_is_named(path: Path) -> None:
+    assert "entry 1 is missing" in (fault(path, "delete from audit where seq = 1") or "")
+
+
+def test_entries_that_changed_places_are_found(path: Path) -> None:
+    found = fault(
+        path,
+        "update audit set seq = 99 where seq = 2",
+        "update audit set seq = 2 where seq = 3",
+        "update audit set seq = 3 where seq = 99",
+    )
+    assert found == "entry 2 does not follow entry 1"
+
+
+def test_a_deleted_entry_whose_followers_were_renumbered_is_found(path: Path) -> None:
+    found = fault(
+        path, "delete from audit where seq = 4", "update audit set seq = seq - 1 where seq > 4"
+    )
+    assert found == "entry 4 does not follow entry 3"
+
+
+@pytest.mark.parametrize("kept", [0, 5])
+def test_a_chain_that_was_cut_off_is_found(path: Path, kept: int) -> None:
+    found = fault(path, f"delete from audit where seq > {kept}")
+    assert found is not None
+    assert "at the end" in found
+
+
+def test_a_forged_entry_with_a_hash_of_its_own_is_found(path: Path) -> None:
+    forged = (
+        "insert into audit select 7, replace(entry, 'v6', 'v7'), null, null, hash, "
+        f"'{'0' * 64}' from audit where seq = 6"
+    )
+    assert fault(path, forged) == "entry 7 was altered"

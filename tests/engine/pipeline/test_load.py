@@ -1,0 +1,83 @@
+"""The spool is loaded exactly once, whatever happens between two reads of it."""
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from engine.pipeline.load import load
+from engine.spool import LabelRecord, PredictionRecord, RowRecord, ShadowRecord, Spool, encode
+from engine.store import labels, predictions
+from engine.wire import Label
+from tests.engine.pipeline.place import START, Place
+
+NOW = "2024-03-01T00:00:00Z"
+
+
+@pytest.fixture
+def spool(place: Place) -> Iterator[Spool]:
+    found = Spool(place.workspace.spool, "0a")
+    yield found
+    found.close()
+
+
+def record(number: int, rows: int = 2) -> PredictionRecord:
+    made = [
+        RowRecord(f"p{number}-{n}", None if n else f"f{number}", NOW, "v1", "champion",
+                  {"wind": 1.5, "kind": None, "windy": True}, [0.25], False, ["unseen:kind"])
+        for n in range(rows)
+    ]  # fmt: skip
+    return PredictionRecord("late", NOW, "c", 3, 1.5, made)
+
+
+def count(place: Place) -> int:
+    return predictions.count(place.store, "late", "v1")
+
+
+def test_records_are_loaded_once_however_often_the_spool_is_read(
+    place: Place, spool: Spool
+) -> None:
+    assert load(place) == 0
+    for number in range(5):
+        spool.append(encode(record(number)))
+    spool.append(encode(ShadowRecord("late", NOW, "v2", ["p0-0", "p0-1"], [[0.5], [0.6]])))
+    spool.append(encode(LabelRecord("late", NOW, [Label("f1", NOW, True), Label("f2", NOW, None)])))
+    spool.flush()
+    assert load(place) == 7
+    assert load(place) == 0
+    assert (count(place), labels.count(place.store, "late")) == (10, 2)
+    spool.append(encode(record(9)))
+    spool.flush()
+    assert load(place) == 1
+    assert count(place) == 12
+
+
+def test_a_load_that_failed_after_its_commit_is_not_repeated(place: Place, spool: Spool) -> None:
+    spool.append(encode(record(1)))
+    spool.flush()
+    load(place)
+    marks = predictions.marks(place.store)
+    place.store.close()
+    place.store = type(place.store)(place.workspace.store, place.workspace.batches)
+    assert predictions.marks(place.store) == marks
+    assert load(place) == 0
+    assert count(place) == 2
+
+
+def test_a_row_without_an_id_is_known_by_its_prediction(place: Place, spool: Spool) -> None:
+    spool.append(encode(record(1)))
+    spool.append(encode(LabelRecord("late", NOW, [Label("p1-1", NOW, True)])))
+    spool.flush()
+    load(place)
+    found = predictions.cohort(place.store, "late", None, START, START.replace(day=2))
+    assert found.labels == ["true"]
+
+
+def test_what_is_no_record_of_ours_is_told_and_skipped(place: Place, spool: Spool) -> None:
+    spool.append(encode(record(1)))
+    spool.append(msgspec.msgpack.encode({"type": "nonsense"}))
+    spool.append(encode(record(2)))
+    spool.flush()
+    load(place)
+    assert count(place) == 4
+    assert len(place.told_of("spool")) == 1

@@ -1,0 +1,148 @@
+"""What is watched is stored with its n; a breach is told once; a champion proves itself."""
+
+import json
+from pathlib import Path
+
+from engine.domain.lifecycle import Fitness
+from engine.ledger.change import ENGINE
+from engine.pipeline import overview
+from engine.pipeline.ingest import ingest
+from engine.pipeline.monitor import monitor, reference_profile
+from engine.store import profiles, scores
+from tests.engine.pipeline.place import SETTINGS, Place, csv
+
+
+def watched(place: Place, **answers: float) -> str:
+    """A champion in service for six days, then one look at it."""
+    ingest(place, "late", place.drop("a.csv", csv()))
+    (v1,) = place.champions(0.3)
+    frozen = reference_profile([5.0 + n % 7 for n in range(700)], numeric=True)
+    profiles.keep(place.store, "late", v1, {"wind": frozen})
+    place.clock.passes(days=6)
+    place.answered(v1, n=300, days=5, **answers)  # type: ignore[arg-type]
+    place.clock.passes(days=1, minutes=1)
+    return monitor(place, "late")
+
+
+def breach(place: Place) -> list[str]:
+    found = json.loads(place.ledger.meta("breach:late") or "{}")
+    return found.get("kinds", []) if found else []
+
+
+def test_every_number_is_stored_with_its_n_and_window(place: Place) -> None:
+    said = watched(place, score=0.3)
+    served = {s.name: s for s in scores.latest(place.store, "late", "realised", "served")}
+    assert served["log_loss"].n == 300
+    assert served["log_loss"].low is not None
+    assert served["log_loss"].window_to < place.clock.now()
+    cost = {s.version: s.value for s in scores.latest(place.store, "late", "kpi")}
+    assert cost["served"] == cost["never act"]
+    assert cost["always act"] is not None
+    (drift,) = scores.latest(place.store, "late", "drift", "v1")
+    assert (drift.name, drift.n) == ("wind", 300)
+    assert said.startswith("log_loss 0.6")
+    assert breach(place) == []
+
+
+def test_a_breach_is_told_once_until_it_ends(place: Place) -> None:
+    watched(place, late=0.9, score=0.1)
+    told = place.told_of("monitor")
+    assert len(told) == 1
+    assert "log_loss" in told[0]
+    assert "cost" in told[0]
+    monitor(place, "late")
+    monitor(place, "late")
+    assert place.told_of("monitor") == told
+    assert breach(place) == ["log_loss", "cost"]
+    place.clock.passes(days=7)
+    place.answered("v1", n=300, days=5, late=0.1, score=0.1)
+    place.clock.passes(days=1, minutes=1)
+    monitor(place, "late")
+    assert place.told_of("monitor")[1] == "all within limits again"
+    assert breach(place) == []
+
+
+def test_inputs_that_moved_are_a_breach_of_their_own(place: Place) -> None:
+    watched(place, score=0.3, wind=60.0)
+    assert breach(place) == ["drift"]
+    assert "drift wind psi" in place.told_of("monitor")[0]
+
+
+def test_a_champion_is_proven_by_hours_requests_and_labels_together(place: Place) -> None:
+    (v1,) = place.champions(0.3)
+    place.clock.passes(hours=1)
+    place.answered(v1, n=40, days=0.01, score=0.3)
+    place.clock.passes(hours=22)
+    monitor(place, "late")
+    assert place.ledger.version("late", v1).fitness is Fitness.BLESSED
+    place.answered(v1, n=120, days=0.5, score=0.3)
+    place.clock.passes(hours=2)
+    monitor(place, "late")
+    assert place.ledger.version("late", v1).fitness is Fitness.BLESSED  # labels are unripe
+    place.clock.passes(hours=24)
+    monitor(place, "late")
+    assert place.ledger.version("late", v1).fitness is Fitness.PROVEN
+
+
+def test_a_champion_in_breach_proves_nothing(place: Place) -> None:
+    watched(place, late=0.9, score=0.1)
+    assert place.ledger.version("late", "v1").fitness is Fitness.BLESSED
+
+
+def test_too_few_rows_are_no_number(place: Place) -> None:
+    (v1,) = place.champions(0.3)
+    place.clock.passes(days=2)
+    place.answered(v1, n=50, days=0.5)
+    place.clock.passes(days=1, minutes=1)
+    monitor(place, "late")
+    served = scores.latest(place.store, "late", "realised", "served")
+    assert {(s.value, s.n) for s in served} == {(None, 50)}
+    assert breach(place) == []
+
+
+def test_without_a_champion_there_is_nothing_to_watch(place: Place) -> None:
+    assert monitor(place, "late") == "no champion yet"
+
+
+def looked(place: Place) -> None:
+    """Look at everything there is; nothing may raise."""
+    state = overview.model_state(place, "late", None)
+    assert state.champion == place.ledger.roles("late").champion
+    overview.model_status(place, "late")
+    overview.version_rows(place, "late")
+    overview.drift(place, "late")
+    overview.realised(place, "late")
+    for version in place.ledger.versions("late"):
+        overview.version_page(place, "late", version.version)
+
+
+def test_everything_can_be_looked_at_from_empty_to_full(place: Place) -> None:
+    looked(place)
+    state = overview.model_state(place, "late", None)
+    assert (state.versions, state.champion, state.rollback.ready) == ([], None, False)
+    with place.ledger.change(
+        ENGINE, "register", "late", now=place.clock.now(), wall=place.clock.now()
+    ) as change:
+        change.add_version("r1", "2024-03-01T00:00:00Z")
+    looked(place)
+    place.champions(0.5, 0.4)
+    looked(place)
+    watched(place, late=0.9, score=0.1)
+    looked(place)
+    state = overview.model_state(place, "late", "2024-03-09T00:00:00Z")
+    assert state.breach is not None
+    assert state.signals[0].breached
+    assert state.signals[0].n == 300
+
+
+def test_a_kpi_that_cannot_be_measured_is_said_in_a_sentence(tmp_path: Path) -> None:
+    old = "avg(case when decision <> label then 1 else 0 end)"
+    place = Place.made(tmp_path, SETTINGS.replace(old, "avg(nonsense)"))
+    try:
+        watched(place)
+    except Exception as e:  # noqa: BLE001 - whatever it is, it must be one of ours
+        assert getattr(e, "code", None) == "bad_kpi"  # noqa: PT017
+    else:
+        raise AssertionError
+    finally:
+        place.close()

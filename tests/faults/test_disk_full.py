@@ -1,0 +1,107 @@
+"""No disk space left: predictions go on, changes say so, everything returns with the space."""
+
+import ctypes
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cdml_tui.client import ConsoleError
+from engine.wire import Change, LockRequest, RunRequest
+from tests.box import Box, copied, eventually, stock
+from tests.traffic import missing, traffic
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+DISK = b"size=160m,mode=755"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a small file system of its own, as only root may make one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if LIBC.mount(b"tmpfs", bytes(folder), b"tmpfs", 0, DISK) != 0:
+        pytest.fail(f"mounting a small tmpfs needs root: {os.strerror(ctypes.get_errno())}")
+    yield folder
+    LIBC.umount2(bytes(folder), 2)
+
+
+@pytest.fixture
+def box(disk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    """Return a running workspace on the small file system."""
+    with copied(stock(tmp_path_factory.getbasetemp()), disk / "box") as box:
+        box.up()
+        yield box
+
+
+def fill(path: Path) -> None:
+    """Leave not one byte free."""
+    with path.open("wb", buffering=0) as file:
+        for size in (2**20, 4096, 1):
+            try:
+                while file.write(b"x" * size):
+                    pass
+            except OSError:
+                continue
+    assert shutil.disk_usage(path).free < 4096
+
+
+def attempt(act: Callable[[], object]) -> str:
+    """Do something; return "done" or the clear error it ended with."""
+    try:
+        act()
+    except ConsoleError as fault:
+        found = fault
+    else:
+        return "done"
+    assert found.status == 503, found.message
+    assert "unforeseen" not in found.message
+    return found.message
+
+
+def test_a_full_disk_stops_no_prediction_and_loses_nothing(
+    box: Box, record_property: Callable[[str, object], None]
+) -> None:
+    engine, serving = box.pid("run"), box.pid("serve")
+    with traffic(box, 60.0) as clients:
+        eventually("traffic", lambda: len(clients.answered) > 30)
+        caught = box.control.train("late", RunRequest("under way"))
+        eventually("a training that the full disk catches", lambda: box.pid("job"))
+        fill(box.path.parent / "ballast")
+        full = time.monotonic()
+        eventually("a dropped record", lambda: not clients.answered[-1].logged)
+        said = {
+            "promote": attempt(lambda: box.control.promote("late", Change("a", "v1", "v2"))),
+            "hold": attempt(lambda: box.control.hold("late", LockRequest("b"))),
+            "train": attempt(lambda: box.control.train("late", RunRequest("c"))),
+        }
+        for text in said.values():
+            assert text == "done" or "ree disk space" in text
+        # More than what is left of the last page that the log has already.
+        many = [{"id": f"n{n}", "ts": "2024-02-01T09:00:00Z", "value": True} for n in range(500)]
+        status, answer = box.post("labels", json.dumps({"labels": many}).encode())
+        assert status == 503
+        assert "space" in answer["error"]["message"]
+        eventually("time passes", lambda: time.monotonic() > full + 3.0)
+        champion = clients.answered[-1].version
+
+        (box.path.parent / "ballast").unlink()
+        freed = time.monotonic()
+        eventually("records are kept again", lambda: clients.answered[-1].logged, 10.0)
+        record_property("logged_again_s", round(time.monotonic() - freed, 2))
+        eventually("changes are taken again", lambda: attempt(
+            lambda: box.control.hold("late", LockRequest("d"))) == "done", 10.0)  # fmt: skip
+        assert box.champion() == champion
+        eventually("its end is known", lambda: box.control.job(caught.id).state == "failed", 20.0)
+        run = box.control.monitor("late", RunRequest("e"))
+        eventually("a run is worked again", lambda: box.control.job(run.id).state == "done", 20.0)
+    record_property("said", said)
+    assert clients.failed == []
+    assert (box.pid("run"), box.pid("serve")) == (engine, serving)
+    assert box.ask("audit", "--verify")["verified"] is True
+    box.down()
+    assert not any(missing(box, clients).values())
