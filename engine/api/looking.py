@@ -84,7 +84,7 @@ def proof(state: State, model: FromPath[str], generation: FromQuery[int]) -> wir
 
 @get("/api/v1/audit", sync_to_thread=True)
 def audit(
-    state: State, limit: FromQuery[int] = 50, verify: FromQuery[bool] = False
+    state: State, limit: FromQuery[int] = 50, *, verify: FromQuery[bool] = False
 ) -> wire.AuditAnswer:
     """Return the newest audit entries; on request, whether the chain holds."""
     return desk_of(state).audit(max(1, min(limit, 10_000)), verify=verify)
