@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 from engine.clock import Clock, SimulatedClock, SystemClock, parse_time
-from engine.errors import RefusedError
+from engine.errors import InvalidError, RefusedError
 from engine.ledger.ledger import Ledger
 from engine.serving_process import ServingProcess
 from engine.settings import load
@@ -37,7 +37,7 @@ def run(root: Path, *, simulated: str | None = None, seed: int = 0) -> int:
 
         try:
             engine = Engine(workspace, settings, ledger, clock, serving, seed)
-        except RefusedError:
+        except (RefusedError, InvalidError):
             serving.abandon()  # a workspace that is not ours to run is not ours to serve
             raise
         return engine.run()

@@ -9,6 +9,7 @@ import msgspec
 from engine.exits import Arguments, guarded
 from engine.settings import METRICS, ModelSettings, Settings, duration, load
 from engine.settings_file import type_text
+from engine.store.kpis import check_all
 from engine.workspace import Workspace
 
 
@@ -38,6 +39,7 @@ def _run(argv: list[str]) -> int:
         return 0
     workspace = Workspace(Path(given.workspace)).require()
     settings = load(workspace.config)
+    check_all(settings)
     if given.json:
         answer = {
             "ok": True,

@@ -36,6 +36,7 @@ from engine.serving_process import ServingProcess
 from engine.settings import Settings
 from engine.settings import load as load_settings
 from engine.store.connection import Store
+from engine.store.kpis import check_all
 from engine.wire import EventRow, JobRow, ScheduleRow, ServingState
 from engine.workspace import Workspace
 
@@ -68,6 +69,7 @@ class Engine(Conductor):
         self._clock = clock
         self._serving = serving
         self._hub = Hub()
+        check_all(settings)
         self._site = Site(
             workspace,
             settings,
@@ -162,6 +164,7 @@ class Engine(Conductor):
 
     def reload(self) -> str:
         settings = load_settings(self._workspace.config)
+        check_all(settings)
         if settings.serving != self._site.settings.serving:
             raise RefusedError(
                 "Reloading cdml.toml: [serving] changed, which needs a restart. Nothing was "

@@ -9,12 +9,12 @@ from typing import Protocol, TypeVar
 
 from engine.ledger.change import Actor
 from engine.pipeline import rollout, train, validate
-from engine.pipeline.fitting import TrainResult
+from engine.pipeline.fitting import ESTIMATOR, TrainResult
 from engine.pipeline.monitor import monitor
 from engine.pipeline.promote import promote
 from engine.pipeline.scoring import ValidateResult
 from engine.pipeline.site import Site
-from engine.wire import Change, GateReport
+from engine.wire import Change
 
 T = TypeVar("T")
 TRAINING = Actor("engine", "training")
@@ -54,41 +54,37 @@ class Run(Protocol):
 def train_run(site: Site, run: Run) -> Outcome:
     """Train a candidate, judge it, and begin its rollout when it passed."""
     first = site.ledger.roles(run.model).champion is None
-    inputs = train.gather(site, run.model, run.id)
-    result = run.work("train", inputs, TrainResult)
-    version = train.register(site, run.model, run.id, result, run.folder)
+    result = run.work("train", train.gather(site, run.model, run.id), TrainResult)
+    content = (run.folder / ESTIMATOR).read_bytes()
+    if first and not validate.beats_base_rate(site, run.model, result.inner):
+        _safe_mode(site, run)
+    version = train.register(site, run.model, run.id, result, content)
     run.say(f"validating {version}")
     validate.began(site, run.model, version)
     if first:
-        return _first(site, run, version, result)
-    report = _judge(site, run, version)
-    if report.verdict == "pass":
+        report = validate.first_report(site, run.model, version, result.inner)
+    else:
+        inputs = validate.gather(site, run.model, version)
+        found = run.work("validate", inputs, ValidateResult)
+        report = validate.report(site, run.model, version, inputs, found)
+    validate.record(site, run.model, version, report)
+    if report.verdict == "pass" and first:
+        asked = Change(f"first-{run.id}", reason="first version")
+        promote(site, run.model, version, TRAINING, asked)
+    elif report.verdict == "pass":
         rollout.begin(site, run.model, version)
     return Outcome(result.note, version, report.verdict)
 
 
-def _judge(site: Site, run: Run, version: str) -> GateReport:
-    inputs = validate.gather(site, run.model, version)
-    found = run.work("validate", inputs, ValidateResult)
-    report = validate.report(site, run.model, version, inputs, found)
-    validate.record(site, run.model, version, report)
-    return report
-
-
-def _first(site: Site, run: Run, version: str, result: TrainResult) -> Outcome:
-    """Put the first version in service; where it beats nothing, the simple baseline instead."""
-    report = validate.first_report(site, run.model, version, result.inner)
-    validate.record(site, run.model, version, report)
-    if report.verdict != "pass":
-        site.tell("WARN", "gate", run.model, f"{version} beats nothing: the baseline will answer")
-        inputs = train.gather(site, run.model, run.id, recipe="baseline")
-        simple = run.work("train", inputs, TrainResult)
-        version = train.register(site, run.model, run.id, simple, run.folder)
-        asked = Change(f"first-{run.id}", override=[version], reason="safe mode: nothing beat it")
-        promote(site, run.model, version, TRAINING, asked)
-        return Outcome("safe mode: the simple baseline answers", version, report.verdict)
-    promote(site, run.model, version, TRAINING, Change(f"first-{run.id}", reason="first version"))
-    return Outcome(result.note, version, report.verdict)
+def _safe_mode(site: Site, run: Run) -> None:
+    """Put the simple baseline in service, so that predict answers, flagged, until better comes."""
+    inputs = train.gather(site, run.model, run.id, recipe="baseline")
+    simple = run.work("train", inputs, TrainResult)
+    content = (run.folder / ESTIMATOR).read_bytes()
+    version = train.register(site, run.model, run.id, simple, content)
+    site.tell("WARN", "gate", run.model, f"nothing beats the base rate: {version} is safe mode")
+    asked = Change(f"safe-{run.id}", override=[version], reason="safe mode: nothing beat it")
+    promote(site, run.model, version, TRAINING, asked)
 
 
 def monitor_run(site: Site, run: Run) -> Outcome:

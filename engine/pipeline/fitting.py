@@ -26,6 +26,7 @@ from engine.store.snapshots import Table
 
 MIN_ROWS = 200
 PROBES = 20
+ESTIMATOR = "estimator.skops"
 SECOND = 1 / 86_400
 THRESHOLDS = [k / 100 for k in range(2, 99, 2)]
 
@@ -111,7 +112,7 @@ class _Rows:
 
 
 def fit(inputs: TrainInputs, folder: Path, progress: Progress) -> TrainResult:
-    """Fit the windows, choose one out of time, fit it whole; write estimator.skops to `folder`."""
+    """Fit the windows, choose one out of time, fit it whole; write the estimator to `folder`."""
     # A recipe of the user's own lies beside cdml.toml; last, so that it can shadow nothing.
     sys.path.append(inputs.root)
     progress(0.0, "reading rows")
@@ -123,7 +124,7 @@ def fit(inputs: TrainInputs, folder: Path, progress: Progress) -> TrainResult:
     whole = rows.between(_since(chosen.window, end), end)
     schema, estimator = _fitted(inputs, classes, whole, 0)
     content = artifacts.dump(estimator)
-    (folder / "estimator.skops").write_bytes(content)
+    (folder / ESTIMATOR).write_bytes(content)
     progress(1.0, "sealed")
     manifest = Manifest(
         model=inputs.model,

@@ -194,7 +194,9 @@ def ingest_waiting(site: Site, settled_before: float) -> list[str]:
             answer = ingest(site, model, path)
         except (CdmlError, OSError) as e:
             # The file stays where it is and is tried again at the next scan.
-            site.tell("WARN", "ingest", model, f'"{path.name}" could not be taken in: {e}')
+            if site.untaken.get(str(path)) != str(e):
+                site.untaken[str(path)] = str(e)
+                site.tell("WARN", "ingest", model, f'"{path.name}" could not be taken in: {e}')
             continue
         if answer.verdict.startswith("accepted") and model not in fresh:
             fresh.append(model)

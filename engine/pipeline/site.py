@@ -81,8 +81,12 @@ class Control:
 
 @dataclass(slots=True)
 class Site(Control):
-    """All parts of one workspace, the metric store among them."""
+    """All parts of one workspace, the metric store among them.
+
+    `untaken` remembers why a waiting file could not be taken in, so that it is told once.
+    """
 
     store: Store
     seed: int
     ingesting: Lock = field(default_factory=Lock)
+    untaken: dict[str, str] = field(default_factory=dict)

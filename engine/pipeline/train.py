@@ -98,9 +98,8 @@ def _seen_by_champion(site: Site, model: str) -> str | None:
     return site.ledger.version(model, champion).trained_to if champion else None
 
 
-def register(site: Site, model: str, run: str, result: TrainResult, folder: Path) -> str:
+def register(site: Site, model: str, run: str, result: TrainResult, content: bytes) -> str:
     """Seal a trained version: check its file, sign its manifest, freeze its profiles."""
-    content = (folder / "estimator.skops").read_bytes()
     if result.manifest.model != model or result.manifest.run != run:
         raise CorruptError(
             f"Registering a version of {model}: the job's result is of another run. "

@@ -79,6 +79,13 @@ def report(
     return checks.report(champion, inputs.since, inputs.until, found.n, made, found.value)
 
 
+def beats_base_rate(site: Site, model: str, inner: Inner) -> bool:
+    """Say whether a first version may lead, or the base rate has to."""
+    settings = site.model(model)
+    made = checks.first(inner, settings.metric, settings.gate.non_inferiority)
+    return Verdict(made.verdict) is Verdict.PASS
+
+
 def first_report(site: Site, model: str, version: str, inner: Inner) -> GateReport:
     """Judge a model's first version, which has nothing to be compared with but the base rate."""
     settings = site.model(model)

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from engine.errors import InvalidError
+from engine.settings import Settings
 from engine.store.connection import Store, naive
 from engine.store.files import name_of
 from engine.store.predictions import JOINED
@@ -40,6 +41,13 @@ def check(model: str, name: str, sql: str) -> None:
             code="bad_kpi",
             field=f"models.{model}.kpi.{name}.sql",
         )
+
+
+def check_all(settings: Settings) -> None:
+    """Refuse settings with a KPI that could not be measured."""
+    for model, wanted in settings.models.items():
+        for name, kpi in wanted.kpi.items():
+            check(model, name, kpi.sql)
 
 
 @lru_cache(maxsize=64)

@@ -41,6 +41,11 @@ class Here:
         assert note
 
 
+def estimator(place: Place) -> bytes:
+    """Return what the last fit left in the runs folder."""
+    return (place.workspace.runs / "estimator.skops").read_bytes()
+
+
 def fed(place: Place, *seeds: int) -> None:
     for seed in seeds or (1,):
         ingest(place, "late", place.drop(f"{seed}.csv", csv(seed)))
@@ -84,8 +89,10 @@ def test_where_nothing_beats_the_base_rate_the_baseline_answers_in_safe_mode(
     place.drop("a.csv", "\n".join(["id,t,wind,kind,windy,late", *lines]))
     ingest(place, "late", place.workspace.incoming("late") / "a.csv")
     outcome = delivery.train_run(place, Here(place))
-    assert "safe mode" in outcome.note
+    assert outcome.version == "v2"
+    assert outcome.verdict in ("fail", "inconclusive")
     champion = place.ledger.version("late", roles(place).champion or "")
+    assert champion.version == "v1"
     assert champion.safe_mode
     answers = np.array(
         place.serving.probe("late", champion.version, [{"wind": 1.0, "kind": "a", "windy": False}])
@@ -172,7 +179,7 @@ def test_other_tasks_train_validate_and_answer(
         train.gather(place, "late", "r9"), recipe="hist_gradient_boosting", newer_than=None
     )
     made = fitting.fit(inputs, place.workspace.runs, lambda *_: None)
-    version = train.register(place, "late", "r9", made, place.workspace.runs)
+    version = train.register(place, "late", "r9", made, estimator(place))
     result = scoring.score(replace_since(validate.gather(place, "late", version)), lambda *_: None)
     assert result.n > 0
     assert {"champion", "base rate"} <= set(result.against)
@@ -192,7 +199,7 @@ def test_a_kpi_may_use_time_and_version_in_the_gate_too(tmp_path: Path) -> None:
     place = Place.made(tmp_path, SETTINGS.replace(old, sql))
     fed(place)
     made = fitted(place)
-    version = train.register(place, "late", "r1", made, place.workspace.runs)
+    version = train.register(place, "late", "r1", made, estimator(place))
     result = scoring.score(replace_since(validate.gather(place, "late", version)), lambda *_: None)
     assert set(result.kpi) == {"candidate", "never act", "always act"}
     assert result.kpi_gain is not None
@@ -214,7 +221,7 @@ def test_a_recipe_of_the_users_own_lies_beside_cdml_toml(place: Place) -> None:
     fed(place)
     made = fitted(place, recipe="own_recipes:good")
     assert made.manifest.recipe == "own_recipes:good"
-    version = train.register(place, "late", "r1", made, place.workspace.runs)
+    version = train.register(place, "late", "r1", made, estimator(place))
     assert validate.probe_check(place, "late", version).verdict == "pass"
     for recipe in ("own_recipes:nothing", "own_recipes:absent", "no_such_module:f"):
         found = error(lambda recipe=recipe: fitted(place, recipe=recipe))
@@ -257,10 +264,10 @@ def test_a_result_of_another_run_is_not_registered(place: Place) -> None:
     fed(place)
     made = fitted(place)
     with pytest.raises(CorruptError, match="of another run"):
-        train.register(place, "late", "r2", made, place.workspace.runs)
+        train.register(place, "late", "r2", made, estimator(place))
     (place.workspace.runs / "estimator.skops").write_bytes(b"other")
     with pytest.raises(CorruptError, match="digest"):
-        train.register(place, "late", "r1", made, place.workspace.runs)
+        train.register(place, "late", "r1", made, estimator(place))
     assert place.ledger.versions("late") == []
 
 
