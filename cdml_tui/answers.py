@@ -34,6 +34,20 @@ def change_answered(screen: Screen, intent: Intent, answer: wire.ChangeAnswer, a
     return replace(screen, bar=proving), (Prove(intent.model, answer.generation), Fetch())
 
 
+def offline_answered(
+    screen: Screen, intent: Intent, answer: wire.ChangeAnswer, doubt: str, at: float
+) -> Step:
+    """Take in a rollback made without the engine: serving itself has confirmed it, or did not."""
+    if not _awaits(screen, intent):
+        return screen, (Fetch(),)
+    if doubt:
+        made = Outcome("unproven", f"RECORDED: {answer.message}. {doubt}")
+    else:
+        text = f"DONE without the engine: {answer.message}; serving answers by it"
+        made = Outcome("done", f"{text} (generation {answer.generation})")
+    return replace(screen, at=at, bar=None, outcome=made), (Fetch(),)
+
+
 def run_answered(screen: Screen, intent: Intent, run: wire.JobRow, at: float) -> Step:
     """Take in that a run was started."""
     if not _awaits(screen, intent):

@@ -16,7 +16,7 @@ from dataclasses import replace
 from textual.app import App
 from textual.message import Message
 
-from cdml_tui import actions, guard
+from cdml_tui import actions, guard, offline
 from cdml_tui import answers as answered
 from cdml_tui.client import Client, ConsoleError, EngineLost
 from cdml_tui.feed import Feed, HeartbeatCame, LinkLost, SnapshotCame
@@ -208,6 +208,8 @@ class Console(App[int], inherit_bindings=False):
             }[intent.verb]
             answer = ask(intent.model, guard.change_of(intent))
         except EngineLost as lost:
+            if intent.verb == "rollback" and not lost.sent:
+                return self._send_offline(intent)
             why, was_sent = lost.message, lost.sent
             return lambda s, at: answered.unanswered(s, intent, why, was_sent=was_sent, at=at)
         except ConsoleError as no:
@@ -219,6 +221,15 @@ class Console(App[int], inherit_bindings=False):
             why = f"The console failed to ask: {fault!r}."
             return lambda s, at: answered.unanswered(s, intent, why, was_sent=True, at=at)
         return lambda s, at: answered.change_answered(s, intent, answer, at)
+
+    def _send_offline(self, intent: Intent) -> Callable[[Screen, float], guard.Step]:
+        """Roll back without the engine: the ledger and the prediction service are enough."""
+        try:
+            answer, doubt = offline.roll_back(self.state.path, intent)
+        except ConsoleError as no:
+            why = no.message
+            return lambda s, at: answered.refused(s, intent, why, status=409, at=at)
+        return lambda s, at: answered.offline_answered(s, intent, answer, doubt, at)
 
     def _prove(self, model: str, generation: int) -> Callable[[Screen, float], guard.Step]:
         try:

@@ -230,6 +230,12 @@ def undo_left_s(screen: Screen) -> float:
     return max(0.0, (until - now).total_seconds()) if until and now else 0.0
 
 
+def undo_of(screen: Screen) -> str:
+    """Name the change that undo would take back, with a space after it."""
+    model = model_of(screen)
+    return f"{model.undo_of} " if model and model.undo_of else ""
+
+
 # ---------------------------------------------------------------- the next screen
 
 

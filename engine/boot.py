@@ -4,6 +4,7 @@ Predictions are answered again half a second sooner, and a second engine is refu
 """
 
 import logging
+import os
 from pathlib import Path
 
 from engine.clock import Clock, SimulatedClock, SystemClock, parse_time
@@ -16,6 +17,7 @@ from engine.workspace import Workspace
 
 def run(root: Path, *, simulated: str | None = None, seed: int = 0) -> int:
     """Run the engine on a workspace until it is told to stop; return the exit code."""
+    os.umask(0o027)  # predictions and labels are for the owner and the group only
     workspace = Workspace(root).require()
     settings = load(workspace.config)
     workspace.create(list(settings.models))

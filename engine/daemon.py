@@ -126,6 +126,7 @@ class Engine(Conductor):
             self._serving.stop()
             self._catch_last_records()
             self._site.store.close()
+            self._site.ledger.set_meta("engine", "")
             self._site.ledger.close()
             self._workspace.engine_socket.unlink(missing_ok=True)
         return 0
@@ -298,6 +299,10 @@ class Engine(Conductor):
     def _reconcile(self) -> None:
         """Make the world agree with the ledger after whatever happened before."""
         self._runner.repair()
+        former = self._site.ledger.meta("engine")
+        if former:
+            self._site.tell("WARN", "engine", None, f"the engine before, {former}, died unasked")
+        self._site.ledger.set_meta("engine", f"pid {self.pid}")
         fault = self._site.ledger.audit_fault()
         if fault is not None:
             self._site.tell("CRIT", "audit", None, f"the audit chain is broken: {fault}")

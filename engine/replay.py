@@ -31,7 +31,8 @@ STEP = timedelta(hours=6)
 AHEAD = timedelta(days=14)
 FILE_EVERY = timedelta(days=1)
 OUTAGE_SPEED = 43_200.0
-TRIES = 3
+TRIES = 5
+RETRY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ class Port:
                 content = answer.read()
             except (OSError, http.client.HTTPException):
                 self._link = None
+                time.sleep(RETRY_S)  # serving may be starting again
                 continue
             return content if answer.status == 200 else None
         return None
@@ -255,7 +257,7 @@ class Replay:
         try:
             self.engine.post("/api/v1/clock", {"now": iso(until)})
             self._tell_events()
-        except UnavailableError:
+        except CdmlError:  # the engine is away, or what it needs is: go on and ask again
             if not self._lost:
                 self._tell({"type": "engine_lost", "time": iso(until)})
             self._lost = True

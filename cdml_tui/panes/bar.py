@@ -29,6 +29,7 @@ from cdml_tui.state import (
     link_of,
     model_of,
     undo_left_s,
+    undo_of,
 )
 
 BAR_ROWS = 6
@@ -77,7 +78,7 @@ def _said(screen: Screen, width: int) -> list[Line]:
     elif screen.lost:
         lines += [line((t, "bad")) for t in wrapped(inert(screen.lost), width - 2)]
     undo = undo_left_s(screen)
-    tail = line(("  u", "key"), f" = undo {undo:.0f} s ") if undo > 0 else EMPTY
+    tail = line(("  u", "key"), f" = undo {undo_of(screen)}{undo:.0f} s ") if undo > 0 else EMPTY
     if screen.outcome is not None:
         style = _OUTCOME_STYLE[screen.outcome.kind]
         texts = wrapped(inert(screen.outcome.text), max(20, width - width_of(text_of(tail)) - 1))

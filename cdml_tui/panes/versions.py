@@ -28,15 +28,17 @@ def versions(screen: Screen, width: int, height: int) -> list[Line]:
     if model is None:
         why = "the engine has not answered yet" if screen.snapshot is None else "no model here yet"
         return [title("Versions", width, number="1"), line((f"   {why}", "dim"))][:height]
-    note = (Span(f"{inert(model.model)} ", "bold"), *locks(model, screen))
+    rows = ordered(model)
+    view = _in_view(rows, _pinned(model, rows), screen.selected, height - 2)
+    hidden = len(rows) - len(view)
+    more = (Span(f"{hidden} more: j k ", "dim"),) if hidden > 0 else ()
+    note = (Span(f"{inert(model.model)} ", "bold"), *more, *locks(model, screen))
     columns = _columns(model)
     shown = [width >= c.shown_from for c in columns]
     head = "   " + " ".join(_put(c.head, c) for c in compress(columns, shown)) + "  STATE"
     lines = [title("Versions", width, note, "1"), line((head, "dim"))]
-    rows = ordered(model)
     if not rows:
         lines.append(line(("   no version trained yet; T trains the first", "dim")))
-    view = _in_view(rows, screen.selected, height - 2)
     lines += [_row(screen, model, row, columns, shown, width) for row in view]
     return lines[:height]
 
@@ -47,10 +49,20 @@ def wanted_height(screen: Screen) -> int:
     return 2 + max(1, len(model.versions) if model else 1)
 
 
-def _in_view(rows: list[wire.VersionRow], selected: str | None, room: int) -> list[wire.VersionRow]:
-    at = next((i for i, row in enumerate(rows) if row.version == selected), 0)
-    first = max(0, min(at - room + 1, len(rows) - room)) if at >= room else 0
-    return rows[first : first + max(0, room)]
+def _pinned(model: wire.ModelState, rows: list[wire.VersionRow]) -> int:
+    """Return how many rows at the top never scroll away: who serves, and the way back."""
+    serving = {"champion", "canary", "shadow"}
+    return sum(bool(serving & set(r.roles)) or r.version == model.rollback.to for r in rows)
+
+
+def _in_view(
+    rows: list[wire.VersionRow], pinned: int, selected: str | None, room: int
+) -> list[wire.VersionRow]:
+    head, rest = rows[: min(pinned, room)], rows[min(pinned, room) :]
+    space = max(0, room - len(head))
+    at = next((i for i, row in enumerate(rest) if row.version == selected), 0)
+    first = max(0, min(at - space + 1, len(rest) - space)) if at >= space else 0
+    return head + rest[first : first + space]
 
 
 def _put(text: str, column: _Column) -> str:

@@ -246,11 +246,11 @@ def audit(session: Session) -> int:
         json_line(answer)
     else:
         table(
-            ["SEQ", "TIME", "ACTOR", "ACTION", "MODEL", "FROM", "TO", "GENERATION", "REASON"],
+            ["SEQ", "TIME", "ACTOR", "ACTION", "MODEL", "ABOUT", "FROM", "TO", "GEN", "REASON"],
             [
                 [
-                    *(e.seq, e.time, e.actor, e.action, e.model, e.from_version, e.to_version),
-                    *(e.generation_after, e.reason),
+                    *(e.seq, e.time, e.actor, e.action, e.model, ", ".join(e.detail["fitness"])),
+                    *(e.from_version, e.to_version, e.generation_after, e.reason),
                 ]
                 for e in answer.entries
             ],

@@ -27,7 +27,7 @@ def check_expected(site: Control, model: str, roles: Roles, expect: str | None) 
     """Raise ConflictError where the champion is not the one the caller believes in."""
     if expect is None or expect == roles.champion:
         return
-    last = site.ledger.last_change(model)
+    last = site.ledger.last_move(model)
     who = f", by {last.actor} ({last.action} at {last.wall[:19]}Z)" if last else ""
     raise ConflictError(
         f"Changing {model}: you expected champion {expect}, it is {roles.champion or 'none'}"

@@ -53,7 +53,9 @@ def monitor(site: Site, model: str) -> str:
     # After the breach is known: what fails now has not proven itself.
     _prove(site, model, roles.champion, settings)
     served = next((s for s in realised if s.version == SERVED and s.name == settings.metric), None)
-    number = f"{settings.metric} {served.value:.4f}" if served and served.value else "no labels yet"
+    number = f"{served.n if served else 0} mature labels, {MIN_LABELS} are needed"
+    if served is not None and served.value is not None:
+        number = f"{settings.metric} {served.value:.4f}"
     worst = max((s.value for s in drifted if s.value is not None), default=None)
     return f"{number}, worst psi {'--' if worst is None else f'{worst:.2f}'}"
 

@@ -9,7 +9,7 @@ from engine.domain.lifecycle import Fitness, shown_state
 from engine.ledger.ledger import Version
 from engine.pipeline import undo
 from engine.pipeline.monitor import SERVED
-from engine.pipeline.promote import GREEN
+from engine.pipeline.promote import GREEN, green
 from engine.pipeline.rollback import etag, plan
 from engine.pipeline.site import Site
 from engine.settings import ModelSettings
@@ -32,6 +32,13 @@ from engine.wire import (
 )
 
 POINTS = 60
+_OVERRIDABLE = (
+    *GREEN,
+    Fitness.REJECTED,
+    Fitness.INCONCLUSIVE,
+    Fitness.ABORTED,
+    Fitness.ROLLED_BACK,
+)
 
 
 def version_rows(site: Site, model: str) -> list[VersionRow]:
@@ -204,7 +211,7 @@ def model_state(site: Site, model: str, next_check: str | None) -> ModelState:
         drift=drift_columns(site, model),
         drift_window=window,
         rollback=_measured(site, model, plan(site, model)),
-        promote={v.version: _promotion(site, model, v, roles.champion) for v in versions},
+        promote={v.version: _promotion(site, model, v) for v in versions},
         breach=breach.get("text") if told else None,
         breach_since=breach.get("since") if told else None,
         next_check=next_check,
@@ -236,34 +243,38 @@ def _measured(site: Site, model: str, found: Plan) -> Plan:
     return msgspec.structs.replace(found, measured=said)
 
 
-def _promotion(site: Site, model: str, row: VersionRow, champion: str | None) -> Plan:
+def _promotion(site: Site, model: str, row: VersionRow) -> Plan:
     """Say what promoting a version would do, and which guards it would override."""
-    fitness = Fitness(row.fitness)
-    green = fitness in GREEN
+    roles = site.ledger.roles(model)
+    version = site.ledger.version(model, row.version)
+    passed = green(version, roles)
     loaded = row.version in site.serving.loaded(model)
-    served = row.version == champion
+    served = row.version == roles.champion
+    report = version.report
     why = ""
     if served:
         why = f"{row.version} is the champion already"
-    elif fitness is Fitness.TAINTED or row.fitness in ("building", "failed", "purged"):
+    elif version.fitness is Fitness.TAINTED or row.fitness in ("building", "failed", "purged"):
         why = f"{row.version} is {row.fitness}"
-    elif not green:
+    elif not passed and version.fitness in GREEN and report is not None:
+        why = f"{row.version} was judged against {report.against}, not {roles.champion}"
+    elif not passed:
         why = f"{row.version} has not passed its gate: {row.state}"
-    typed = fitness in (Fitness.REJECTED, Fitness.INCONCLUSIVE, Fitness.ABORTED)
-    overrides = [row.version] if (typed or fitness is Fitness.ROLLED_BACK) and not served else []
+    typed = version.fitness in _OVERRIDABLE and not passed and not served
     return Plan(
         "promote",
-        green and not served,
+        passed and not served,
         why,
-        champion,
+        roles.champion,
         row.version,
-        etag(site.ledger.roles(model), row.version),
+        etag(roles, row.version),
         [
-            PlanCheck("gate", green, row.verdict or "no gate report"),
+            PlanCheck("gate", passed, row.verdict or "no gate report"),
             PlanCheck("loaded", loaded, "in memory" if loaded else "will be loaded first"),
         ],
-        same_as=f"cdml promote {model} {row.version} --expect {champion}",
-        overrides=overrides,
+        measured="; ".join(report.reasons[:2]) if report else "",
+        same_as=f"cdml promote {model} {row.version} --expect {roles.champion}",
+        overrides=[row.version] if typed else [],
     )
 
 

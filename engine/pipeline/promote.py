@@ -3,6 +3,7 @@
 from engine.domain import roles as moves
 from engine.domain.lifecycle import Fitness
 from engine.domain.locks import HOLD
+from engine.domain.roles import Roles
 from engine.errors import ConflictError, RefusedError, UnavailableError
 from engine.ledger.change import Actor
 from engine.ledger.ledger import Version
@@ -20,33 +21,25 @@ def promote(
     """Make a version champion; `fence` is the generation an automatic decision was made at."""
     if (before := changes.answered(site, model, asked.idempotency_key)) is not None:
         return before
-    found = site.ledger.version(model, version)
-    if site.ledger.roles(model).champion == version:
-        return changes.unchanged(site, model, f"{version} is the champion already")
-    check_promotable(found, asked)
-    if not (found.manifest and site.artifacts.intact(found.manifest)):
-        raise UnavailableError(
-            f"Promoting {version} of {model}: its files are damaged or gone. Nothing was "
-            "changed. Restore them from a backup, or promote another version.",
-            code="artifact_missing",
-        )
-    _check_way_back(site, model, version, asked)
     person = actor.kind == "human"
     now, wall = site.clock.now(), site.clock.wall()
     with site.ledger.change(
         actor, "promote", model, now=now, wall=wall, reason=asked.reason, key=asked.idempotency_key
     ) as change:
         roles = change.roles
+        changes.check_expected(site, model, roles, asked.expect)
         if roles.champion == version:
             change.drop()
             return changes.unchanged(site, model, f"{version} is the champion already")
-        changes.check_expected(site, model, roles, asked.expect)
         if fence is not None and roles.generation != fence:
             raise ConflictError(
                 f"Promoting {version} of {model}: the decision was made at generation {fence}, it "
                 f"is {roles.generation} now. Nothing was changed; the rollout begins anew.",
                 code="conflict",
             )
+        found = site.ledger.version(model, version)
+        check_promotable(found, roles, asked)
+        _check_files(site, found, roles, asked)
         change.set_roles(moves.promoted(roles, version, by_person=person))
         if person:
             change.unlock(HOLD)
@@ -65,24 +58,39 @@ def promote(
     return made
 
 
-def _check_way_back(site: Control, model: str, version: str, asked: Asked) -> None:
-    """Raise RefusedError where the champion that is left could not be gone back to."""
-    champion = site.ledger.roles(model).champion
-    manifest = site.ledger.version(model, champion).manifest if champion else None
-    if champion is None or asked.no_way_back:
+def _check_files(site: Control, found: Version, roles: Roles, asked: Asked) -> None:
+    """Raise where the version could not be served, or the champion not be gone back to."""
+    if not (found.manifest and site.artifacts.intact(found.manifest)):
+        raise UnavailableError(
+            f"Promoting {found.version} of {found.model}: its files are damaged or gone. Nothing "
+            "was changed. Restore them from a backup, or promote another version.",
+            code="artifact_missing",
+        )
+    if roles.champion is None or asked.no_way_back:
         return
+    manifest = site.ledger.version(found.model, roles.champion).manifest
     if not (manifest and site.artifacts.intact(manifest)):
         raise RefusedError(
-            f"Promoting {version} of {model}: the files of {champion} are damaged or gone, so "
-            "there would be no way back to it. Nothing was changed. Restore them, or say "
-            "--no-way-back.",
+            f"Promoting {found.version} of {found.model}: the files of {roles.champion} are "
+            "damaged or gone, so there would be no way back to it. Nothing was changed. Restore "
+            "them, or say --no-way-back.",
             code="no_way_back",
         )
 
 
-def check_promotable(found: Version, asked: Asked) -> None:
+def green(found: Version, roles: Roles) -> bool:
+    """Say whether evidence speaks for a version now: a former champion, or a fresh pass.
+
+    A gate passed against another champion than the present one says nothing of this one.
+    """
+    former = found.version in roles.standby or found.fitness is Fitness.PROVEN
+    against = found.report.against if found.report else None
+    return found.fitness in GREEN and (former or against == roles.champion)
+
+
+def check_promotable(found: Version, roles: Roles, asked: Asked) -> None:
     """Raise RefusedError unless the gate passed or a person overrides it by name and reason."""
-    if found.fitness in GREEN:
+    if green(found, roles):
         return
     name = found.version
     if found.fitness in (Fitness.BUILDING, Fitness.FAILED, Fitness.PURGED) or not found.manifest:
@@ -100,6 +108,8 @@ def check_promotable(found: Version, asked: Asked) -> None:
     if name in asked.override and asked.reason.strip():
         return
     why = found.report.reasons[0] if found.report and found.report.reasons else "no gate passed"
+    if found.fitness in GREEN and found.report is not None:
+        why = f"judged against {found.report.against}, the champion is {roles.champion} now"
     raise RefusedError(
         f"Promoting {name} of {found.model}: it is {found.fitness.replace('_', ' ')} ({why}). "
         f"Nothing was changed. To override, name it and say why: cdml promote {found.model} "

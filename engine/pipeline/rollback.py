@@ -37,10 +37,10 @@ def rollback(site: Control, model: str, actor: Actor, asked: Asked) -> ChangeAns
         key=asked.idempotency_key,
     ) as change:
         roles = change.roles
+        changes.check_expected(site, model, roles, asked.expect)
         if (done := _already(site, model, asked)) is not None:
             change.drop()
             return done
-        changes.check_expected(site, model, roles, asked.expect)
         target = _target(site, model, roles, asked.to)
         change.set_roles(moves.rolled_back(roles, target))
         _leave(change, roles, asked)
@@ -147,6 +147,9 @@ def plan(site: Control, model: str) -> Plan:
     found = rollbacks.target(formers(site, model, roles))
     if found is None:
         why = "no champion yet" if roles.champion is None else "no former champion to go back to"
+        last = site.ledger.last_move(model)
+        if last is not None and last.action == "rollback":
+            why = f"rolled back from {last.from_version} already; no older champion to go back to"
         return Plan("rollback", False, why, roles.champion, None, etag(roles, None))
     loaded = found.version in site.serving.loaded(model)
     proven = found.fitness is Fitness.PROVEN

@@ -19,9 +19,12 @@ from engine.wire import Change as Asked
 def undoable(site: Control, model: str) -> tuple[AuditEntry | None, str]:
     """Return the change that undo would take back, or None and why not."""
     last = site.ledger.last_change(model)
-    if last is None or not last.detail.get("undoable"):
-        what = f"the last change was {last.action}, which" if last else "nothing was changed that"
-        return None, f"{what} cannot be undone"
+    if last is None:
+        return None, "nothing was changed yet"
+    if not last.detail.get("undoable"):
+        first = last.action == "promote" and last.from_version is None
+        what = "the first promotion" if first else last.action
+        return None, f"the last change was {what}, which has no undo"
     age = site.clock.wall() - parse_time(last.wall)
     if age > changes.UNDO_FOR:
         return None, f"{last.action} was {age / timedelta(seconds=1):.0f} s ago, 60 s are allowed"

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
+from engine.artifacts import Manifest
 from engine.clock import Clock, iso, parse_time
 from engine.errors import InvalidError, UnavailableError, UnknownError
 from engine.serving.batcher import Answers, Batcher, ShadowRows
@@ -138,8 +139,8 @@ class Answerer:
         if not self.known(model):
             self.slot(model)
         slot = self._slots.table.slots.get(model)
-        task = slot.champion.loaded.manifest.task if slot else ""
-        labels = [_checked(label, task) for label in request.labels]
+        manifest = slot.champion.loaded.manifest if slot else None
+        labels = [_checked(label, manifest) for label in request.labels]
         payload = encode(LabelRecord(model, iso(self._clock.wall()), labels))
         loop = asyncio.get_running_loop()
         if not await loop.run_in_executor(self._writers, self._spool.append_durable, payload):
@@ -301,12 +302,16 @@ def _prediction(routed: _Routed, record: RowRecord) -> Prediction:
     )
 
 
-def _checked(label: Label, task: str) -> Label:
-    """Return a label with its time in UTC; InvalidError where its value is none of the task."""
+def _checked(label: Label, manifest: Manifest | None) -> Label:
+    """Return a label with its time in UTC; InvalidError where its value is none of the task.
+
+    Another class of a multiclass target is kept: the world may have made a new one.
+    """
     check_id(label.id, "id")
     value, fits = label.value, True
-    if task == "binary":
-        fits = value in (True, False) or value is None or isinstance(value, str)
+    task = manifest.task if manifest else ""
+    if manifest is not None and task == "binary":
+        fits = value in (True, False) or value is None or value in manifest.classes
     elif task == "regression":
         fits = value is None or (isinstance(value, int | float) and not isinstance(value, bool))
     if not fits or _too_large(value):

@@ -3,6 +3,11 @@
 import time
 from collections.abc import Callable
 
+import pytest
+
+from cdml_tui import offline
+from cdml_tui.client import ConsoleError
+from cdml_tui.state import Intent
 from tests.box import Box, eventually
 from tests.traffic import traffic
 
@@ -36,4 +41,18 @@ def test_a_rollback_without_an_engine_is_served_and_kept(
     audit = box.ask("audit", "--verify")
     assert audit["verified"] is True
     assert audit["entries"][-1]["reason"] == "3 a.m."
+    box.down()
+
+
+def test_the_consoles_key_rolls_back_without_an_engine(box: Box) -> None:
+    box.ask("promote", "late", "v2")
+    box.kill("supervise")
+    box.kill("run")
+    intent = Intent("rollback", "late", from_version="v2", to="v1", idempotency_key="k")
+    answer, doubt = offline.roll_back(str(box.root), intent)
+    assert (answer.from_, answer.to, answer.changed, doubt) == ("v2", "v1", True, "")
+    with pytest.raises(ConsoleError, match="it is v1"):
+        offline.roll_back(str(box.root), intent)
+    box.up()
+    assert box.ask("status")["models"][0]["champion"] == "v1"
     box.down()

@@ -159,7 +159,9 @@ class Place(Site):
             )
             for event in events:
                 change.happened(version, event)
-            report = GateReport("pass", against, None, None, 100, [], [], 0.4)
+            report = GateReport(
+                "pass", against or change.roles.champion, None, None, 100, [], [], 0.4
+            )
             change.judge(version, report)
         return version
 

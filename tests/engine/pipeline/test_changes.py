@@ -231,11 +231,24 @@ def test_an_automatic_promotion_decided_before_a_change_does_not_happen(place: P
     assert roles(place).champion == "v1"
 
 
+def test_a_gate_passed_against_another_champion_is_no_evidence_now(place: Place) -> None:
+    place.champions(0.5)
+    challenger = place.blessed()
+    place.champions(0.4)
+    said = refused(
+        lambda: promote(place, "late", challenger, PERSON, Change("p")), "gate_not_passed"
+    )
+    assert "judged against v1" in said
+    forced = Change("f", override=[challenger], reason="I looked at it")
+    assert promote(place, "late", challenger, PERSON, forced).changed
+
+
 def test_only_a_persons_promotion_lifts_the_hold_and_moves_the_anchor(place: Place) -> None:
     place.champions(0.5, 0.4)
     back(place)
-    by_robot, by_person = place.blessed(), place.blessed()
+    by_robot = place.blessed()
     promote(place, "late", by_robot, ROBOT, Change("r"))
+    by_person = place.blessed()
     assert [k.kind for k in place.ledger.locks("late")] == ["hold"]
     assert roles(place).anchor == "v1"
     promote(place, "late", by_person, PERSON, Change("p"))
@@ -277,7 +290,7 @@ def test_undo_is_for_a_minute_and_not_itself_undoable(place: Place) -> None:
     refused(lambda: undone(place), "not_undoable")
     assert back(place, "x", to="v2", expect="v1").changed
     undone(place, "u1")
-    assert "undo, which cannot be undone" in refused(lambda: undone(place, "u2"), "not_undoable")
+    assert "undo, which has no undo" in refused(lambda: undone(place, "u2"), "not_undoable")
 
 
 def test_undo_is_refused_once_another_change_came_between(place: Place) -> None:
