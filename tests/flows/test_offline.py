@@ -49,10 +49,10 @@ def test_the_consoles_key_rolls_back_without_an_engine(box: Box) -> None:
     box.kill("supervise")
     box.kill("run")
     intent = Intent("rollback", "late", from_version="v2", to="v1", idempotency_key="k")
-    answer, doubt = offline.roll_back(str(box.root), intent)
+    answer, doubt = offline.roll_back(str(box.path), intent)
     assert (answer.from_, answer.to, answer.changed, doubt) == ("v2", "v1", True, "")
     with pytest.raises(ConsoleError, match="it is v1"):
-        offline.roll_back(str(box.root), intent)
+        offline.roll_back(str(box.path), intent)
     box.up()
     assert box.ask("status")["models"][0]["champion"] == "v1"
     box.down()
