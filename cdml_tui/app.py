@@ -214,7 +214,7 @@ class Console(App[int], inherit_bindings=False):
             return lambda s, at: answered.unanswered(s, intent, why, was_sent=was_sent, at=at)
         except ConsoleError as no:
             why, code, status = no.message, no.code, no.status
-            if code == "bad_answer":
+            if code in ("bad_answer", "unconfirmed"):
                 return lambda s, at: answered.unanswered(s, intent, why, was_sent=True, at=at)
             return lambda s, at: answered.refused(s, intent, why, status=status, at=at)
         except Exception as fault:  # noqa: BLE001 - whatever broke, the change may have happened

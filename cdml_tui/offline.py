@@ -15,7 +15,7 @@ DEADLINE_S = 20.0
 def roll_back(path: str, intent: Intent) -> tuple[ChangeAnswer, str]:
     """Return the change, and what could not be confirmed; ConsoleError where it was refused."""
     command = [sys.executable, "-P", "-m", "engine", "rollback", intent.model, "-w", path]
-    command += ["--offline", "--json"]
+    command += ["--offline", "--json", "--key", intent.idempotency_key]
     for option, value in (("--to", intent.to), ("--expect", intent.from_version)):
         command += [option, value] if value else []
     try:

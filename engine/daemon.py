@@ -6,6 +6,7 @@ Starts, makes the world agree with the ledger, keeps the beat, stops.
 import logging
 import os
 import shutil
+import signal
 import socket
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -109,12 +110,17 @@ class Engine(Conductor):
         self._server = uvicorn.Server(config)
         beat = Thread(target=self._beat_loop, daemon=True, name="beat")
         beat.start()
+        keep = Thread(target=self._keep_loop, daemon=True, name="keep")
+        keep.start()
         watch = Thread(target=self._watch, daemon=True, name="watch")
         if not self._clock.simulated:
             self._runner.start()
-            self._alarm.set(schedules(self._site.settings), self._clock.now())
+            self._set_alarm()
             watch.start()
         self._site.tell("INFO", "engine", None, f"engine {self.version} ready, pid {self.pid}")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # uvicorn raises a signal anew once it stopped: that must not end us before we tidy up.
+            signal.signal(number, lambda *_: self.stop())
         try:
             self._server.run(sockets=[listener])
         finally:
@@ -175,7 +181,7 @@ class Engine(Conductor):
         self._workspace.create(list(settings.models))
         self._site.settings = settings
         if not self._clock.simulated:
-            self._alarm.set(schedules(settings), self._clock.now())
+            self._set_alarm()
         self._serving.sync()
         self._hub.touch()
         return f"cdml.toml read again: {len(settings.models)} models"
@@ -207,26 +213,33 @@ class Engine(Conductor):
                 return
             last = self._watch_clock(last)
             for name, step in self._steps():
-                try:
-                    step()
-                except CdmlError as e:
-                    self._say_once(name, e.message)
-                except Exception as e:  # the polling worker: logged whole, told in a sentence
-                    log.exception("beat: %s", name)
-                    self._say_once(name, f"{name}: {type(e).__name__}: {e}; see logs/engine.log")
-                else:
-                    self._last_said.pop(name, None)
+                self._take(name, step)
+
+    def _keep_loop(self) -> None:
+        """Look after serving in a thread of its own: nothing may keep it from being answered."""
+        while not self._ending.wait(BEAT_S):
+            self._take("serving", self._keep_serving)
+
+    def _take(self, name: str, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except CdmlError as e:
+            self._say_once(name, e.message)
+        except Exception as e:  # the polling worker: logged whole, told in a sentence
+            log.exception("beat: %s", name)
+            self._say_once(name, f"{name}: {type(e).__name__}: {e}; see logs/engine.log")
+        else:
+            self._last_said.pop(name, None)
 
     def _steps(self) -> list[tuple[str, Callable[[], None]]]:
-        steps: list[tuple[str, Callable[[], None]]] = [("serving", self._keep_serving)]
-        if not self._clock.simulated:
-            steps += [
-                ("spool", self._load),
-                ("ingest", self._scan),
-                ("schedules", self._run_due),
-                ("rollout", self._advance_on_news),
-            ]
-        return steps
+        if self._clock.simulated:
+            return []
+        return [
+            ("spool", self._load),
+            ("ingest", self._scan),
+            ("schedules", self._run_due),
+            ("rollout", self._advance_on_news),
+        ]
 
     def _keep_serving(self) -> None:
         said = self._serving.keep()
@@ -255,14 +268,23 @@ class Engine(Conductor):
         forget_loaded(self._site)
 
     def _run_due(self) -> None:
-        if any(
-            self._site.ledger.last_due(s.model, s.job) is None
-            for s in schedules(self._site.settings)
-        ):
-            self._due.set()
-        if self._due.is_set():
+        counted = self._counted()
+        if self._due.is_set() or None in counted:
             self._due.clear()
             triggers.due(self._site, self._runner)
+            if self._counted() != counted:
+                self._set_alarm()
+
+    def _counted(self) -> list[datetime | None]:
+        """Return from when each schedule counts; None before its model has a champion."""
+        ledger = self._site.ledger
+        return [ledger.last_due(s.model, s.job) for s in schedules(self._site.settings)]
+
+    def _set_alarm(self) -> None:
+        now = self._clock.now()
+        wanted = schedules(self._site.settings)
+        starts = [last or now for last in self._counted()]
+        self._alarm.set(list(zip(wanted, starts, strict=True)))
 
     def _advance(self) -> None:
         for model in self._site.settings.models:
@@ -281,7 +303,7 @@ class Engine(Conductor):
         drift = (now[0] - last[0]) / timedelta(seconds=1) - (now[1] - last[1])
         if abs(drift) > JUMP_S and not self._clock.simulated:
             self._site.tell("WARN", "clock", None, f"the machine's clock jumped by {drift:+.0f} s")
-            self._alarm.set(schedules(self._site.settings), self._clock.now())
+            self._set_alarm()
             self._due.set()
         return now
 

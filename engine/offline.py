@@ -12,14 +12,14 @@ import msgspec
 
 from engine.artifacts import Artifacts
 from engine.clock import Clock, SimulatedClock, SystemClock, parse_time
-from engine.errors import InvalidError, UnavailableError
+from engine.errors import CdmlError, InvalidError, UnavailableError
 from engine.exits import Arguments, guarded
 from engine.ledger.change import Actor
 from engine.ledger.ledger import Ledger
 from engine.pipeline.rollback import rollback
 from engine.pipeline.site import Control
 from engine.serving_process import ServingProcess
-from engine.settings import load
+from engine.settings import Settings, load
 from engine.wire import Change, ChangeAnswer
 from engine.workspace import Workspace
 
@@ -38,13 +38,15 @@ def _run(argv: list[str]) -> int:
     parser.add_argument("--expect", metavar="VERSION")
     parser.add_argument("--attack", action="store_true", help="taint the version that is left")
     parser.add_argument("--reason", default="")
+    parser.add_argument("--key", help="the idempotency key of a change that was asked before")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(argv)
-    workspace = Workspace(Path(given.workspace)).require()
-    settings = load(workspace.config)
-    model = given.model or _only(list(settings.models))
+    workspace = Workspace(Path(given.workspace))
+    if not workspace.ledger.exists():
+        workspace.require()
     control = _control(workspace)
-    asked = Change(_key(), given.expect, given.to, given.reason, attack=given.attack)
+    model = given.model or _only(control.ledger.models())
+    asked = Change(given.key or _key(), given.expect, given.to, given.reason, attack=given.attack)
     try:
         answer = rollback(control, model, _operator(), asked)
     except UnavailableError as e:
@@ -64,7 +66,7 @@ def _run(argv: list[str]) -> int:
 
 def _control(workspace: Workspace) -> Control:
     """Put together what a rollback needs; the metric store is not among it."""
-    settings = load(workspace.config)
+    settings = _settings(workspace)
     ledger = Ledger(workspace.ledger)
     replayed = ledger.meta("sim_now")
     clock: Clock = SimulatedClock(parse_time(replayed)) if replayed else SystemClock()
@@ -79,6 +81,15 @@ def _control(workspace: Workspace) -> Control:
     )
 
 
+def _settings(workspace: Workspace) -> Settings:
+    """Return the settings, or none: a slip in cdml.toml must not be in the way of going back."""
+    try:
+        return load(workspace.config)
+    except CdmlError as e:
+        sys.stderr.write(f"cdml: going on without cdml.toml: {e.message}\n")
+        return Settings()
+
+
 def _operator() -> Actor:
     return Actor("human", getpass.getuser(), os.getuid(), os.getpid())
 
@@ -90,7 +101,7 @@ def _key() -> str:
 def _only(models: list[str]) -> str:
     if len(models) != 1:
         raise InvalidError(
-            f"Rolling back: {len(models)} models are in cdml.toml. Name one of: "
+            f"Rolling back: {len(models)} models are in the ledger. Name one of: "
             f"{', '.join(models) or 'none'}.",
             code="usage",
             field="model",

@@ -15,6 +15,7 @@ from engine.wire import ServingState
 from engine.workspace import Workspace
 
 START_S = 20.0
+HUNG_S = 15.0
 SYNC_S = 10.0
 STOP_S = 10.0
 FRESH_S = 0.5
@@ -35,6 +36,7 @@ class ServingProcess:
         self._tried = -1e9
         self._status: ServingStatus | None = None
         self._heard = -1e9
+        self._answered = -1e9
 
     # -- keeping it alive
 
@@ -63,7 +65,7 @@ class ServingProcess:
         if self._hear(1.0) is not None:
             self._failures = 0
             return None
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self._process.poll() is None and not self._hung():
             return None
         pause = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
         if self._clock.monotonic() - self._tried < pause:
@@ -72,6 +74,14 @@ class ServingProcess:
         words = self._last_words()
         self._spawn()
         return f"the prediction service was started again{': ' + words if words else ''}"
+
+    def _hung(self) -> bool:
+        """Kill a process that lives but has been silent for too long; say whether it was."""
+        if self._process is None or self._clock.monotonic() - self._answered < HUNG_S:
+            return False
+        self._process.kill()
+        self._process.wait()
+        return True
 
     def stop(self) -> None:
         """Have it drain and end, and wait for that, started or adopted."""
@@ -93,7 +103,7 @@ class ServingProcess:
             self.stop()
 
     def _spawn(self) -> None:
-        self._tried = self._clock.monotonic()
+        self._tried = self._answered = self._clock.monotonic()
         command = [sys.executable, "-P", "-m", "engine", "serve", "-w", str(self._workspace.root)]
         if self._seed is not None:
             command += ["--seed", str(self._seed)]
@@ -183,4 +193,6 @@ class ServingProcess:
         except CdmlError:
             self._status = None
         self._heard = self._clock.monotonic()
+        if self._status is not None:
+            self._answered = self._heard
         return self._status

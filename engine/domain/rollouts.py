@@ -42,12 +42,12 @@ def judged(plan: list[Phase], at: int, *, n: int, verdict: Verdict, harmful: boo
     after = Next.PROMOTE if at == len(plan) - 1 else Next.STEP
     if harmful:
         return Next.ABORT
-    if plan[at].rows == 0:
-        return after  # the policy asks for no rows: the gate's word is enough
     if n < plan[at].rows:
         return Next.WAIT
     if verdict is Verdict.FAIL:
         return Next.ABORT
+    if plan[at].rows == 0:
+        return after  # the policy asks for no rows: the gate's word is enough
     if verdict is Verdict.INCONCLUSIVE:
         return Next.ABORT if n >= 4 * plan[at].rows else Next.WAIT
     return after

@@ -24,6 +24,7 @@ from engine.wire import JobRow
 T = TypeVar("T")
 LIGHT = {"monitor"}
 SHOWN = 50
+INTERRUPTED = "was interrupted"
 log = logging.getLogger("cdml.jobs")
 
 
@@ -166,6 +167,9 @@ class Runner:
             )
             runs.put(self._site.store, ended)
             self._site.tell("WARN", "job", row.model, f"{row.job} {row.id} was interrupted")
+            if row.model in self._site.settings.models and INTERRUPTED not in row.cause:
+                # Once: what ends an engine again and again is not tried for ever.
+                self.submit(row.model, row.job, f"{row.cause}; {row.id} {INTERRUPTED}")
 
     def _record(self, row: JobRow) -> None:
         """Store how a run stands; what the store cannot take now is stored with the next one."""

@@ -89,11 +89,11 @@ class Alarm:
         self._wake = wake
         self._scheduler: BackgroundScheduler | None = None
 
-    def set(self, wanted: list[Schedule], start: datetime) -> None:
-        """Replace all wake-ups; also after a jump of the machine's clock."""
+    def set(self, wanted: list[tuple[Schedule, datetime]]) -> None:
+        """Replace all wake-ups, each counted from its last due time; also after a clock jump."""
         self.stop()
         self._scheduler = BackgroundScheduler(timezone=UTC)
-        for schedule in wanted:
+        for schedule, start in wanted:
             self._scheduler.add_job(
                 self._wake,
                 trigger(schedule, start),

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from engine.wire import Label
 
 BLOCK_RECORDS = 2_000
 KEEP = timedelta(days=1)
+DAMAGED = ".damaged"
 FREE_FLOOR = 64 * 2**20
 
 
@@ -47,22 +49,34 @@ def _block(site: Site, segment: spool.Segment, offset: int) -> tuple[Block, int,
     count, after = 0, offset
     try:
         for record in spool.read(segment.path, offset, sealed=segment.sealed):
-            _sort(site, record.payload, rows)
+            _sort(site, record.payload, rows, segment.path)
             count, after = count + 1, record.after
             if count == BLOCK_RECORDS:
                 break
     except SpoolDamageError as e:
         site.tell("CRIT", "spool", None, e.message)
+        _keep(segment.path)
         after = e.resume
     marks = {segment.path.name: after} if after > offset else {}
     return Block(rows[0], rows[1], rows[2], marks), count, after
 
 
-def _sort(site: Site, payload: bytes, rows: tuple[list[Any], list[Any], list[LabelRow]]) -> None:
+def _keep(segment: Path) -> None:
+    """Mark a segment whose bytes could not all be loaded: it is never deleted."""
+    segment.with_suffix(DAMAGED).touch()
+
+
+def _sort(
+    site: Site,
+    payload: bytes,
+    rows: tuple[list[Any], list[Any], list[LabelRow]],
+    segment: Path,
+) -> None:
     try:
         record = spool.decode(payload)
     except CorruptError as e:
         site.tell("CRIT", "spool", None, e.message)
+        _keep(segment)
         return
     if isinstance(record, PredictionRecord):
         rows[0].extend(_prediction_rows(record))
@@ -117,7 +131,10 @@ def forget_loaded(site: Site) -> None:
     gone = [
         s.path
         for s in found[:-1]
-        if s.sealed and marks.get(s.path.name, 0) >= s.size and s.path.stat().st_mtime < oldest
+        if not s.path.with_suffix(DAMAGED).exists()
+        and s.sealed
+        and marks.get(s.path.name, 0) >= s.size
+        and s.path.stat().st_mtime < oldest
     ]
     for path in gone:
         path.unlink()

@@ -237,8 +237,8 @@ def _measured(site: Site, model: str, found: Plan) -> Plan:
         sure = "" if gain.low is None else f" [{gain.low:+.4f}, {gain.high:+.4f}]"
         better = "better" if (gain.value or 0.0) > 0 else "worse"
         said = (
-            f"{found.to} {better} by {abs(gain.value or 0.0):.4f} {gain.name}{sure} on the same "
-            f"rows, n {gain.n}"
+            f"on the same {gain.n} rows {found.to} is {better} by "
+            f"{abs(gain.value or 0.0):.4f} {gain.name}{sure}"
         )
     return msgspec.structs.replace(found, measured=said)
 

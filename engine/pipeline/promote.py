@@ -2,7 +2,7 @@
 
 from engine.domain import roles as moves
 from engine.domain.lifecycle import Fitness
-from engine.domain.locks import HOLD
+from engine.domain.locks import HOLD, stopped_by
 from engine.domain.roles import Roles
 from engine.errors import ConflictError, RefusedError, UnavailableError
 from engine.ledger.change import Actor
@@ -35,6 +35,13 @@ def promote(
             raise ConflictError(
                 f"Promoting {version} of {model}: the decision was made at generation {fence}, it "
                 f"is {roles.generation} now. Nothing was changed; the rollout begins anew.",
+                code="conflict",
+            )
+        lock = None if person else stopped_by((k.kind for k in change.standing()), "promote")
+        if lock is not None and roles.champion is not None:
+            raise ConflictError(
+                f"Promoting {version} of {model}: a {lock} stands. Nothing was changed; a person "
+                "lifts it with cdml resume.",
                 code="conflict",
             )
         found = site.ledger.version(model, version)

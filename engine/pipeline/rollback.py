@@ -23,7 +23,8 @@ from engine.wire import ChangeAnswer, Lock, Plan, PlanCheck
 
 def rollback(site: Control, model: str, actor: Actor, asked: Asked) -> ChangeAnswer:
     """Take the champion back; a second press while the first one's hold stands changes nothing."""
-    site.model(model)
+    if model not in site.ledger.models():
+        site.model(model)  # says which there are
     if (before := changes.answered(site, model, asked.idempotency_key)) is not None:
         return before
     now, wall = site.clock.now(), site.clock.wall()

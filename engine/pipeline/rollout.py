@@ -1,9 +1,8 @@
 """Rollout: a version that passed its gate becomes shadow, canary, champion, one step at a time.
 
-A step is decided on shadow pairs (same rows, mature labels); the canary's split guards errors.
+A step is decided on pairs: rows that champion and challenger both answered, with mature labels.
 """
 
-from dataclasses import replace
 from datetime import datetime
 from hashlib import blake2b
 
@@ -27,7 +26,6 @@ from engine.stats import comparison, outcomes
 from engine.stats.comparison import Estimate
 from engine.store import predictions
 from engine.wire import Change as Asked
-from engine.wire import Lock
 
 ROLLOUT = Actor("guardrail", "rollout")
 
@@ -129,7 +127,7 @@ def _act(
     low, high = found.low or 0.0, found.high or 0.0
     seen = f"{found.value or 0.0:+.4f} {settings.metric} [{low:+.4f}, {high:+.4f}], n {found.n}"
     if step is Next.ABORT:
-        abort(site, model, ROLLOUT, f"live pairs: {seen}")
+        abort(site, model, ROLLOUT, f"live pairs: {seen}", fence=roles.generation)
     elif step is Next.STEP:
         _canary(site, model, version, roles, settings, seen)
     else:
@@ -149,6 +147,7 @@ def _canary(
     now, wall = site.clock.now(), site.clock.wall()
     with site.ledger.change(ROLLOUT, "canary", model, now=now, wall=wall, reason=seen) as change:
         if change.roles.generation != roles.generation:
+            change.drop()
             return
         change.set_roles(moves.canarying(change.roles, version, share, salt))
     site.ledger.set_meta(f"rollout:{model}", site.moment())
@@ -156,14 +155,15 @@ def _canary(
     site.confirm(model)
 
 
-def abort(site: Site, model: str, actor: Actor, reason: str) -> None:
-    """Stop canary and shadow; the champion stays."""
+def abort(site: Site, model: str, actor: Actor, reason: str, *, fence: int) -> None:
+    """Stop canary and shadow; the champion stays. Nothing happens past the fence's generation."""
     now, wall = site.clock.now(), site.clock.wall()
     with site.ledger.change(actor, "abort", model, now=now, wall=wall, reason=reason) as change:
         version = change.roles.shadow or change.roles.canary
-        if version is None:
+        if version is None or change.roles.generation != fence:
+            change.drop()
             return
-        change.set_roles(replace(moves.cleared(change.roles)))
+        change.set_roles(moves.cleared(change.roles))
         if change.fitness_of(version) is Fitness.BLESSED:
             change.happened(version, Event.ABORTED)
     site.tell("WARN", "rollout", model, f"{version} aborted: {reason}")
@@ -171,8 +171,4 @@ def abort(site: Site, model: str, actor: Actor, reason: str) -> None:
 
 
 def _kinds(site: Site, model: str) -> list[str]:
-    return [lock.kind for lock in _locks(site, model)]
-
-
-def _locks(site: Site, model: str) -> list[Lock]:
-    return site.ledger.locks(model)
+    return [lock.kind for lock in site.ledger.locks(model)]

@@ -1,5 +1,6 @@
 """What every step of the pipeline works with: the workspace's parts, chosen by the daemon."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
@@ -14,12 +15,14 @@ from engine.store.connection import Store
 from engine.wire import EventRow
 from engine.workspace import Workspace
 
+log = logging.getLogger("cdml.engine")
+
 
 class Serving(Protocol):
     """What the pipeline asks of the serving process."""
 
-    def sync(self) -> Mapping[str, int]:
-        """Make serving obey the ledger; return the generation of each model it now serves."""
+    def sync(self, model: str | None = None) -> Mapping[str, int]:
+        """Make serving obey the ledger for one model or all; return the generations in force."""
 
     def probe(self, model: str, version: str, rows: Sequence[Mapping[str, Any]]) -> Any:
         """Return what a version answers to rows, in the real serving process."""
@@ -59,18 +62,27 @@ class Control:
             ) from None
 
     def tell(self, level: str, kind: str, model: str | None, text: str) -> None:
-        """Write one fact for people and wake the consoles."""
-        self.told(self.ledger.tell(self.clock.now(), level, kind, model, text))
+        """Write one fact for people and wake the consoles.
+
+        A fact that cannot be written, on a full disk, never hides what it is about.
+        """
+        try:
+            self.told(self.ledger.tell(self.clock.now(), level, kind, model, text))
+        except UnavailableError as e:
+            log.warning("not told: %s %s (%s)", kind, text, e.message)
 
     def confirm(self, model: str) -> None:
         """Wait until serving answers with the ledger's generation; UnavailableError otherwise."""
         wanted = self.ledger.roles(model).generation
-        found = self.serving.sync().get(model, -1)
+        try:
+            found = self.serving.sync(model).get(model, -1)
+            why = f"still answers with generation {found}"
+        except UnavailableError as e:
+            found, why = -1, f"did not confirm it ({e.message})"
         if found < wanted:
             raise UnavailableError(
                 f"Confirming generation {wanted} of {model}: it is recorded, but the prediction "
-                f"service still answers with generation {found}. It obeys within seconds; look "
-                "with cdml status.",
+                f"service {why}. It obeys the record as soon as it answers; look with cdml status.",
                 code="unconfirmed",
             )
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -51,8 +52,9 @@ def test_the_consoles_key_rolls_back_without_an_engine(box: Box) -> None:
     intent = Intent("rollback", "late", from_version="v2", to="v1", idempotency_key="k")
     answer, doubt = offline.roll_back(str(box.path), intent)
     assert (answer.from_, answer.to, answer.changed, doubt) == ("v2", "v1", True, "")
+    assert offline.roll_back(str(box.path), intent)[0] == answer, "the same key, the same answer"
     with pytest.raises(ConsoleError, match="it is v1"):
-        offline.roll_back(str(box.path), intent)
+        offline.roll_back(str(box.path), replace(intent, idempotency_key="another"))
     box.up()
     assert box.ask("status")["models"][0]["champion"] == "v1"
     box.down()

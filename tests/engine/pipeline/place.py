@@ -84,7 +84,7 @@ class InProcess:
         self._artifacts = artifacts
         self.behind = 0
 
-    def sync(self) -> Mapping[str, int]:
+    def sync(self, model: str | None = None) -> Mapping[str, int]:
         return {m: g - self.behind for m, g in self._ledger.generations().items()}
 
     def probe(self, model: str, version: str, rows: Sequence[Mapping[str, Any]]) -> Any:

@@ -247,7 +247,10 @@ def test_only_a_persons_promotion_lifts_the_hold_and_moves_the_anchor(place: Pla
     place.champions(0.5, 0.4)
     back(place)
     by_robot = place.blessed()
-    promote(place, "late", by_robot, ROBOT, Change("r"))
+    said = refused(
+        lambda: promote(place, "late", by_robot, ROBOT, Change("r")), "conflict", ConflictError
+    )
+    assert "a hold stands" in said
     by_person = place.blessed()
     assert [k.kind for k in place.ledger.locks("late")] == ["hold"]
     assert roles(place).anchor == "v1"
