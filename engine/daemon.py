@@ -179,7 +179,14 @@ class Engine(Conductor):
                 code="needs_restart",
             )
         self._workspace.create(list(settings.models))
-        self._site.settings = settings
+        former, self._site.settings = self._site.settings.models, settings
+        for name, model in settings.models.items():
+            if (
+                name in former
+                and former[name].recipe != model.recipe
+                and "recipe" in model.train.on
+            ):
+                self._runner.submit(name, "train", f"recipe is {model.recipe} now")
         if not self._clock.simulated:
             self._set_alarm()
         self._serving.sync()

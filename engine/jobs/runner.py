@@ -213,6 +213,7 @@ class Runner:
         self.show(run, state="running", started_at=site.moment())
         self._record(run.row)
         ended: dict[str, Any]
+        follows: tuple[str, ...] = ()
         try:
             outcome = JOBS[run.row.job](site, run)
             ended = {
@@ -221,6 +222,7 @@ class Runner:
                 "version": outcome.version,
                 "verdict": outcome.verdict,
             }
+            follows = outcome.train_because
         except RefusedError as e:
             ended = {"state": "refused", "error": e.message}
             self._tell("INFO", "job", run.model, e.message)
@@ -246,6 +248,8 @@ class Runner:
         with self._changed:
             del self._active[run.id]
             self._changed.notify_all()
+        for cause in follows:
+            self.submit(run.model, "train", cause)
 
     def _tell(self, level: str, kind: str, model: str, text: str) -> None:
         """Tell people how a run ended; on a full disk only the log can, and the lane goes on."""

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from engine.ledger.change import Actor
 from engine.pipeline import rollout, train, validate
 from engine.pipeline.fitting import ESTIMATOR, TrainResult
-from engine.pipeline.monitor import monitor
+from engine.pipeline.monitor import monitor, standing
 from engine.pipeline.promote import promote
 from engine.pipeline.scoring import ValidateResult
 from engine.pipeline.site import Site
@@ -22,11 +22,12 @@ TRAINING = Actor("engine", "training")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended: a note for people, the version made, its gate's verdict."""
+    """How a run ended: a note for people, the version made, its gate's verdict, what follows."""
 
     note: str
     version: str | None = None
     verdict: str | None = None
+    train_because: tuple[str, ...] = ()
 
 
 class Run(Protocol):
@@ -88,8 +89,15 @@ def _safe_mode(site: Site, run: Run) -> None:
 
 
 def monitor_run(site: Site, run: Run) -> Outcome:
-    """Measure the current window of a model."""
-    return Outcome(monitor(site, run.model))
+    """Measure the current window of a model; what newly crossed a limit may ask for a training."""
+    before = standing(site, run.model)
+    note = monitor(site, run.model)
+    fresh = standing(site, run.model) - before
+    wanted = site.model(run.model).train.on
+    worse = ", ".join(sorted(fresh - {"drift"}))
+    causes = ["drift over its limit"] if "drift" in fresh and "drift" in wanted else []
+    causes += [f"{worse} over its limit"] if worse and "performance" in wanted else []
+    return Outcome(note, train_because=tuple(causes))
 
 
 JOBS = {"train": train_run, "monitor": monitor_run}

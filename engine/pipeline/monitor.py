@@ -222,9 +222,8 @@ def _prove(site: Site, model: str, champion: str, settings: ModelSettings) -> No
     if move is None:
         return
     begin = parse_time(move.time)
-    breach = msgspec.json.decode(site.ledger.meta(f"breach:{model}") or "{}")
     # Inputs that drift are no fault of the version: only its performance and KPIs count.
-    if version.fitness is not Fitness.BLESSED or set(breach.get("kinds", [])) - {"drift"}:
+    if version.fitness is not Fitness.BLESSED or standing(site, model) - {"drift"}:
         return
     served = predictions.count(site.store, model, champion, begin)
     mature = site.clock.now() - duration(settings.label_maturity)
@@ -271,6 +270,11 @@ def _measured(settings: ModelSettings, found: list[Score]) -> set[str]:
     kinds = {"drift"} if any(s.kind == "drift" for s in valued) else set()
     served = {s.name for s in valued if s.version == SERVED}
     return kinds | (served & {settings.metric, *settings.kpi})
+
+
+def standing(site: Site, model: str) -> set[str]:
+    """Return the kinds of breach that stand: "drift", the metric's name, a KPI's name."""
+    return set(msgspec.json.decode(site.ledger.meta(f"breach:{model}") or "{}").get("kinds", []))
 
 
 def _tell_breach(site: Site, model: str, said: list[str], measured: set[str]) -> None:

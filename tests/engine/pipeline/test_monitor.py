@@ -2,10 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from engine.domain.lifecycle import Fitness
 from engine.ledger.change import ENGINE
-from engine.pipeline import overview
+from engine.pipeline import delivery, overview
 from engine.pipeline.ingest import ingest
 from engine.pipeline.monitor import monitor, reference_profile
 from engine.store import profiles, scores
@@ -22,6 +25,18 @@ def watched(place: Place, **answers: float) -> str:
     place.answered(v1, n=300, days=5, **answers)  # type: ignore[arg-type]
     place.clock.passes(days=1, minutes=1)
     return monitor(place, "late")
+
+
+class Watching:
+    """A monitoring run; it needs no process."""
+
+    id, model, folder = "r1", "late", Path()
+
+    def work(self, verb: str, inputs: Any, answer: Any) -> Any:
+        raise AssertionError(verb)
+
+    def say(self, note: str) -> None:
+        raise AssertionError(note)
 
 
 def breach(place: Place) -> list[str]:
@@ -66,6 +81,20 @@ def test_inputs_that_moved_are_a_breach_of_their_own(place: Place) -> None:
     watched(place, score=0.3, wind=60.0)
     assert breach(place) == ["drift"]
     assert "drift wind psi" in place.told_of("monitor")[0]
+
+
+def test_what_newly_crossed_a_limit_asks_for_a_training_once(place: Place) -> None:
+    settings = place.model("late")
+    train = msgspec.structs.replace(settings.train, on=["drift", "performance"])
+    changed = {"late": msgspec.structs.replace(settings, train=train)}
+    place.settings = msgspec.structs.replace(place.settings, models=changed)
+    place.champions(0.3)
+    place.clock.passes(days=6)
+    place.answered("v1", n=300, days=5, late=0.9, score=0.1)
+    place.clock.passes(days=1, minutes=1)
+    first = delivery.monitor_run(place, Watching())
+    assert first.train_because == ("cost, log_loss over its limit",)
+    assert delivery.monitor_run(place, Watching()).train_because == ()
 
 
 def test_a_champion_is_proven_by_hours_requests_and_labels_together(place: Place) -> None:
