@@ -132,7 +132,7 @@ def _canonical(content: bytes) -> bytes:
 
 
 class Artifacts:
-    """The artifacts folder of a workspace. `sign` is absent in processes that only read."""
+    """The artifacts folder of a workspace; only sealing needs the private key."""
 
     def __init__(self, folder: Path, keys: Path) -> None:
         self._folder = folder

@@ -219,7 +219,7 @@ class EventRow(msgspec.Struct, frozen=True):
 
 
 class ModelState(msgspec.Struct, frozen=True):
-    """All the console shows of one model. `plans` has one for rollback and one per promotable."""
+    """All the console shows of one model, with what each dangerous key would do now."""
 
     model: str
     task: str

@@ -76,7 +76,9 @@ class Ledger:
         with self._lock:
             try:
                 self._db.execute("begin immediate")
-                change = Change(self._db, actor, action, model, iso(now), iso(wall), reason, key)
+                change = Change(
+                    self._db, actor, action, model, iso(now), iso(wall), reason, key or None
+                )
                 yield change
                 if change.dropped:
                     self._db.execute("rollback")

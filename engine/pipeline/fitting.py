@@ -71,7 +71,7 @@ class TrainInputs(msgspec.Struct, frozen=True):
 class Inner(msgspec.Struct, frozen=True):
     """How the chosen recipe did out of time, inside the training rows; the better is positive.
 
-    `prior_low` and `prior_high` bound its improvement over answering the base rate.
+    `gain_low` and `gain_high` bound its improvement over answering the base rate.
     """
 
     holdout_from: str

@@ -53,7 +53,6 @@ def rows(
     known = f"and ({name_of(table.label_time)} <= $known)" if table.label_time else ""
     order = name_of(table.id) if table.id else _FILE
     time = name_of(table.time)
-    time = name_of(table.time)
     sql = (
         f"select {wanted} from (select * from read_parquet($paths, filename = {_FILE_TEXT}, "
         f"union_by_name = true, hive_partitioning = false) {newest}) "
