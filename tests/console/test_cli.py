@@ -447,8 +447,13 @@ def test_the_workspace_is_found_in_the_order_that_is_promised(
 def test_ctrl_c_leaves_quietly(fake: Fake) -> None:
     fake.routes[f"POST {M}/train"] = (200, JOB)
     fake.routes["GET /api/v1/jobs/r-1"] = (200, JOB)
+    # Whoever started the tests may ignore the signal, and a child would inherit that.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from cdml_tui.cli import main; sys.exit(main())"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-m", "cdml_tui.cli", "train", "--wait"],
+        [sys.executable, "-c", code, "train", "--wait"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
