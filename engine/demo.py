@@ -140,15 +140,18 @@ def _build(given: Given, data: Path) -> Workspace:
     workspace = Workspace(root)
     workspace.create([MODEL])
     template = Path(__file__).with_name("demo.toml").read_text(encoding="utf-8")
-    workspace.config.write_text(template.replace("@PORT@", str(_port())), encoding="utf-8")
+    workspace.config.write_text(template.replace("@PORT@", str(_port(given))), encoding="utf-8")
     into = workspace.incoming(MODEL) / "january-february.parquet"
     excerpts.deliver(data, into, "event_time", "label_time", TRAINED_FROM, START)
     return workspace
 
 
-def _port() -> int:
-    """Return 8080 where it is free, else any free port of the loopback."""
-    for wanted in (8080, 0):
+def _port(given: Given) -> int:
+    """Return any free port of the loopback; beside a console 8080 where it is free.
+
+    Headless runs start side by side, and two that both found 8080 free would fight for it.
+    """
+    for wanted in (0,) if given.headless else (8080, 0):
         with contextlib.suppress(OSError), socket.socket() as trial:
             trial.bind(("127.0.0.1", wanted))
             return int(trial.getsockname()[1])
