@@ -86,6 +86,10 @@ class ServingSettings(Section, frozen=True, kw_only=True):
         "127.0.0.1:8080"
     )
     workers: Annotated[int, says("Processes that answer predictions; this version runs one.")] = 1
+    log_full: Annotated[
+        Literal["drop_and_count", "refuse"],
+        says("While the log cannot be written: answer unlogged and count, or refuse with 503."),
+    ] = "drop_and_count"
 
     def __post_init__(self) -> None:
         host = read("listen", address, self.listen)[0]
@@ -247,6 +251,10 @@ class ModelSettings(Section, frozen=True, kw_only=True):
     exclude: Annotated[list[str], says("Columns that are never features.")] = []
     metric: Annotated[str, says("The number that decides; empty: the usual one of the task.")] = ""
     label_maturity: Annotated[str, says("Rows younger than this are no evidence.")] = "0d"
+    contract: Annotated[
+        Literal["strict", "flag"],
+        says("A null where training saw none: refused, or answered and flagged."),
+    ] = "strict"
     policy: Annotated[str | None, says("Take what is not said here from [policies.NAME].")] = None
     train: Annotated[TrainSettings, says("When and on what it is trained.")] = TrainSettings()
     gate: Annotated[GateSettings, says("What a version must show.")] = GateSettings()

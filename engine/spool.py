@@ -33,29 +33,26 @@ GROUP_S = 0.03
 # ---------------------------------------------------------------- payloads
 
 
-class RowRecord(msgspec.Struct, frozen=True):
-    """One answered row; `answer` is [score], a probability per class, or [value]."""
-
-    prediction_id: str
-    id: str | None
-    ts: str
-    version: str
-    role: str
-    features: dict[str, Scalar]
-    answer: list[float]
-    decision: bool | str | None
-    flags: list[str]
-
-
 class PredictionRecord(msgspec.Struct, frozen=True, tag="prediction"):
-    """One answered request."""
+    """What one version answered of one request: every list has an entry a row.
+
+    `answers` has [score], a probability per class, or [value]; `flags` only the rows that have any.
+    """
 
     model: str
     received: str
     client: str
     generation: int
+    version: str
+    role: str
     latency_ms: float
-    rows: list[RowRecord]
+    prediction_ids: list[str]
+    ids: list[str | None]
+    times: list[str]
+    features: dict[str, list[Scalar]]
+    answers: list[list[float]]
+    decisions: list[bool | str | None]
+    flags: dict[int, list[str]]
 
 
 class ShadowRecord(msgspec.Struct, frozen=True, tag="shadow"):

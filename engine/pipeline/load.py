@@ -88,24 +88,38 @@ def _sort(
 
 
 def _prediction_rows(record: PredictionRecord) -> list[tuple[Any, ...]]:
+    """Return a tuple a row, in the order of the table's columns."""
+    names = list(record.features)
+    received = _naive(record.received)
+    rows = zip(*record.features.values(), strict=True)
     return [
         (
             record.model,
-            row.prediction_id,
-            row.id if row.id is not None else row.prediction_id,
-            _naive(row.ts),
-            _naive(record.received),
+            prediction_id,
+            prediction_id if row_id is None else row_id,
+            _naive(time),
+            received,
             record.client,
             record.generation,
-            row.version,
-            row.role,
-            _json(row.features),
-            _json(row.answer),
-            _decision(row.decision),
-            " ".join(row.flags),
+            record.version,
+            record.role,
+            _json(dict(zip(names, row, strict=True))),
+            _json(answer),
+            _decision(decision),
+            " ".join(record.flags.get(at, ())),
             record.latency_ms,
         )
-        for row in record.rows
+        for at, (prediction_id, row_id, time, answer, decision, row) in enumerate(
+            zip(
+                record.prediction_ids,
+                record.ids,
+                record.times,
+                record.answers,
+                record.decisions,
+                rows,
+                strict=True,
+            )
+        )
     ]
 
 

@@ -1,51 +1,61 @@
-"""A request from wire value to answer: check, route, predict, record, count. Knows no HTTP."""
+"""A request from what was asked to answer: read, route, predict, record, count. Knows no HTTP."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import cast
 
 from engine.artifacts import Manifest
 from engine.clock import Clock, iso, parse_time
 from engine.errors import InvalidError, UnavailableError, UnknownError
+from engine.serving.asked import Asked, Read, read, read_fitting
 from engine.serving.batcher import Answers, Batcher, ShadowRows
 from engine.serving.bodies import check_id
 from engine.serving.router import routing_unit, takes_canary
-from engine.serving.slots import Served, Slot, Slots, Table
+from engine.serving.served import Served
+from engine.serving.slots import Slot, Slots
 from engine.serving.tally import Tally
-from engine.spool import LabelRecord, PredictionRecord, RowRecord, ShadowRecord, Spool, encode
+from engine.settings import ModelSettings, Settings
+from engine.spool import LabelRecord, PredictionRecord, ShadowRecord, Spool, encode
 from engine.telemetry.prometheus import ServingMetrics
-from engine.wire import (
-    Label,
-    LabelsAnswer,
-    LabelsRequest,
-    PredictAnswer,
-    Prediction,
-    PredictRequest,
-    PredictRow,
-    Scalar,
-)
+from engine.wire import Label, LabelsAnswer, LabelsRequest, Scalar
 
 LABEL_WRITERS = 8
+UNKNOWN_MODEL = ModelSettings(task="binary", target="target", time="time")
 
 
 @dataclass(frozen=True, slots=True)
-class _Routed:
-    """One row, checked by the contract of the version that answers it."""
+class Arm:
+    """The rows of a request that one version answers, read by its contract."""
 
-    row: PredictRow
-    ts: str
-    prediction_id: str
     served: Served
     role: str
-    flags: list[str]
+    rows: Read
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What one arm answers, with an entry a row in each list; `places` says which rows."""
+
+    arm: Arm
+    prediction_ids: list[str]
+    answers: Answers
+    decisions: list[bool | str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a request of `size` rows, by the versions that gave it."""
+
+    model: str
+    generation: int
+    logged: bool
+    ids: list[str | None]
+    parts: list[Answered]
 
 
 class Answerer:
-    """Answers predictions and takes labels. `units` is what each model's rows are routed by."""
+    """Answers predictions and takes labels."""
 
     def __init__(
         self,
@@ -56,7 +66,7 @@ class Answerer:
         metrics: ServingMetrics,
         clock: Clock,
         boot: str,
-        units: Mapping[str, str],
+        settings: Settings,
     ) -> None:
         self._slots = slots
         self._batcher = batcher
@@ -65,10 +75,8 @@ class Answerer:
         self._metrics = metrics
         self._clock = clock
         self._boot = boot
-        self._units = units
+        self.settings = settings  # replaced whole where cdml.toml changes
         self._count = 0
-        self._in_flight: Counter[int] = Counter()
-        self._left = asyncio.Event()
         # Threads of their own: a disk that hangs must not keep a rollback from being read.
         self._writers = ThreadPoolExecutor(LABEL_WRITERS, thread_name_prefix="labels")
 
@@ -78,11 +86,11 @@ class Answerer:
 
     def known(self, model: str) -> bool:
         """Say whether a model of that name exists here."""
-        return model in self._units or model in self._slots.table.known
+        return model in self.settings.models or model in self._slots.table.known
 
     def names(self) -> list[str]:
         """Return every model that exists here."""
-        return sorted({*self._units, *self._slots.table.known})
+        return sorted({*self.settings.models, *self._slots.table.known})
 
     def slot(self, model: str) -> Slot:
         """Return who answers a model; UnknownError or UnavailableError where nobody does."""
@@ -103,153 +111,168 @@ class Answerer:
             field="model",
         )
 
-    async def predict(self, model: str, request: PredictRequest, client: str) -> PredictAnswer:
+    async def predict(self, model: str, asked: Asked, client: str) -> Reply:
         """Answer rows; the records are written before this returns."""
         began = self._clock.monotonic()
-        table = self._slots.table
-        slot = self.slot(model)
-        self._in_flight[table.number] += 1
-        try:
-            routed = [self._route(slot, row, client) for row in request.rows]
-            answers = await self._run(routed)
-        finally:
-            self._leave(table.number)
-        elapsed = self._clock.monotonic() - began
-        rows = [_recorded(r, a) for r, a in zip(routed, answers, strict=True)]
-        logged = self._spool.append(
-            encode(
-                PredictionRecord(
-                    model,
-                    iso(self._clock.wall()),
-                    client,
-                    slot.generation,
-                    round(elapsed * 1000.0, 3),
-                    rows,
-                )
+        settings = self.settings.models.get(model, UNKNOWN_MODEL)
+        ids = self._prediction_ids(len(asked.ids))
+        received = iso(self._clock.wall())
+        now = iso(self._clock.now())
+        times = [now if text is None else _time(text) for text in asked.times]
+        slot, arms, answers = await self._current(model, asked, client, ids, settings)
+        parts = [
+            Answered(
+                arm,
+                [ids[at] for at in arm.rows.places],
+                found,
+                _decisions(arm.served.manifest, found),
             )
-        )
-        if slot.shadow is not None:
-            self._copy(slot.shadow, model, routed)
-        self._counted(slot, routed, elapsed)
-        predictions = [_prediction(r, a) for r, a in zip(routed, rows, strict=True)]
-        return PredictAnswer(model, slot.generation, logged, predictions)
+            for arm, found in zip(arms, answers, strict=True)
+        ]
+        elapsed = self._clock.monotonic() - began
+        record = _Recorder(model, received, client, slot.generation, elapsed, asked.ids, times)
+        written = [self._spool.append(encode(record.of(part))) for part in parts]
+        logged = all(written)
+        if not logged and self.settings.serving.log_full == "refuse":
+            raise _unlogged(f"{len(ids)} rows of {model}")
+        flag_nulls = settings.contract == "flag"
+        for part in parts:
+            if slot.shadow is not None:
+                places = part.arm.rows.places
+                self._batcher.shadow(ShadowRows(slot.shadow, asked, places, ids, flag_nulls))
+            self._counted(slot, part.arm, elapsed)
+        return Reply(model, slot.generation, logged, asked.ids, parts)
 
     async def labels(self, model: str, request: LabelsRequest) -> LabelsAnswer:
         """Take labels; returns only after fdatasync, UnavailableError where that failed."""
         if not self.known(model):
             self.slot(model)
         slot = self._slots.table.slots.get(model)
-        manifest = slot.champion.loaded.manifest if slot else None
+        manifest = slot.champion.manifest if slot else None
         labels = [_checked(label, manifest) for label in request.labels]
         payload = encode(LabelRecord(model, iso(self._clock.wall()), labels))
         loop = asyncio.get_running_loop()
         if not await loop.run_in_executor(self._writers, self._spool.append_durable, payload):
-            raise UnavailableError(
-                f"Writing {len(labels)} labels of {model} to the log: the disk did not take them. "
-                "Free space or look at the disk, then send the same labels again.",
-                code="log_unavailable",
-            )
+            raise _unlogged(f"{len(labels)} labels of {model}")
         return LabelsAnswer(model, len(labels))
 
-    async def settled(self, table: Table, timeout_s: float = 1.0) -> None:
-        """Wait until no request routed by an older table is unanswered, at most `timeout_s`."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                while any(number < table.number for number in self._in_flight):
-                    self._left.clear()
-                    await self._left.wait()
-
-    def shadow_scored(self, shadow: ShadowRows, answers: Answers) -> None:
+    def shadow_scored(self, served: Served, prediction_ids: list[str], answers: Answers) -> None:
         """Write what a shadow would have answered. Called by the model thread."""
         received = iso(self._clock.wall())
-        version = shadow.served.version
-        self._spool.append(
-            encode(ShadowRecord(shadow.model, received, version, shadow.prediction_ids, answers))
+        record = ShadowRecord(served.model, received, served.version, prediction_ids, answers)
+        self._spool.append(encode(record))
+
+    def _prediction_ids(self, size: int) -> list[str]:
+        first = self._count + 1
+        self._count += size
+        return [f"{self._boot}-{number:x}" for number in range(first, first + size)]
+
+    async def _current(
+        self, model: str, asked: Asked, client: str, ids: list[str], settings: ModelSettings
+    ) -> tuple[Slot, list[Arm], list[Answers]]:
+        """Predict by the versions of the present generation.
+
+        Where the generation changed meanwhile, the rows are answered anew: once a change is
+        acknowledged no answer by what was left follows, however long that one takes.
+        """
+        while True:
+            slot = self.slot(model)
+            arms = self._arms(slot, asked, client, ids, settings)
+            try:
+                answers = await asyncio.gather(
+                    *(self._batcher.answer(arm.served, arm.rows.matrix) for arm in arms)
+                )
+            except Exception:
+                if self._is_current(slot):
+                    raise
+            else:
+                if self._is_current(slot):
+                    return slot, arms, answers
+
+    def _is_current(self, slot: Slot) -> bool:
+        now = self._slots.table.slots.get(slot.model)
+        return now is not None and now.generation == slot.generation
+
+    def _arms(
+        self, slot: Slot, asked: Asked, client: str, ids: list[str], settings: ModelSettings
+    ) -> list[Arm]:
+        flag_nulls = settings.contract == "flag"
+        arms: list[Arm] = []
+        mine: Sequence[int] = range(len(ids))
+        if slot.canary is not None:
+            unit = settings.rollout.unit
+            chosen = [
+                at
+                for at in mine
+                if takes_canary(slot.roles, routing_unit(unit, client, asked, at, ids[at]))
+            ]
+            # What the champion accepts is never refused because a canary would.
+            rows = read_fitting(asked, slot.canary.contract, chosen, flag_nulls=flag_nulls)
+            if rows.places:
+                arms.append(Arm(slot.canary, "canary", rows))
+                taken = set(rows.places)
+                mine = [at for at in mine if at not in taken]
+        if mine:
+            role = "safe_mode" if slot.champion.manifest.safe_mode else "champion"
+            rows = read(asked, slot.champion.contract, mine, flag_nulls=flag_nulls)
+            arms.append(Arm(slot.champion, role, rows))
+        return arms
+
+    def _counted(self, slot: Slot, arm: Arm, elapsed: float) -> None:
+        version, n = arm.served.version, len(arm.rows.places)
+        self._metrics.answered(slot.model, version, arm.role, n, elapsed)
+        self._tally.answered(slot.model, slot.generation, version, n, elapsed * 1000.0)
+        for flags in arm.rows.flags.values():
+            self._metrics.flagged(slot.model, flags)
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorder:
+    """What the log records of one request have in common."""
+
+    model: str
+    received: str
+    client: str
+    generation: int
+    elapsed_s: float
+    ids: list[str | None]
+    times: list[str]
+
+    def of(self, part: Answered) -> PredictionRecord:
+        """Return the record of what one arm answered."""
+        rows = part.arm.rows
+        return PredictionRecord(
+            model=self.model,
+            received=self.received,
+            client=self.client,
+            generation=self.generation,
+            version=part.arm.served.version,
+            role=part.arm.role,
+            latency_ms=round(self.elapsed_s * 1000.0, 3),
+            prediction_ids=part.prediction_ids,
+            ids=[self.ids[at] for at in rows.places],
+            times=[self.times[at] for at in rows.places],
+            features=rows.columns,
+            answers=part.answers,
+            decisions=part.decisions,
+            flags=rows.flags,
         )
 
-    def _leave(self, number: int) -> None:
-        self._in_flight[number] -= 1
-        if not self._in_flight[number]:
-            del self._in_flight[number]
-            self._left.set()
 
-    def _route(self, slot: Slot, row: PredictRow, client: str) -> _Routed:
-        ts = iso(self._clock.now()) if row.ts is None else _time(row.ts)
-        self._count += 1
-        prediction_id = f"{self._boot}-{self._count:x}"
-        if slot.canary is not None:
-            unit = routing_unit(
-                self._units.get(slot.model, "client"), client, row.id, row.features, prediction_id
-            )
-            if takes_canary(slot.roles, unit):
-                try:
-                    flags = _check(slot.canary, row.features)
-                    return _Routed(row, ts, prediction_id, slot.canary, "canary", flags)
-                except InvalidError:
-                    # What the champion accepts is never refused because a canary would.
-                    pass
-        champion = slot.champion
-        role = "safe_mode" if champion.loaded.manifest.safe_mode else "champion"
-        return _Routed(row, ts, prediction_id, champion, role, _check(champion, row.features))
-
-    async def _run(self, routed: list[_Routed]) -> Answers:
-        """Predict, each row by its version, and put the answers back in order."""
-        places: dict[int, list[int]] = {}
-        for place, one in enumerate(routed):
-            places.setdefault(id(one.served), []).append(place)
-        pending = [
-            (
-                mine,
-                self._batcher.answer(routed[mine[0]].served, [_features(routed[p]) for p in mine]),
-            )
-            for mine in places.values()
-        ]
-        answers: Answers = [[] for _ in routed]
-        found = await asyncio.gather(*(future for _, future in pending))
-        for (mine, _), batch in zip(pending, found, strict=True):
-            for place, answer in zip(mine, batch, strict=True):
-                answers[place] = answer
-        return answers
-
-    def _copy(self, shadow: Served, model: str, routed: list[_Routed]) -> None:
-        """Queue the rows that the shadow's contract accepts."""
-        fit = [r for r in routed if _fits(shadow, r.row.features)]
-        self._batcher.shadow_dropped += len(routed) - len(fit)
-        if fit:
-            ids = [r.prediction_id for r in fit]
-            self._batcher.shadow(ShadowRows(shadow, model, ids, [_features(r) for r in fit]))
-
-    def _counted(self, slot: Slot, routed: list[_Routed], elapsed: float) -> None:
-        for (version, role), n in Counter((r.served.version, r.role) for r in routed).items():
-            self._metrics.answered(slot.model, version, role, n, elapsed)
-            self._tally.answered(slot.model, slot.generation, version, n, elapsed * 1000.0)
+def _decisions(manifest: Manifest, answers: Answers) -> list[bool | str | None]:
+    if manifest.task == "binary":
+        return [answer[0] >= manifest.threshold for answer in answers]
+    if manifest.task == "multiclass":
+        return [manifest.classes[answer.index(max(answer))] for answer in answers]
+    return [None] * len(answers)
 
 
-def _features(routed: _Routed) -> dict[str, Scalar]:
-    return routed.row.features
-
-
-def _check(served: Served, features: Mapping[str, Scalar]) -> list[str]:
-    try:
-        return served.loaded.schema.check(cast("dict[str, object]", features))
-    except OverflowError:
-        raise InvalidError(
-            "Reading a row: a number is too large for a 64-bit float. Send a smaller one, or null.",
-            code="wrong_type",
-            field=next((k for k, v in features.items() if _too_large(v)), None),
-        ) from None
-
-
-def _too_large(value: Scalar) -> bool:
-    return isinstance(value, int) and not -(2**63) <= value < 2**63  # as the log keeps it
-
-
-def _fits(served: Served, features: Mapping[str, Scalar]) -> bool:
-    try:
-        _check(served, features)
-    except InvalidError:
-        return False
-    return True
+def _unlogged(what: str) -> UnavailableError:
+    return UnavailableError(
+        f"Writing {what} to the log: the disk did not take them. "
+        "Free space or look at the disk, then send the same again.",
+        code="log_unavailable",
+    )
 
 
 def _time(text: str) -> str:
@@ -262,44 +285,6 @@ def _time(text: str) -> str:
             code="bad_time",
             field="ts",
         ) from None
-
-
-def _recorded(routed: _Routed, answer: list[float]) -> RowRecord:
-    manifest = routed.served.loaded.manifest
-    decision: bool | str | None = None
-    if manifest.task == "binary":
-        decision = answer[0] >= manifest.threshold
-    elif manifest.task == "multiclass":
-        decision = manifest.classes[answer.index(max(answer))]
-    return RowRecord(
-        routed.prediction_id,
-        routed.row.id,
-        routed.ts,
-        routed.served.version,
-        routed.role,
-        routed.row.features,
-        answer,
-        decision,
-        routed.flags,
-    )
-
-
-def _prediction(routed: _Routed, record: RowRecord) -> Prediction:
-    manifest = routed.served.loaded.manifest
-    task, answer = manifest.task, record.answer
-    return Prediction(
-        record.id,
-        record.version,
-        record.prediction_id,
-        score=answer[0] if task == "binary" else None,
-        probabilities=(
-            dict(zip(manifest.classes, answer, strict=True)) if task == "multiclass" else None
-        ),
-        value=answer[0] if task == "regression" else None,
-        decision=record.decision,
-        safe_mode=manifest.safe_mode,
-        flags=record.flags,
-    )
 
 
 def _checked(label: Label, manifest: Manifest | None) -> Label:
@@ -322,3 +307,7 @@ def _checked(label: Label, manifest: Manifest | None) -> Label:
             field="value",
         )
     return Label(label.id, _time(label.ts), value)
+
+
+def _too_large(value: Scalar) -> bool:
+    return isinstance(value, int) and not -(2**63) <= value < 2**63  # as the log keeps it

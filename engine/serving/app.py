@@ -18,9 +18,10 @@ from engine.errors import (
     UnknownError,
 )
 from engine.serving.answers import Answerer
-from engine.serving.bodies import MAX_BODY, read_labels, read_predict
+from engine.serving.bodies import MAX_BODY, read_labels
 from engine.serving.open_inference import infer_answer, metadata, read_infer
 from engine.serving.openapi import document
+from engine.serving.predict import predict_answer, read_predict
 from engine.serving.tally import Tally
 from engine.telemetry.prometheus import CONTENT_TYPE, ServingMetrics
 from engine.wire import ErrorAnswer, ErrorBody
@@ -185,7 +186,8 @@ class App:
 
     async def _predict(self, model: str, body: bytes, client: str) -> bytes:
         self._answerer.slot(model)
-        return _encode(await self._answerer.predict(model, read_predict(body), client))
+        reply = await self._answerer.predict(model, read_predict(body), client)
+        return _encode(predict_answer(reply))
 
     async def _labels(self, model: str, body: bytes, client: str) -> bytes:
         del client
@@ -195,9 +197,9 @@ class App:
 
     async def _infer(self, model: str, body: bytes, client: str) -> bytes:
         self._answerer.slot(model)
-        request_id, request = read_infer(body)
-        answer = await self._answerer.predict(model, request, client)
-        return _encode(infer_answer(request_id, answer))
+        request_id, asked = read_infer(body)
+        reply = await self._answerer.predict(model, asked, client)
+        return _encode(infer_answer(request_id, reply))
 
 
 def error_body(code: str, message: str, field: str | None) -> bytes:

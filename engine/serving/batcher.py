@@ -6,21 +6,22 @@ Shadow rows are scored by the same thread when nobody waits for an answer.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from threading import Condition, Thread
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.errors import CorruptError
-from engine.serving.slots import Served
+from engine.serving.asked import Asked, Places, read_fitting
+from engine.serving.served import Served
 
 MAX_BATCH_ROWS = 2048
 MAX_SHADOW_ROWS = 5000
 SHADOW_STEP = 64
 
-Rows = Sequence[Mapping[str, Any]]
+Matrix = NDArray[np.float64]
 Answers = list[list[float]]
 
 
@@ -29,18 +30,19 @@ class Wanted:
     """Rows of one request that one version answers, and who waits for them."""
 
     served: Served
-    rows: Rows
+    matrix: Matrix
     future: "asyncio.Future[Answers]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShadowRows:
-    """Answered rows that a shadow gets a copy of."""
+    """Answered rows of a request that a shadow gets a copy of; `prediction_ids` is by place."""
 
     served: Served
-    model: str
+    asked: Asked
+    places: Places
     prediction_ids: list[str]
-    rows: Rows
+    flag_nulls: bool
 
 
 class Batcher:
@@ -49,7 +51,7 @@ class Batcher:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        on_shadow: Callable[[ShadowRows, Answers], None],
+        on_shadow: Callable[[Served, list[str], Answers], None],
         *,
         merge: bool = True,
     ) -> None:
@@ -66,9 +68,9 @@ class Batcher:
         self._thread = Thread(target=self._run, name="model", daemon=True)
         self._thread.start()
 
-    def answer(self, served: Served, rows: Rows) -> "asyncio.Future[Answers]":
+    def answer(self, served: Served, matrix: Matrix) -> "asyncio.Future[Answers]":
         """Queue rows for one version; the future gets one list of numbers a row."""
-        wanted = Wanted(served, rows, self._loop.create_future())
+        wanted = Wanted(served, matrix, self._loop.create_future())
         with self._changed:
             self._live.append(wanted)
             self._changed.notify()
@@ -77,11 +79,11 @@ class Batcher:
     def shadow(self, rows: ShadowRows) -> None:
         """Queue a copy for a shadow; where the queue is full it is dropped and counted."""
         with self._changed:
-            if self._shadow_rows + len(rows.rows) > MAX_SHADOW_ROWS:
-                self.shadow_dropped += len(rows.rows)
+            if self._shadow_rows + len(rows.places) > MAX_SHADOW_ROWS:
+                self.shadow_dropped += len(rows.places)
                 return
             self._shadow.append(rows)
-            self._shadow_rows += len(rows.rows)
+            self._shadow_rows += len(rows.places)
             self._changed.notify()
 
     def drain_shadow(self, timeout_s: float) -> bool:
@@ -114,7 +116,7 @@ class Batcher:
         rows = 0
         while self._live and (not batch or (self._merge and rows < MAX_BATCH_ROWS)):
             batch.append(self._live.popleft())
-            rows += len(batch[-1].rows)
+            rows += len(batch[-1].matrix)
         return batch
 
     def _answer_batch(self, batch: list[Wanted]) -> None:
@@ -128,25 +130,35 @@ class Batcher:
 
     def _score_shadow(self, shadow: ShadowRows) -> None:
         """Score in small steps, so that a live row never waits for a long copy."""
-        step = len(shadow.rows) if not self._merge else SHADOW_STEP
-        ids, rows = shadow.prediction_ids, shadow.rows
-        head = ShadowRows(shadow.served, shadow.model, ids[:step], rows[:step])
-        rest = ShadowRows(shadow.served, shadow.model, ids[step:], rows[step:])
+        step = len(shadow.places) if not self._merge else SHADOW_STEP
+        head = replace(shadow, places=shadow.places[:step])
+        rest = replace(shadow, places=shadow.places[step:])
         try:
-            self._on_shadow(head, answers_of(head.served, head.rows))
+            self._score(head)
         except Exception as e:  # noqa: BLE001 - polling worker: a shadow's fault is never a client's
-            self.shadow_failed += len(head.rows)
+            self.shadow_failed += len(head.places)
             logging.getLogger(__name__).warning("shadow %s failed: %r", shadow.served.version, e)
         with self._changed:
-            if rest.rows:
+            if rest.places:
                 self._shadow.appendleft(rest)
-            self._shadow_rows -= len(head.rows)
+            self._shadow_rows -= len(head.places)
             self._changed.notify_all()
 
+    def _score(self, shadow: ShadowRows) -> None:
+        """Score the rows that the shadow's own contract accepts; the others are counted."""
+        served = shadow.served
+        fit = read_fitting(
+            shadow.asked, served.contract, shadow.places, flag_nulls=shadow.flag_nulls
+        )
+        self.shadow_dropped += len(shadow.places) - len(fit.places)
+        if fit.places:
+            ids = [shadow.prediction_ids[at] for at in fit.places]
+            self._on_shadow(served, ids, answers_of(served, fit.matrix))
 
-def answers_of(served: Served, rows: Rows) -> Answers:
+
+def answers_of(served: Served, matrix: Matrix) -> Answers:
     """Run a version on rows; CorruptError where an answer is not a finite number."""
-    answers = served.run(rows)
+    answers = served.predict(matrix)
     if not np.isfinite(answers).all():
         raise CorruptError(
             f"Predicting with version {served.version}: its answer is not a finite number. "
@@ -161,8 +173,9 @@ def _answer_group(
     group: list[Wanted],
 ) -> list[tuple["asyncio.Future[Answers]", Answers | Exception]]:
     """Answer requests together; where that fails each alone, so that one cannot fail the others."""
+    together = group[0].matrix if len(group) == 1 else np.concatenate([w.matrix for w in group])
     try:
-        answers = answers_of(group[0].served, [row for w in group for row in w.rows])
+        answers = answers_of(group[0].served, together)
     except Exception as e:  # noqa: BLE001 - polling worker: told to whoever waits, counted as 500
         if len(group) == 1:
             return [(group[0].future, e)]
@@ -170,8 +183,8 @@ def _answer_group(
     done: list[tuple[asyncio.Future[Answers], Answers | Exception]] = []
     at = 0
     for wanted in group:
-        done.append((wanted.future, answers[at : at + len(wanted.rows)]))
-        at += len(wanted.rows)
+        done.append((wanted.future, answers[at : at + len(wanted.matrix)]))
+        at += len(wanted.matrix)
     return done
 
 

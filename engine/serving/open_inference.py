@@ -1,18 +1,27 @@
 """The Open Inference Protocol v2 in terms of our own rows: one named tensor per feature."""
 
-import math
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from engine.domain.schema import Kind
 from engine.errors import InvalidError
+from engine.serving.answers import Reply
+from engine.serving.asked import AskedColumns
 from engine.serving.bodies import MAX_ROWS, check_id, read
 from engine.serving.slots import Slot
-from engine.wire import PredictAnswer, PredictRequest, PredictRow, Scalar
+from engine.wire import Scalar
 
 DATATYPES = {Kind.NUMERIC: "FP64", Kind.BOOLEAN: "BOOL", Kind.CATEGORICAL: "BYTES"}
-ACCEPTED = ("FP64", "FP32", "INT64", "BOOL", "BYTES")
+_NUMBERS: frozenset[type] = frozenset((float, int, type(None)))
+ACCEPTED: dict[str, frozenset[type]] = {  # what JSON may hold for it; null is a missing value
+    "FP64": _NUMBERS,
+    "FP32": _NUMBERS,
+    "INT64": frozenset((int, type(None))),
+    "BOOL": frozenset((bool, type(None))),
+    "BYTES": frozenset((str, type(None))),
+}
 
 
 class InferInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,7 +72,7 @@ class InferAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 _decoder = msgspec.json.Decoder(InferRequest)
 
 
-def read_infer(body: bytes) -> tuple[str | None, PredictRequest]:
+def read_infer(body: bytes) -> tuple[str | None, AskedColumns]:
     """Read a body into its request id and rows; one row takes the request's id as its own."""
     request = read(body, _decoder)
     if request.id is not None:
@@ -78,49 +87,93 @@ def read_infer(body: bytes) -> tuple[str | None, PredictRequest]:
         raise _wrong(
             "inputs", f"{len(columns)} tensors", f"Send 1 to {MAX_ROWS} rows, equally many in each."
         )
-    names = list(columns)
-    rows = [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    return request.id, PredictRequest(
-        [PredictRow(row, id=request.id if size == 1 else None) for row in rows]
-    )
+    return request.id, AskedColumns(columns, [request.id] if size == 1 else [None] * size)
 
 
-def infer_answer(request_id: str | None, answer: PredictAnswer) -> InferAnswer:
-    """Write our answer as output tensors."""
-    rows = answer.predictions
-    size = len(rows)
-    outputs = []
-    if rows[0].probabilities is not None:
-        classes = list(rows[0].probabilities)
-        flat = [p for row in rows for p in (row.probabilities or {}).values()]
-        outputs.append(InferOutput("probabilities", "FP64", [size, len(classes)], flat))
-    elif rows[0].value is not None:
-        outputs.append(InferOutput("value", "FP64", [size], [row.value for row in rows]))
+def infer_answer(request_id: str | None, reply: Reply) -> InferAnswer:
+    """Write a reply as output tensors, in the order of the rows."""
+    manifest = reply.parts[-1].arm.served.manifest
+    if manifest.task == "multiclass":
+        classes = _classes(reply)
+        outputs = [_tensor(reply, "probabilities", "FP64", _probabilities(reply, classes))]
     else:
-        outputs.append(InferOutput("score", "FP64", [size], [row.score for row in rows]))
-    if rows[0].decision is not None:
-        kind = "BOOL" if isinstance(rows[0].decision, bool) else "BYTES"
-        outputs.append(InferOutput("decision", kind, [size], [row.decision for row in rows]))
-    outputs.append(InferOutput("version", "BYTES", [size], [row.version for row in rows]))
-    outputs.append(
-        InferOutput("prediction_id", "BYTES", [size], [row.prediction_id for row in rows])
-    )
-    versions = {row.version for row in rows}
+        name = "score" if manifest.task == "binary" else "value"
+        answers = [[answer[0] for answer in part.answers] for part in reply.parts]
+        outputs = [_tensor(reply, name, "FP64", answers)]
+    if manifest.task != "regression":
+        kind = "BOOL" if manifest.task == "binary" else "BYTES"
+        outputs.append(_tensor(reply, "decision", kind, [part.decisions for part in reply.parts]))
+    names = [[part.arm.served.version] * len(part.answers) for part in reply.parts]
+    ids = [part.prediction_ids for part in reply.parts]
+    outputs += [
+        _tensor(reply, "version", "BYTES", names),
+        _tensor(reply, "prediction_id", "BYTES", ids),
+    ]
+    versions = {part.arm.served.version for part in reply.parts}
     return InferAnswer(
-        answer.model,
+        reply.model,
         outputs,
-        {"generation": answer.generation, "logged": answer.logged},
+        _parameters(reply),
         request_id,
         versions.pop() if len(versions) == 1 else None,
     )
 
 
+def _tensor(
+    reply: Reply, name: str, datatype: str, columns: Sequence[Sequence[Any]]
+) -> InferOutput:
+    """Put each part's entries back to their rows; an entry that is a list is a row of a matrix."""
+    if len(reply.parts) == 1:
+        entries = list(columns[0])
+    else:
+        entries = [None] * len(reply.ids)
+        for part, column in zip(reply.parts, columns, strict=True):
+            for place, value in zip(part.arm.rows.places, column, strict=True):
+                entries[place] = value
+    if isinstance(entries[0], list):
+        shape = [len(entries), len(entries[0])]
+        return InferOutput(name, datatype, shape, [value for row in entries for value in row])
+    return InferOutput(name, datatype, [len(entries)], entries)
+
+
+def _classes(reply: Reply) -> list[str]:
+    """Return every class that one of the versions knows, in the order of the last part's."""
+    return list(
+        dict.fromkeys(c for part in reply.parts[::-1] for c in part.arm.served.manifest.classes)
+    )
+
+
+def _probabilities(reply: Reply, classes: list[str]) -> list[list[list[float]]]:
+    """Return rows x classes for each part; a class that its version does not know has 0."""
+    found = []
+    for part in reply.parts:
+        own = part.arm.served.manifest.classes
+        places = [own.index(name) if name in own else None for name in classes]
+        found.append([[0.0 if at is None else row[at] for at in places] for row in part.answers])
+    return found
+
+
+def _parameters(reply: Reply) -> dict[str, Scalar]:
+    found: dict[str, Scalar] = {"generation": reply.generation, "logged": reply.logged}
+    flags = [
+        (part.arm.rows.places[at], name)
+        for part in reply.parts
+        for at, names in part.arm.rows.flags.items()
+        for name in names
+    ]
+    if flags:
+        found["flags"] = " ".join(f"{place}:{name}" for place, name in sorted(flags))
+    if any(part.arm.served.manifest.safe_mode for part in reply.parts):
+        found["safe_mode"] = True
+    return found
+
+
 def metadata(slot: Slot) -> dict[str, Any]:
     """Describe a model by the contract of its champion."""
-    manifest = slot.champion.loaded.manifest
+    manifest = slot.champion.manifest
     inputs = [
         {"name": f.name, "datatype": DATATYPES[f.kind], "shape": [-1]}
-        for f in slot.champion.loaded.schema.features
+        for f in manifest.schema().features
     ]
     outputs: list[dict[str, Any]] = []
     if manifest.task == "multiclass":
@@ -145,36 +198,24 @@ def metadata(slot: Slot) -> dict[str, Any]:
 
 
 def _column(tensor: InferInput) -> list[Scalar]:
-    """Return the values of a tensor of shape [n] or [n, 1]."""
+    """Return the values of a tensor of shape [n] or [n, 1], written flat or as lists of one."""
     if tensor.datatype not in ACCEPTED:
-        raise _wrong(tensor.name, f'datatype "{tensor.datatype[:20]}"', f"Use one of {ACCEPTED}.")
-    values: list[Scalar] = []
-    for item in tensor.data:
-        if isinstance(item, list):
-            values += item
-        else:
-            values.append(item)
+        raise _wrong(
+            tensor.name, f'datatype "{tensor.datatype[:20]}"', f"Use one of {', '.join(ACCEPTED)}."
+        )
+    values: list[Any] = tensor.data
+    if any(type(value) is list for value in values):
+        values = [v for item in values for v in (item if isinstance(item, list) else [item])]
     shape = tensor.shape
     if shape not in ([len(values)], [len(values), 1]):
         raise _wrong(
             tensor.name, f"shape {shape!r:.40} with {len(values)} values", "Use [n] or [n, 1]."
         )
-    for value in values:
-        if not _is(tensor.datatype, value):
-            raise _wrong(tensor.name, f"{value!r:.40}", f"{tensor.datatype} is expected.")
+    fitting = ACCEPTED[tensor.datatype]
+    if not fitting.issuperset(map(type, values)):
+        other = next(value for value in values if type(value) not in fitting)
+        raise _wrong(tensor.name, f"{other!r:.40}", f"{tensor.datatype} is expected.")
     return values
-
-
-def _is(datatype: str, value: Scalar) -> bool:
-    if value is None:
-        return True
-    if datatype == "BYTES":
-        return isinstance(value, str)
-    if datatype == "BOOL" or isinstance(value, bool):
-        return datatype == "BOOL" and isinstance(value, bool)
-    if datatype == "INT64":
-        return isinstance(value, int) and -(2**63) <= value < 2**63
-    return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _wrong(field: str, found: str, advice: str) -> InvalidError:

@@ -18,8 +18,9 @@ from engine.ledger.ledger import Ledger
 from engine.serving import control
 from engine.serving.answers import Answerer
 from engine.serving.app import App
-from engine.serving.batcher import Answers, Batcher, ShadowRows, answers_of
+from engine.serving.batcher import Answers, Batcher, answers_of
 from engine.serving.door import Door
+from engine.serving.served import Served
 from engine.serving.slots import Slots, Table
 from engine.serving.tally import Tally
 from engine.settings import Settings
@@ -65,7 +66,6 @@ class ServingProcess:
         self._listen = f"[{host}]:{number}" if ":" in host else f"{host}:{number}"
         loop = asyncio.get_running_loop()
         self._batcher = Batcher(loop, self._shadow_scored, merge=self._merge)
-        units = {name: m.rollout.unit for name, m in self._settings.models.items()}
         self._answerer = Answerer(
             self._slots,
             self._batcher,
@@ -74,7 +74,7 @@ class ServingProcess:
             self._metrics,
             self._clock,
             self._boot,
-            units,
+            self._settings,
         )
         app = App(self._answerer, self._tally, self._metrics, self._clock, _version())
         door = Door(app, DRAIN_S)
@@ -110,7 +110,6 @@ class ServingProcess:
     async def _sync(self, model: str | None) -> control.Synced:
         await self._slots.sync(model)
         table = self._slots.table
-        await self._answerer.settled(table)
         failures = {f"{m}/{v}": why for (m, v), why in self._slots.failures.items()}
         return control.Synced({m: s.generation for m, s in table.slots.items()}, failures)
 
@@ -126,9 +125,7 @@ class ServingProcess:
         loaded = self._clock.monotonic()
 
         def predict() -> Answers:
-            for row in rows:
-                served.loaded.schema.check(row)
-            return answers_of(served, rows)
+            return answers_of(served, served.matrix(rows))
 
         answers = await asyncio.to_thread(predict)
         done = self._clock.monotonic()
@@ -189,8 +186,8 @@ class ServingProcess:
             self._tally.generation(model, slot.generation)
             self._metrics.generation(model, slot.generation)
 
-    def _shadow_scored(self, rows: ShadowRows, answers: Answers) -> None:
-        self._answerer.shadow_scored(rows, answers)
+    def _shadow_scored(self, served: Served, ids: list[str], answers: Answers) -> None:
+        self._answerer.shadow_scored(served, ids, answers)
 
     async def _poll(self) -> None:
         """Repair lost nudges, and try again now and then what failed to load."""

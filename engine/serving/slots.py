@@ -6,37 +6,18 @@ to load changes nothing that serves.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from engine.artifacts import Artifacts, Loaded
+from engine.artifacts import Artifacts
 from engine.domain.roles import Roles
-from engine.errors import CdmlError, CorruptError, UnknownError
+from engine.errors import CdmlError, UnknownError
 from engine.ledger.ledger import Ledger
-from engine.stats.encoding import rows_matrix
-
-PROBE_TOLERANCE = 1e-9
+from engine.serving.footprint import give_back
+from engine.serving.served import Served, proven
 
 Key = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Served:
-    """A version in memory, proven on its probe rows."""
-
-    model: str
-    version: str
-    loaded: Loaded
-
-    def run(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-        """Return the answers to rows that its contract accepts, a line each."""
-        answers: NDArray[np.float64] = self.loaded.answers(rows_matrix(self.loaded.schema, rows))
-        return answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +146,10 @@ class Slots:
                 f"Loading {version} of {model}: it was never sealed. What serves stays.",
                 code="not_sealed",
             )
-        served = Served(model, version, self._artifacts.load(digest))
-        prove(served)
-        return served
+        try:
+            return proven(model, version, self._artifacts.load(digest))
+        finally:
+            give_back()
 
     def _settle(self) -> None:
         """Swap to what the ledger wants as far as it is loaded; the one assignment is here."""
@@ -199,33 +181,11 @@ class Slots:
         """Let go of versions that neither the ledger nor the table needs."""
         kept = {(m, v) for m, roles in self._wanted.items() for v in roles.loaded()}
         kept |= {(s.model, s.version) for s in _in_use(self.table.slots.values())}
-        for key in [k for k in self._pool if k not in kept]:
+        gone = [k for k in self._pool if k not in kept]
+        for key in gone:
             del self._pool[key]
-
-
-def prove(served: Served) -> None:
-    """Check that a version gives the answers recorded with it; CorruptError where it does not."""
-    manifest = served.loaded.manifest
-    if manifest.model != served.model:
-        raise CorruptError(
-            f"Loading {served.version} of {served.model}: its manifest is of {manifest.model}. "
-            "What serves stays. Restore the ledger or the artifact from a backup.",
-            code="wrong_model",
-        )
-    if not manifest.probe_rows:
-        return
-    answers = served.run(manifest.probe_rows)
-    expected = np.array(manifest.probe_answers, dtype=np.float64)
-    same = answers.shape == expected.shape and np.allclose(
-        answers, expected, rtol=0.0, atol=PROBE_TOLERANCE
-    )
-    if not same:
-        raise CorruptError(
-            f"Loading {served.version} of {served.model}: its answers to the probe rows are not "
-            "those recorded when it was sealed. What serves stays. Train again with the packages "
-            "of this machine.",
-            code="probe_mismatch",
-        )
+        if gone:
+            self.loader.submit(give_back)
 
 
 def _needed(roles: Roles) -> list[str]:

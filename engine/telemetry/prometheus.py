@@ -1,7 +1,7 @@
 """What Prometheus reads from the prediction service, in a registry of its own."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -36,6 +36,12 @@ class ServingMetrics:
             buckets=BUCKETS,
             registry=self._registry,
         )
+        self._flags = Counter(
+            "cdml_contract_flags",
+            "Features answered though unusual: unseen, range or null.",
+            ["model", "column", "kind"],
+            registry=self._registry,
+        )
         self._generation = Gauge(
             "cdml_generation", "Role changes of a model.", ["model"], registry=self._registry
         )
@@ -57,6 +63,12 @@ class ServingMetrics:
             if len(self._histograms) > MAX_SERIES:
                 self._seconds.remove(*self._histograms.popitem(last=False)[0])
         histogram.observe(seconds)
+
+    def flagged(self, model: str, flags: Sequence[str]) -> None:
+        """Count what was unusual in an answered row, each "kind:column" of its contract."""
+        for flag in flags:
+            kind, _, column = flag.partition(":")
+            self._flags.labels(model, column, kind).inc()
 
     def refused(self, model: str, code: int) -> None:
         """Count a request that got no prediction; `model` is empty where there is none such."""

@@ -16,7 +16,6 @@ from engine.spool import (
     LabelRecord,
     PredictionRecord,
     Record,
-    RowRecord,
     ShadowRecord,
     Spool,
     SpoolDamageError,
@@ -241,9 +240,9 @@ def test_a_folder_that_is_gone_drops_and_counts(tmp_path: Path) -> None:
     "record",
     [
         PredictionRecord(
-            "late", "2013-07-01T00:00:00Z", "c", 3, 1.5,
-            [RowRecord("b-1", None, "2013-07-01T00:00:00Z", "v1", "champion",
-                       {"a": 1.5, "b": None, "c": "x", "d": True}, [0.25], False, ["unseen:c"])],
+            "late", "2013-07-01T00:00:00Z", "c", 3, "v1", "champion", 1.5, ["b-1"], [None],
+            ["2013-07-01T00:00:00Z"], {"a": [1.5], "b": [None], "c": ["x"], "d": [True]},
+            [[0.25]], [False], {0: ["unseen:c"]},
         ),
         ShadowRecord("late", "2013-07-01T00:00:00Z", "v2", ["b-1"], [[0.5]]),
         LabelRecord("late", "2013-07-01T00:00:00Z", [Label("f-1", "2013-07-01T00:00:00Z", None)]),

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from engine.pipeline.load import load
-from engine.spool import LabelRecord, PredictionRecord, RowRecord, ShadowRecord, Spool, encode
+from engine.spool import LabelRecord, PredictionRecord, ShadowRecord, Spool, encode
 from engine.store import labels, predictions
 from engine.wire import Label
 from tests.engine.pipeline.place import START, Place
@@ -22,12 +22,22 @@ def spool(place: Place) -> Iterator[Spool]:
 
 
 def record(number: int, rows: int = 2) -> PredictionRecord:
-    made = [
-        RowRecord(f"p{number}-{n}", None if n else f"f{number}", NOW, "v1", "champion",
-                  {"wind": 1.5, "kind": None, "windy": True}, [0.25], False, ["unseen:kind"])
-        for n in range(rows)
-    ]  # fmt: skip
-    return PredictionRecord("late", NOW, "c", 3, 1.5, made)
+    return PredictionRecord(
+        model="late",
+        received=NOW,
+        client="c",
+        generation=3,
+        version="v1",
+        role="champion",
+        latency_ms=1.5,
+        prediction_ids=[f"p{number}-{n}" for n in range(rows)],
+        ids=[None if n else f"f{number}" for n in range(rows)],
+        times=[NOW] * rows,
+        features={"wind": [1.5] * rows, "kind": [None] * rows, "windy": [True] * rows},
+        answers=[[0.25]] * rows,
+        decisions=[False] * rows,
+        flags={n: ["unseen:kind"] for n in range(rows)},
+    )
 
 
 def count(place: Place) -> int:

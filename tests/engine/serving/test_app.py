@@ -72,12 +72,10 @@ def test_an_answered_request_is_one_record_with_everything(
     record = decode(list(read(newest))[-1].payload)
     assert isinstance(record, PredictionRecord)
     assert (record.model, record.client, record.generation) == ("late", "tower", 1)
-    assert [r.prediction_id for r in record.rows] == [
-        p["prediction_id"] for p in answer["predictions"]
-    ]
-    assert [r.answer for r in record.rows] == [[p["score"]] for p in answer["predictions"]]
-    assert {r.ts for r in record.rows} == {"2013-07-01T12:05:00Z"}
-    assert [r.features for r in record.rows] == [r["features"] for r in ROWS]
+    assert record.prediction_ids == [p["prediction_id"] for p in answer["predictions"]]
+    assert record.answers == [[p["score"]] for p in answer["predictions"]]
+    assert set(record.times) == {"2013-07-01T12:05:00Z"}
+    assert record.features == {k: [r["features"][k] for r in ROWS] for k in ROWS[0]["features"]}
 
 
 def test_a_row_without_time_gets_the_present_and_unusual_values_are_flagged(
@@ -87,7 +85,7 @@ def test_a_row_without_time_gets_the_present_and_unusual_values_are_flagged(
     assert answer["predictions"][0]["flags"] == ["range:hour", "unseen:carrier"]
     record = decode(list(read(segments(shared.workspace.spool)[-1].path))[-1].payload)
     assert isinstance(record, PredictionRecord)
-    assert record.rows[0].ts[:4] == record.received[:4]
+    assert record.times[0][:4] == record.received[:4]
 
 
 def test_labels_are_taken_and_durable(client: httpx.Client, shared: Service) -> None:

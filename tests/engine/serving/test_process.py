@@ -134,9 +134,7 @@ def test_kill_9_under_load_loses_no_acknowledged_row_and_doubles_none(
     logged = [p["prediction_id"] for a in answers if a["logged"] for p in a["predictions"]]
     assert len(logged) == 2 * len(answers)
     found = records(workspace)
-    rows = Counter(
-        r.prediction_id for f in found if isinstance(f, PredictionRecord) for r in f.rows
-    )
+    rows = Counter(i for f in found if isinstance(f, PredictionRecord) for i in f.prediction_ids)
     assert max(rows.values()) == 1
     assert set(logged) <= set(rows)
     # What was written but not acknowledged is at most what was in flight.
@@ -210,16 +208,19 @@ def test_canary_and_shadow_take_their_part_and_everything_is_logged(
     flushed = service.link.flush()
     found = records(workspace)
     assert flushed.offset == segments(workspace.spool)[-1].size
+    predicted = [f for f in found if isinstance(f, PredictionRecord)]
     answered = {
-        r.prediction_id: r for f in found if isinstance(f, PredictionRecord) for r in f.rows
+        i: {name: column[at] for name, column in f.features.items()}
+        for f in predicted
+        for at, i in enumerate(f.prediction_ids)
     }
-    roles = Counter(r.role for r in answered.values())
+    roles = Counter(f.role for f in predicted for _ in f.prediction_ids)
     assert roles == {"champion": 2000 - roles["canary"], "canary": 2 * round(share * 1000)}
     shadows = [f for f in found if isinstance(f, ShadowRecord)]
     ids = [i for s in shadows for i in s.prediction_ids]
     assert sorted(ids) == sorted(answered)
     assert {s.version for s in shadows} == {"v3"}
-    rows = [answered[i].features for i in ids[:50]]
+    rows = [answered[i] for i in ids[:50]]
     probed = service.link.probe("late", "v3", rows)
     assert probed.in_memory
     scores = [a for s in shadows for a in s.answers][:50]
@@ -351,6 +352,6 @@ def test_a_full_disk_costs_log_records_and_no_answer(workspace: Workspace, start
         assert client.post(PATH, content=body(20)).json()["logged"] is True
         assert client.post("/v1/models/late/labels", json=labels).status_code == 200
     predicted = [f for f in records(workspace) if isinstance(f, PredictionRecord)]
-    written = {r.prediction_id for f in predicted for r in f.rows}
+    written = {i for f in predicted for i in f.prediction_ids}
     promised = {p["prediction_id"] for a in answers if a["logged"] for p in a["predictions"]}
     assert promised <= written

@@ -3,8 +3,10 @@
 import pytest
 
 from engine.domain.roles import Roles
+from engine.serving.asked import AskedColumns, AskedRows
 from engine.serving.router import routing_unit, takes_canary
 from engine.serving.tally import Tally
+from engine.wire import PredictRow, Scalar
 
 
 @pytest.mark.parametrize(
@@ -23,9 +25,12 @@ from engine.serving.tally import Tally
     ],
 )
 def test_the_routing_unit_is_what_the_settings_say(
-    unit: str, client: str, row_id: str | None, features: dict[str, object], expected: str
+    unit: str, client: str, row_id: str | None, features: dict[str, Scalar], expected: str
 ) -> None:
-    assert routing_unit(unit, client, row_id, features, "p-1") == expected
+    rows = AskedRows([PredictRow(features, id=row_id)])
+    assert routing_unit(unit, client, rows, 0, "p-1") == expected
+    columns = AskedColumns({name: [value] for name, value in features.items()}, [row_id])
+    assert routing_unit(unit, client, columns, 0, "p-1") == expected
 
 
 def test_units_stay_with_their_arm_when_the_share_grows() -> None:

@@ -1,0 +1,171 @@
+"""How a version's estimator is called: directly where that is shown to give the same answers.
+
+scikit-learn's per-call checks cost more than the arithmetic of one row. What is not recognised,
+or does not agree with the estimator on the rows it is tried on, is called as it is.
+"""
+
+import itertools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.artifacts import Loaded
+from engine.serving.folding import fold
+
+Matrix = NDArray[np.float64]
+Predict = Callable[[Matrix], Matrix]
+
+TOLERANCE = 1e-9
+
+
+def predictor(loaded: Loaded, rows: Matrix) -> Predict:
+    """Return the quickest way to a version's answers that agrees with the estimator on rows."""
+    try:
+        direct = _direct(loaded)
+    except (AttributeError, TypeError, ValueError, KeyError, IndexError) as e:
+        # Another scikit-learn, or a recipe's own class: nothing is lost but time.
+        logging.getLogger(__name__).info("calling the estimator as it is: %r", e)
+        direct = None
+    if direct is None or not len(rows) or not _agree(direct, loaded.answers, rows):
+        return _plain(loaded)
+    return direct
+
+
+def null_columns(loaded: Loaded, rows: Matrix) -> NDArray[np.bool_]:
+    """Say of each column whether the estimator answers a row with a null there."""
+    holed = _holed(rows[:1])
+    if _answers_all(loaded, holed):
+        return np.ones(len(holed), dtype=np.bool_)
+    return np.array([_answers_all(loaded, row) for row in holed[:, np.newaxis]], dtype=np.bool_)
+
+
+def _answers_all(loaded: Loaded, rows: Matrix) -> bool:
+    try:
+        return bool(np.isfinite(loaded.answers(rows)).all())
+    except ValueError:  # what scikit-learn raises for a null that it does not take
+        return False
+
+
+def _plain(loaded: Loaded) -> Predict:
+    def predict(matrix: Matrix) -> Matrix:
+        answers: Matrix = loaded.answers(matrix)
+        return answers
+
+    return predict
+
+
+def _agree(direct: Predict, plain: Callable[[Matrix], Any], rows: Matrix) -> bool:
+    """Compare on the rows, each alone and all together, and with a null in each column."""
+    for some in (rows, rows[:1], _holed(rows[:1])):
+        try:
+            wanted = plain(some)
+        except ValueError:
+            continue  # the estimator takes no null; then none gets this far
+        found = direct(some)
+        if found.shape != wanted.shape or not np.allclose(found, wanted, rtol=0.0, atol=TOLERANCE):
+            return False
+    return True
+
+
+def _holed(row: Matrix) -> Matrix:
+    """Return a row once per column, with a null there."""
+    holed = np.repeat(row, row.shape[1], axis=0)
+    np.fill_diagonal(holed, np.nan)
+    return holed
+
+
+def _direct(loaded: Loaded) -> Predict | None:
+    """Recognise an estimator; None where there is no shorter way to its answers."""
+    from sklearn.ensemble import (
+        HistGradientBoostingClassifier,
+        HistGradientBoostingRegressor,
+        RandomForestClassifier,
+        RandomForestRegressor,
+    )
+
+    estimator, kind = loaded.estimator, type(loaded.estimator)
+    if kind in (RandomForestClassifier, RandomForestRegressor):
+        return _forest(estimator, loaded.manifest.task)
+    if kind in (HistGradientBoostingClassifier, HistGradientBoostingRegressor):
+        return _boosting(estimator, loaded.manifest.task)
+    return fold(estimator, loaded.manifest.task)
+
+
+def _forest(estimator: Any, task: str) -> Predict:
+    """Sum the trees in scikit-learn's order: the same floats, without 100 input checks."""
+    predicts = [tree.tree_.predict for tree in estimator.estimators_]
+    count = len(predicts)
+
+    def predict(matrix: Matrix) -> Matrix:
+        rows = np.ascontiguousarray(matrix, dtype=np.float32)
+        total = predicts[0](rows)
+        for one in itertools.islice(predicts, 1, None):
+            total += one(rows)
+        total /= count
+        answers: Matrix = total[:, 1:2] if task == "binary" else total
+        return answers
+
+    return predict
+
+
+def _boosting(estimator: Any, task: str) -> Predict:
+    """Add up the trees as `_raw_predict` does, with what it makes anew each time made once."""
+    from sklearn.ensemble._hist_gradient_boosting._predictor import _predict_from_raw_data
+
+    known, places = estimator._bin_mapper.make_known_categories_bitsets()  # noqa: SLF001
+    prepare = _preparation(estimator)
+    baseline = estimator._baseline_prediction  # noqa: SLF001
+    loss = estimator._loss  # noqa: SLF001
+    trees = [
+        [(tree.nodes, tree.raw_left_cat_bitsets) for tree in iteration]
+        for iteration in zip(*estimator._predictors, strict=True)  # noqa: SLF001
+    ]
+
+    def predict(matrix: Matrix) -> Matrix:
+        rows = prepare(matrix)
+        raw = np.repeat(baseline.reshape(1, -1), len(rows), axis=0)
+        leaf = np.empty(len(rows))
+        for k, column in enumerate(trees):
+            total = raw[:, k].copy()
+            for nodes, bitsets in column:
+                _predict_from_raw_data(nodes, rows, bitsets, known, places, 1, leaf)
+                total += leaf
+            raw[:, k] = total
+        if task == "regression":
+            answers: Matrix = loss.link.inverse(raw)
+            return answers
+        answers = loss.predict_proba(raw)
+        return answers[:, 1:2] if task == "binary" else answers
+
+    return predict
+
+
+def _preparation(estimator: Any) -> Predict:
+    """Return what turns our codes into the estimator's own: its ordinal encoder as tables."""
+    if estimator._preprocessor is None:  # noqa: SLF001
+        return np.ascontiguousarray
+    categorical = np.flatnonzero(estimator.is_categorical_)
+    order = np.concatenate([categorical, np.flatnonzero(~estimator.is_categorical_)])
+    encoder = estimator._preprocessor.named_transformers_["encoder"]  # noqa: SLF001
+    tables = [_ordinals(categories) for categories in encoder.categories_]
+
+    def prepare(matrix: Matrix) -> Matrix:
+        rows = np.ascontiguousarray(matrix[:, order])
+        for at, table in enumerate(tables):
+            codes = rows[:, at]
+            codes[np.isnan(codes)] = -1.0
+            rows[:, at] = table[np.minimum(codes.astype(np.intp), len(table) - 1)]
+        return rows
+
+    return prepare
+
+
+def _ordinals(categories: Matrix) -> Matrix:
+    """Return ordinal by code; the last place, also reached by -1, is NaN as for an unknown one."""
+    codes = categories[~np.isnan(categories)].astype(np.intp)
+    table = np.full(int(codes.max(initial=-1)) + 2, np.nan)
+    table[codes] = np.arange(len(codes), dtype=np.float64)
+    return table
