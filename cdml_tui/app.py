@@ -201,12 +201,7 @@ class Console(App[int], inherit_bindings=False):
                 request = wire.RunRequest(idempotency_key=intent.idempotency_key)
                 run = self._client.train(intent.model, request)
                 return lambda s, at: answered.run_answered(s, intent, run, at)
-            ask = {
-                "rollback": self._client.rollback,
-                "promote": self._client.promote,
-                "undo": self._client.undo,
-            }[intent.verb]
-            answer = ask(intent.model, guard.change_of(intent))
+            answer = self._client.change(intent.verb, intent.model, guard.change_of(intent))
         except EngineLost as lost:
             if intent.verb == "rollback" and not lost.sent:
                 return self._send_offline(intent)

@@ -138,25 +138,13 @@ class Client:
 
     # ------------------------------------------------------------ changing
 
-    def promote(self, model: str, change: wire.Change) -> wire.ChangeAnswer:
-        """Make a version the champion."""
-        return self._post(f"{_model(model)}/promote", wire.ChangeAnswer, change)
+    def change(self, verb: str, model: str, change: wire.Change) -> wire.ChangeAnswer:
+        """Move who serves: promote, rollback, undo and the like."""
+        return self._post(f"{_model(model)}/{verb}", wire.ChangeAnswer, change)
 
-    def rollback(self, model: str, change: wire.Change) -> wire.ChangeAnswer:
-        """Take the champion back to the last known good version."""
-        return self._post(f"{_model(model)}/rollback", wire.ChangeAnswer, change)
-
-    def undo(self, model: str, change: wire.Change) -> wire.ChangeAnswer:
-        """Take back the last change, within a minute of it."""
-        return self._post(f"{_model(model)}/undo", wire.ChangeAnswer, change)
-
-    def hold(self, model: str, request: wire.LockRequest) -> wire.LockAnswer:
-        """Forbid automatic replacement of the champion."""
-        return self._post(f"{_model(model)}/hold", wire.LockAnswer, request)
-
-    def resume(self, model: str, request: wire.LockRequest) -> wire.LockAnswer:
-        """Lift a hold."""
-        return self._post(f"{_model(model)}/resume", wire.LockAnswer, request)
+    def lock(self, verb: str, model: str, request: wire.LockRequest) -> wire.LockAnswer:
+        """Set or lift a lock: hold, resume and the like."""
+        return self._post(f"{_model(model)}/{verb}", wire.LockAnswer, request)
 
     def train(self, model: str, request: wire.RunRequest) -> wire.JobRow:
         """Start a training run."""

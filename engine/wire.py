@@ -114,12 +114,13 @@ class VersionRow(msgspec.Struct, frozen=True):
 
 
 class Lock(msgspec.Struct, frozen=True):
-    """A lock as the operator sees it: who, why, since when."""
+    """A lock as the operator sees it: who, why, since when; `version` of a pin."""
 
     kind: str
     owner: str
     reason: str
     since: str
+    version: str | None = None
 
 
 class PlanCheck(msgspec.Struct, frozen=True):

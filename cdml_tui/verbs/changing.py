@@ -33,7 +33,7 @@ def promote(session: Session) -> int:
         no_way_back=args.no_way_back,
         override=args.override,
     )
-    return _changed(session, certainly(lambda: session.client.promote(model, change)))
+    return _changed(session, certainly(lambda: session.client.change("promote", model, change)))
 
 
 def _ready(session: Session, model: str) -> tuple[str, str | None]:
@@ -68,7 +68,8 @@ def rollback(session: Session) -> int:
     )
     try:
         model = session.model()
-        return _changed(session, certainly(lambda: session.client.rollback(model, change)))
+        ask = session.client.change
+        return _changed(session, certainly(lambda: ask("rollback", model, change)))
     except EngineLost as lost:
         named = args.model or "MODEL"
         raise EngineLost(
@@ -82,21 +83,21 @@ def undo(session: Session) -> int:
         idempotency_key=new_key(), expect=session.args.expect, reason=session.args.reason
     )
     model = session.model()
-    return _changed(session, certainly(lambda: session.client.undo(model, change)))
+    return _changed(session, certainly(lambda: session.client.change("undo", model, change)))
 
 
 def hold(session: Session) -> int:
     """Forbid automatic replacement of the champion."""
     request = LockRequest(idempotency_key=new_key(), reason=session.args.reason)
     model = session.model()
-    return _locked(session, certainly(lambda: session.client.hold(model, request)))
+    return _locked(session, certainly(lambda: session.client.lock("hold", model, request)))
 
 
 def resume(session: Session) -> int:
     """Lift a hold."""
     request = LockRequest(idempotency_key=new_key(), reason=session.args.reason)
     model = session.model()
-    return _locked(session, certainly(lambda: session.client.resume(model, request)))
+    return _locked(session, certainly(lambda: session.client.lock("resume", model, request)))
 
 
 def reload(session: Session) -> int:

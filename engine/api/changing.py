@@ -2,51 +2,37 @@
 
 from litestar import post
 from litestar.datastructures import State
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from engine import wire
 from engine.api.desk import desk_of
 from engine.api.peer import Req, operator
+from engine.api.verbs import CHANGES, LOCKS
 
 
-@post("/api/v1/models/{model:str}/promote", status_code=200, sync_to_thread=True)
-def promote(
-    request: Req, state: State, model: FromPath[str], data: JSONBody[wire.Change]
-) -> wire.ChangeAnswer:
-    """Make a version champion."""
-    return desk_of(state).promote(model, operator(request), data)
+def _change(verb: str) -> HTTPRouteHandler:
+    """Return the route of a verb that moves who serves."""
+
+    def change(
+        request: Req, state: State, model: FromPath[str], data: JSONBody[wire.Change]
+    ) -> wire.ChangeAnswer:
+        return desk_of(state).change(verb, model, operator(request), data)
+
+    path = f"/api/v1/models/{{model:str}}/{verb}"
+    return post(path, name=verb, status_code=200, sync_to_thread=True)(change)
 
 
-@post("/api/v1/models/{model:str}/rollback", status_code=200, sync_to_thread=True)
-def rollback(
-    request: Req, state: State, model: FromPath[str], data: JSONBody[wire.Change]
-) -> wire.ChangeAnswer:
-    """Take the champion back to the last known good."""
-    return desk_of(state).rollback(model, operator(request), data)
+def _lock(verb: str) -> HTTPRouteHandler:
+    """Return the route of a verb that sets or lifts a lock."""
 
+    def lock(
+        request: Req, state: State, model: FromPath[str], data: JSONBody[wire.LockRequest]
+    ) -> wire.LockAnswer:
+        return desk_of(state).lock(verb, model, operator(request), data)
 
-@post("/api/v1/models/{model:str}/undo", status_code=200, sync_to_thread=True)
-def undo(
-    request: Req, state: State, model: FromPath[str], data: JSONBody[wire.Change]
-) -> wire.ChangeAnswer:
-    """Take the last promotion or rollback back."""
-    return desk_of(state).undo(model, operator(request), data)
-
-
-@post("/api/v1/models/{model:str}/hold", status_code=200, sync_to_thread=True)
-def hold(
-    request: Req, state: State, model: FromPath[str], data: JSONBody[wire.LockRequest]
-) -> wire.LockAnswer:
-    """Forbid the automatic replacement of the champion."""
-    return desk_of(state).hold(model, operator(request), data)
-
-
-@post("/api/v1/models/{model:str}/resume", status_code=200, sync_to_thread=True)
-def resume(
-    request: Req, state: State, model: FromPath[str], data: JSONBody[wire.LockRequest]
-) -> wire.LockAnswer:
-    """Lift the hold."""
-    return desk_of(state).resume(model, operator(request), data)
+    path = f"/api/v1/models/{{model:str}}/{verb}"
+    return post(path, name=verb, status_code=200, sync_to_thread=True)(lock)
 
 
 @post("/api/v1/models/{model:str}/train", status_code=200, sync_to_thread=True)
@@ -104,5 +90,5 @@ def clock(request: Req, state: State, data: JSONBody[wire.ClockRequest]) -> wire
     return desk_of(state).move_clock(data)
 
 
-ROUTES = [promote, rollback, undo, hold, resume, train, monitor, ingest, labels]
-ROUTES += [reload, stop, clock]
+ROUTES = [*map(_change, CHANGES), *map(_lock, LOCKS)]
+ROUTES += [train, monitor, ingest, labels, reload, stop, clock]

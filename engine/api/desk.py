@@ -13,16 +13,14 @@ import anyio.to_thread
 from litestar.datastructures import State
 
 from engine import wire
+from engine.api.verbs import CHANGES, LOCKS
 from engine.clock import Clock, SimulatedClock, iso, parse_time
-from engine.errors import InvalidError, RefusedError, UnavailableError, UnknownError
+from engine.errors import RefusedError, UnavailableError, UnknownError
 from engine.ledger.change import Actor
 from engine.ledger.ledger import Ledger
-from engine.pipeline import deliver_labels, holds, overview
+from engine.pipeline import deliver_labels, overview
 from engine.pipeline.ingest import ingest
-from engine.pipeline.promote import promote
-from engine.pipeline.rollback import rollback
 from engine.pipeline.site import Site
-from engine.pipeline.undo import undo
 
 PROBE_CLIENT = "cdml-probe"
 EVENTS_SHOWN = 200
@@ -195,32 +193,13 @@ class Desk:
 
     # -- changing
 
-    def promote(self, model: str, actor: Actor, asked: wire.Change) -> wire.ChangeAnswer:
-        """Promote a version."""
-        self.site.model(model)
-        if asked.to is None:
-            raise InvalidError(
-                f"Promoting a version of {model}: none was named. Name one of cdml versions.",
-                code="no_version",
-                field="to",
-            )
-        return promote(self.site, model, asked.to, actor, asked)
+    def change(self, verb: str, model: str, actor: Actor, asked: wire.Change) -> wire.ChangeAnswer:
+        """Move who serves."""
+        return CHANGES[verb](self.site, model, actor, asked)
 
-    def rollback(self, model: str, actor: Actor, asked: wire.Change) -> wire.ChangeAnswer:
-        """Roll a model back."""
-        return rollback(self.site, model, actor, asked)
-
-    def undo(self, model: str, actor: Actor, asked: wire.Change) -> wire.ChangeAnswer:
-        """Undo the last promotion or rollback."""
-        return undo(self.site, model, actor, asked)
-
-    def hold(self, model: str, actor: Actor, asked: wire.LockRequest) -> wire.LockAnswer:
-        """Hold a model."""
-        return holds.hold(self.site, model, actor, asked)
-
-    def resume(self, model: str, actor: Actor, asked: wire.LockRequest) -> wire.LockAnswer:
-        """Lift the hold of a model."""
-        return holds.resume(self.site, model, actor, asked)
+    def lock(self, verb: str, model: str, actor: Actor, asked: wire.LockRequest) -> wire.LockAnswer:
+        """Set or lift a lock."""
+        return LOCKS[verb](self.site, model, actor, asked)
 
     def submit(self, model: str, job: str, actor: Actor, asked: wire.RunRequest) -> wire.JobRow:
         """Queue a run for a person."""

@@ -146,8 +146,8 @@ class Change:
     def lock(self, lock: Lock) -> None:
         """Set a lock; one of the same kind is replaced."""
         self._db.execute(
-            "insert or replace into locks values (?, ?, ?, ?, ?)",
-            (self._model, lock.kind, lock.owner, lock.reason, lock.since),
+            "insert or replace into locks values (?, ?, ?, ?, ?, ?)",
+            (self._model, lock.kind, lock.owner, lock.reason, lock.since, lock.version),
         )
 
     def standing(self) -> list[Lock]:

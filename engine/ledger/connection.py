@@ -38,6 +38,26 @@ MIGRATIONS = [
     create table processes (run text primary key, pid integer not null, started text not null)
         strict;
     """,
+    """
+    alter table locks add column version text;
+    create table suppressed (
+        model text not null, lock text not null, action text not null, count integer not null,
+        first text not null, last text not null, primary key (model, lock, action)
+    ) strict;
+    create table taints (
+        id integer primary key autoincrement, model text not null, time_from text, time_to text,
+        batch text, version text, owner text not null, reason text not null, since text not null,
+        lifted text
+    ) strict;
+    create table incidents (
+        id integer primary key autoincrement, model text not null, version text,
+        title text not null, opened text not null, closed text, seq integer not null
+    ) strict;
+    create table incident_notes (
+        id integer primary key autoincrement, incident integer not null, time text not null,
+        author text not null, kind text not null, text text not null
+    ) strict;
+    """,
 ]
 
 

@@ -28,4 +28,4 @@ def read_roles(db: sqlite3.Connection, model: str) -> Roles:
 def read_locks(db: sqlite3.Connection, model: str) -> list[Lock]:
     """Read the locks that stand on a model."""
     rows = db.execute("select * from locks where model = ? order by kind", (model,))
-    return [Lock(r["kind"], r["owner"], r["reason"], r["since"]) for r in rows]
+    return [Lock(r["kind"], r["owner"], r["reason"], r["since"], r["version"]) for r in rows]

@@ -70,8 +70,8 @@ def train_run(site: Site, run: Run) -> Outcome:
         report = validate.report(site, run.model, version, inputs, found)
     validate.record(site, run.model, version, report)
     if report.verdict == "pass" and first:
-        asked = Change(f"first-{run.id}", reason="first version")
-        promote(site, run.model, version, TRAINING, asked)
+        asked = Change(f"first-{run.id}", to=version, reason="first version")
+        promote(site, run.model, TRAINING, asked)
     elif report.verdict == "pass":
         rollout.begin(site, run.model, version)
     return Outcome(result.note, version, report.verdict)
@@ -84,8 +84,9 @@ def _safe_mode(site: Site, run: Run) -> None:
     content = (run.folder / ESTIMATOR).read_bytes()
     version = train.register(site, run.model, run.id, simple, content)
     site.tell("WARN", "gate", run.model, f"nothing beats the base rate: {version} is safe mode")
-    asked = Change(f"safe-{run.id}", override=[version], reason="safe mode: nothing beat it")
-    promote(site, run.model, version, TRAINING, asked)
+    reason = "safe mode: nothing beat it"
+    asked = Change(f"safe-{run.id}", to=version, override=[version], reason=reason)
+    promote(site, run.model, TRAINING, asked)
 
 
 def monitor_run(site: Site, run: Run) -> Outcome:

@@ -4,7 +4,7 @@ from engine.domain import roles as moves
 from engine.domain.lifecycle import Fitness
 from engine.domain.locks import HOLD, stopped_by
 from engine.domain.roles import Roles
-from engine.errors import ConflictError, RefusedError, UnavailableError
+from engine.errors import ConflictError, InvalidError, RefusedError, UnavailableError
 from engine.ledger.change import Actor
 from engine.ledger.ledger import Version
 from engine.pipeline import changes
@@ -16,9 +16,17 @@ GREEN = (Fitness.BLESSED, Fitness.PROVEN)
 
 
 def promote(
-    site: Control, model: str, version: str, actor: Actor, asked: Asked, *, fence: int | None = None
+    site: Control, model: str, actor: Actor, asked: Asked, *, fence: int | None = None
 ) -> ChangeAnswer:
-    """Make a version champion; `fence` is the generation an automatic decision was made at."""
+    """Make the named version champion; `fence` is the generation of an automatic decision."""
+    site.model(model)
+    version = asked.to
+    if version is None:
+        raise InvalidError(
+            f"Promoting a version of {model}: none was named. Name one of cdml versions.",
+            code="no_version",
+            field="to",
+        )
     if (before := changes.answered(site, model, asked.idempotency_key)) is not None:
         return before
     person = actor.kind == "human"

@@ -131,9 +131,10 @@ def _act(
     elif step is Next.STEP:
         _canary(site, model, version, roles, settings, seen)
     else:
-        asked = Asked(f"rollout-{model}-{version}-{roles.generation}", reason=f"live pairs: {seen}")
+        key = f"rollout-{model}-{version}-{roles.generation}"
+        asked = Asked(key, to=version, reason=f"live pairs: {seen}")
         try:
-            promote(site, model, version, ROLLOUT, asked, fence=roles.generation)
+            promote(site, model, ROLLOUT, asked, fence=roles.generation)
         except ConflictError as e:
             site.tell("WARN", "rollout", model, e.message)
 

@@ -94,12 +94,12 @@ class Box:
         """Make a version champion, whatever its gate said."""
         self.changed_at = time.monotonic()
         change = Change(uuid.uuid4().hex, to=version, override=[version], reason="bench")
-        return self.client.promote("late", change)
+        return self.client.change("promote", "late", change)
 
     def rollback(self, leaving: str) -> ChangeAnswer:
         """Roll back from a version."""
         self.changed_at = time.monotonic()
-        return self.client.rollback("late", Change(uuid.uuid4().hex, leaving, reason="bench"))
+        return self.client.change("rollback", "late", Change(uuid.uuid4().hex, leaving, reason="bench"))
 
     def body(self, count: int = 1) -> bytes:
         """Return a request of so many rows, each with an id of its own, that happened just now."""

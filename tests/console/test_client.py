@@ -32,14 +32,14 @@ def change(expect: str = "v3") -> wire.Change:
 
 def test_answers_are_wire_values(client: Client) -> None:
     assert client.state().models[0].champion == "v3"
-    answer = client.rollback("late", change())
+    answer = client.change("rollback", "late", change())
     assert (answer.from_, answer.to, answer.generation) == ("v3", "v1", 5)
     assert client.proof("late", 5).by_version == {"v1": 37}
 
 
 def test_a_refusal_keeps_code_message_and_status(client: Client) -> None:
     with pytest.raises(ConsoleError) as no:
-        client.rollback("late", change("v9"))
+        client.change("rollback", "late", change("v9"))
     assert (no.value.code, no.value.status) == ("conflict", 409)
     assert "already on v3" in no.value.message
     with pytest.raises(ConsoleError) as unknown:
@@ -50,7 +50,7 @@ def test_a_refusal_keeps_code_message_and_status(client: Client) -> None:
 def test_nobody_there_means_nothing_was_sent(tmp_path: Path) -> None:
     client = Client(tmp_path / "none.sock")
     with pytest.raises(EngineLost) as lost:
-        client.rollback("late", change())
+        client.change("rollback", "late", change())
     assert not lost.value.sent
     assert "none.sock" in lost.value.message
     client.close()
@@ -59,7 +59,7 @@ def test_nobody_there_means_nothing_was_sent(tmp_path: Path) -> None:
 def test_a_lost_answer_may_have_been_a_change(running: Running, client: Client) -> None:
     running.engine.lose_answers = 1
     with pytest.raises(EngineLost) as lost:
-        client.rollback("late", change())
+        client.change("rollback", "late", change())
     assert lost.value.sent
 
 

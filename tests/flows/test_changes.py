@@ -111,9 +111,9 @@ def test_fifty_changes_under_load_fail_no_request_and_mislead_none(
                 forced = Change(
                     change.idempotency_key, current, "v2", change.reason, override=["v2"]
                 )
-                answer = box.control.promote("late", forced)
+                answer = box.control.change("promote", "late", forced)
             else:
-                answer = box.control.rollback("late", change)
+                answer = box.control.change("rollback", "late", change)
             done = time.monotonic()
             assert answer.changed
             reigns.append(Reign(current, called, done))

@@ -24,8 +24,8 @@ def follow(box: Box, after: int, until: int) -> list[int]:
 def locked(box: Box, times: int) -> int:
     """Make events: hold and resume so often; return the id of the last one."""
     for _ in range(times):
-        box.control.hold("late", LockRequest(uuid.uuid4().hex))
-        box.control.resume("late", LockRequest(uuid.uuid4().hex))
+        box.control.lock("hold", "late", LockRequest(uuid.uuid4().hex))
+        box.control.lock("resume", "late", LockRequest(uuid.uuid4().hex))
     return box.control.recent_events(1)[-1].id
 
 

@@ -174,7 +174,7 @@ class Place(Site):
         made = []
         for bias in biases:
             made.append(self.blessed(bias))
-            promote(self, "late", made[-1], PERSON, Change(f"made {made[-1]}"))
+            promote(self, "late", PERSON, Change(f"made {made[-1]}", to=made[-1]))
             self.clock.passes(minutes=10)
         return made
 

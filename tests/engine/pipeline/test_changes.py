@@ -55,7 +55,7 @@ def in_rollout(place: Place, version: str, share: float = 0.0) -> None:
 def test_a_promotion_answers_with_from_to_and_the_audit_entry(place: Place) -> None:
     v1, v2 = place.champions(0.5, 0.4)
     made = place.ledger.audit_entries()[-1]
-    again = promote(place, "late", v2, PERSON, Change("made v2"))
+    again = promote(place, "late", PERSON, Change("made v2", to=v2))
     assert (again.from_, again.to, again.generation, again.audit_seq) == (v1, v2, 2, made.seq)
     assert again.changed
     assert roles(place).standby == (v1,)
@@ -75,7 +75,7 @@ def test_a_champion_other_than_expected_is_a_conflict_that_tells_who_did_it(plac
     for act in (
         lambda: back(place, expect=v1),
         lambda: undone(place, expect=v1),
-        lambda: promote(place, "late", place.blessed(), PERSON, Change("p", v1)),
+        lambda: promote(place, "late", PERSON, Change("p", v1, place.blessed())),
     ):
         place.clock.time = place.clock.time - timedelta(minutes=10)  # within undo's minute
         said = refused(act, "conflict", ConflictError)
@@ -139,18 +139,22 @@ def test_an_attack_taints_what_is_left(place: Place) -> None:
     back(place, attack=True)
     assert fitness(place, v2) is Fitness.TAINTED
     refused(lambda: back(place, "to", to=v2), "tainted")
-    refused(lambda: promote(place, "late", v2, PERSON, Change("p")), "tainted")
+    refused(lambda: promote(place, "late", PERSON, Change("p", to=v2)), "tainted")
 
 
 def test_a_champion_forced_past_its_gate_can_be_left(place: Place) -> None:
     (v1,) = place.champions(0.5)
     forced = place.version(Event.VALIDATION_BEGAN, Event.GATE_FAILED)
-    said = refused(lambda: promote(place, "late", forced, PERSON, Change("a")), "gate_not_passed")
+    plain = Change("a", to=forced)
+    said = refused(lambda: promote(place, "late", PERSON, plain), "gate_not_passed")
     assert f"--override {forced} --reason" in said
-    for half in (Change("b", override=[forced]), Change("c", override=[v1], reason="r")):
-        refused(lambda asked=half: promote(place, "late", forced, PERSON, asked), "gate_not_passed")
-    asked = Change("d", override=[forced], reason="the gate is wrong")
-    assert promote(place, "late", forced, PERSON, asked).to == forced
+    for half in (
+        Change("b", to=forced, override=[forced]),
+        Change("c", to=forced, override=[v1], reason="r"),
+    ):
+        refused(lambda asked=half: promote(place, "late", PERSON, asked), "gate_not_passed")
+    asked = Change("d", to=forced, override=[forced], reason="the gate is wrong")
+    assert promote(place, "late", PERSON, asked).to == forced
     assert place.ledger.audit_entries()[-1].detail["overrides"] == [forced]
     assert back(place).to == v1
     assert fitness(place, forced) is Fitness.REJECTED
@@ -159,7 +163,7 @@ def test_a_champion_forced_past_its_gate_can_be_left(place: Place) -> None:
 def test_a_forced_former_champion_is_never_a_target_by_itself(place: Place) -> None:
     v1, _ = place.champions(0.5, 0.4)
     forced = place.version(Event.VALIDATION_BEGAN, Event.GATE_FAILED)
-    promote(place, "late", forced, PERSON, Change("f", override=[forced], reason="r"))
+    promote(place, "late", PERSON, Change("f", to=forced, override=[forced], reason="r"))
     place.clock.passes(minutes=10)
     place.champions(0.3)
     assert roles(place).standby[0] == forced
@@ -190,7 +194,7 @@ def test_without_a_former_champion_a_rollback_is_refused_in_a_sentence(place: Pl
 
 def test_safe_mode_is_gone_back_to_where_there_is_nothing_else(place: Place) -> None:
     simple = place.version(safe_mode=True)
-    promote(place, "late", simple, ROBOT, Change("f", override=[simple], reason="safe mode"))
+    promote(place, "late", ROBOT, Change("f", to=simple, override=[simple], reason="safe mode"))
     place.champions(0.5)
     assert plan(place, "late").to == simple
     assert back(place).to == simple
@@ -204,7 +208,7 @@ def test_a_damaged_target_is_passed_over_and_refused_by_name(place: Place) -> No
     refused(lambda: back(place, "x", to=v2), "artifact_missing", UnavailableError)
     assert back(place).to == v1
     refused(
-        lambda: promote(place, "late", v2, PERSON, Change("p", override=[v2], reason="r")),
+        lambda: promote(place, "late", PERSON, Change("p", to=v2, override=[v2], reason="r")),
         "artifact_missing",
         UnavailableError,
     )
@@ -224,7 +228,7 @@ def test_an_automatic_promotion_decided_before_a_change_does_not_happen(place: P
     challenger = place.blessed()
     back(place)
     refused(
-        lambda: promote(place, "late", challenger, ROBOT, Change("r"), fence=decided_at),
+        lambda: promote(place, "late", ROBOT, Change("r", to=challenger), fence=decided_at),
         "conflict",
         ConflictError,
     )
@@ -236,11 +240,11 @@ def test_a_gate_passed_against_another_champion_is_no_evidence_now(place: Place)
     challenger = place.blessed()
     place.champions(0.4)
     said = refused(
-        lambda: promote(place, "late", challenger, PERSON, Change("p")), "gate_not_passed"
+        lambda: promote(place, "late", PERSON, Change("p", to=challenger)), "gate_not_passed"
     )
     assert "judged against v1" in said
-    forced = Change("f", override=[challenger], reason="I looked at it")
-    assert promote(place, "late", challenger, PERSON, forced).changed
+    forced = Change("f", to=challenger, override=[challenger], reason="I looked at it")
+    assert promote(place, "late", PERSON, forced).changed
 
 
 def test_only_a_persons_promotion_lifts_the_hold_and_moves_the_anchor(place: Place) -> None:
@@ -248,13 +252,13 @@ def test_only_a_persons_promotion_lifts_the_hold_and_moves_the_anchor(place: Pla
     back(place)
     by_robot = place.blessed()
     said = refused(
-        lambda: promote(place, "late", by_robot, ROBOT, Change("r")), "conflict", ConflictError
+        lambda: promote(place, "late", ROBOT, Change("r", to=by_robot)), "conflict", ConflictError
     )
     assert "a hold stands" in said
     by_person = place.blessed()
     assert [k.kind for k in place.ledger.locks("late")] == ["hold"]
     assert roles(place).anchor == "v1"
-    promote(place, "late", by_person, PERSON, Change("p"))
+    promote(place, "late", PERSON, Change("p", to=by_person))
     assert place.ledger.locks("late") == []
     assert roles(place).anchor == by_person
 

@@ -1,0 +1,21 @@
+"""The verbs that move who serves or what may: each the pipeline's own, by its name in the route."""
+
+from collections.abc import Callable
+
+from engine.ledger.change import Actor
+from engine.pipeline.holds import hold, resume
+from engine.pipeline.promote import promote
+from engine.pipeline.rollback import rollback
+from engine.pipeline.site import Site
+from engine.pipeline.undo import undo
+from engine.wire import Change, ChangeAnswer, LockAnswer, LockRequest
+
+CHANGES: dict[str, Callable[[Site, str, Actor, Change], ChangeAnswer]] = {
+    "promote": promote,
+    "rollback": rollback,
+    "undo": undo,
+}
+LOCKS: dict[str, Callable[[Site, str, Actor, LockRequest], LockAnswer]] = {
+    "hold": hold,
+    "resume": resume,
+}
