@@ -62,8 +62,15 @@ check: .venv/ready ## format, lint, types, import contracts, docs in step
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest --quiet tests/house
 
-bench: .venv/ready ## the figures of the README, measured on this machine
+bench: .venv/ready ## the figures of the README, measured on this machine; also: make bench serving
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+ifeq ($(firstword $(MAKECMDGOALS)),bench)
+PARTS := serving rollback drift console engine
+ARGS += $(filter $(PARTS),$(MAKECMDGOALS))
+.PHONY: $(PARTS)
+$(PARTS): ; @:
+endif
 
 format: .venv/ready ## put the code into house format
 	@$(BIN)/ruff check --fix-only --quiet .

@@ -54,6 +54,7 @@ VERBS: dict[str, Verb] = {
     "resume": Verb("[MODEL]", "lift a hold", changing.resume, ("reason",)),
     "ingest": Verb("[MODEL] FILE...", "hand over files of rows", running.ingest),
     "labels": Verb("[MODEL] FILE...", "hand over files of labels", running.labels),
+    "predict": Verb("[MODEL] FILE", "ask the prediction service about every row of a file"),
     "drift": Verb(
         "[MODEL] | --reference FILE --current FILE",
         "drift of every column, or of one file against another",
@@ -62,6 +63,7 @@ VERBS: dict[str, Verb] = {
     "performance": Verb("[MODEL]", "realised performance per window", looking.performance),
     "events": Verb("", "what happened", looking.events, ("limit", "follow")),
     "audit": Verb("", "who changed what, hash-chained", looking.audit, ("limit", "verify")),
+    "token": Verb("new|list|revoke [NAME]", "who may call the prediction port"),
     "reload": Verb("", "have the engine read cdml.toml again", changing.reload),
     "keys": Verb("", "the console's keys and the commands that do the same", looking.keys),
 }

@@ -36,6 +36,12 @@ def _drift(argv: list[str]) -> int:
     return drift_report.main(argv)
 
 
+def _predict(argv: list[str]) -> int:
+    from engine import predict
+
+    return predict.main(argv)
+
+
 def _demo(argv: list[str]) -> int:
     from engine import demo
 
@@ -48,12 +54,18 @@ def _rollback(argv: list[str]) -> int:
     return offline.main(argv)
 
 
+def _token(argv: list[str]) -> int:
+    from engine import token_verb
+
+    return token_verb.main(argv)
+
+
 def _up(argv: list[str]) -> int:
     return guarded(lambda: _started(argv), as_json="--json" in argv)
 
 
 def _started(argv: list[str]) -> int:
-    from engine import supervisor
+    from engine import supervisor, tokens
     from engine.settings import load
     from engine.workspace import Workspace
 
@@ -65,6 +77,7 @@ def _started(argv: list[str]) -> int:
     workspace = Workspace(Path(given.workspace)).require()
     settings = load(workspace.config)
     workspace.create(list(settings.models))
+    tokens.check_reach(workspace.tokens, settings.serving.listen)
     with workspace.locked():
         pass  # another engine is refused here, in the operator's own terminal
     if given.foreground:
@@ -103,12 +116,18 @@ def _supervise(argv: list[str]) -> int:
 
 def _serve(argv: list[str]) -> int:
     from engine.serving import server
+    from engine.serving.worker import Place
 
     parser = Arguments(prog="engine serve")
     parser.add_argument("-w", "--workspace", required=True)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--listen")
+    for name in Place._fields:
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int)
     given = parser.parse_args(argv)
+    if given.worker is not None:
+        place = Place(*(getattr(given, name) for name in Place._fields))
+        return server.run_worker(Path(given.workspace), place)
     return server.run(Path(given.workspace), seed=given.seed, listen=given.listen)
 
 
@@ -123,7 +142,9 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "check": _check,
     "demo": _demo,
     "drift": _drift,
+    "predict": _predict,
     "rollback": _rollback,
+    "token": _token,
     "up": _up,
     "run": _run,
     "supervise": _supervise,

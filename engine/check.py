@@ -6,6 +6,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from engine import tokens
 from engine.exits import Arguments, guarded
 from engine.settings import METRICS, ModelSettings, Settings, duration, load
 from engine.settings_file import type_text
@@ -40,6 +41,7 @@ def _run(argv: list[str]) -> int:
     workspace = Workspace(Path(given.workspace)).require()
     settings = load(workspace.config)
     check_all(settings)
+    tokens.check_reach(workspace.tokens, settings.serving.listen)
     if given.json:
         answer = {
             "ok": True,

@@ -17,22 +17,19 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-import msgspec
-
 from engine.clock import iso
 from engine.errors import CdmlError, UnavailableError
+from engine.port import Port
 from engine.serving.control import short_path
 from engine.store import excerpts
 from engine.store.connection import naive
-from engine.wire import PredictAnswer
+from engine.wire import Label, PredictRow
 from engine.workspace import Workspace
 
 STEP = timedelta(hours=6)
 AHEAD = timedelta(days=14)
 FILE_EVERY = timedelta(days=1)
 OUTAGE_SPEED = 43_200.0
-TRIES = 5
-RETRY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,33 +99,6 @@ class Engine:
             error = json.loads(content)["error"]
             raise CdmlError(error["message"], code=error["code"])
         return json.loads(content)
-
-
-class Port:
-    """The prediction service's public port, over one kept connection."""
-
-    def __init__(self, listen: str) -> None:
-        self._host, _, port = listen.rpartition(":")
-        self._port = int(port)
-        self._link: http.client.HTTPConnection | None = None
-
-    def post(self, path: str, body: bytes) -> bytes | None:
-        """Return the answer's body, or None where none came."""
-        for _ in range(TRIES):
-            try:
-                if self._link is None:
-                    self._link = http.client.HTTPConnection(self._host, self._port, timeout=30.0)
-                    self._link.connect()
-                    self._link.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._link.request("POST", path, body, {"content-type": "application/json"})
-                answer = self._link.getresponse()
-                content = answer.read()
-            except (OSError, http.client.HTTPException):
-                self._link = None
-                time.sleep(RETRY_S)  # serving may be starting again
-                continue
-            return content if answer.status == 200 else None
-        return None
 
 
 class _Ahead:
@@ -209,16 +179,13 @@ class Replay:
     def _predict(self, moment: datetime, group: list[tuple[Any, ...]]) -> None:
         ts = iso(moment.replace(tzinfo=UTC))
         names = self.source.features
-        rows = [
-            {"id": str(r[0]), "ts": ts, "features": dict(zip(names, r[2:], strict=True))}
-            for r in group
-        ]
-        body = msgspec.json.encode({"rows": rows})
-        content = self._port.post(f"/v1/models/{self.source.model}/predict", body)
-        if content is None:
+        rows = [PredictRow(dict(zip(names, r[2:], strict=True)), str(r[0]), ts) for r in group]
+        try:
+            answer = self._port.predict(self.source.model, rows)
+        except CdmlError:
             self.tally.failed += len(group)
             return
-        for p in msgspec.json.decode(content, type=PredictAnswer).predictions:
+        for p in answer.predictions:
             self.tally.answers[str(p.id)] = Answered(
                 str(p.id), moment, p.version, p.score or 0.0, bool(p.decision)
             )
@@ -229,15 +196,13 @@ class Replay:
         end = at
         while end < len(labels) and labels[end][1] < hour:
             end += 1
-        sent = [
-            {"id": str(i), "ts": iso(t.replace(tzinfo=UTC)), "value": v}
-            for i, t, v in labels[at:end]
-        ]
-        body = msgspec.json.encode({"labels": sent})
-        if self._port.post(f"/v1/models/{self.source.model}/labels", body) is not None:
-            self.tally.labels.update({label["id"]: bool(label["value"]) for label in sent})
-        else:
+        sent = [Label(str(i), iso(t.replace(tzinfo=UTC)), v) for i, t, v in labels[at:end]]
+        try:
+            self._port.label(self.source.model, sent)
+        except CdmlError:
             self.tally.failed += len(sent)
+        else:
+            self.tally.labels.update({label.id: bool(label.value) for label in sent})
         return end
 
     def _deliver(self, until: datetime) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from engine.quantities import address, check_cron, duration, is_loopback, size
+from engine.quantities import address, check_cron, duration, size
 from engine.settings_file import Document, nearest
 from engine.settings_rules import between, check_timezone, positive, read, wrong
 
@@ -53,6 +53,7 @@ METRIC_OF_TASK: dict[Task, str] = {
     "multiclass": "log_loss",
     "regression": "mean_absolute_error",
 }
+MAX_WORKERS = 64
 RECIPES = ("hist_gradient_boosting", "random_forest", "linear", "baseline")
 _OWN_RECIPE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -82,25 +83,23 @@ class WorkspaceSettings(Section, frozen=True, kw_only=True):
 class ServingSettings(Section, frozen=True, kw_only=True):
     """Where the prediction service listens."""
 
-    listen: Annotated[str, says("Address and port of the prediction service; loopback only.")] = (
-        "127.0.0.1:8080"
-    )
-    workers: Annotated[int, says("Processes that answer predictions; this version runs one.")] = 1
+    listen: Annotated[
+        str, says("Address and port of the prediction service; beyond loopback only with tokens.")
+    ] = "127.0.0.1:8080"
+    workers: Annotated[int, says("Processes that share the port; each holds every version.")] = 1
+    rate: Annotated[
+        float | None, says("Requests a second that one client may send; absent: no limit.")
+    ] = None
     log_full: Annotated[
         Literal["drop_and_count", "refuse"],
         says("While the log cannot be written: answer unlogged and count, or refuse with 503."),
     ] = "drop_and_count"
 
     def __post_init__(self) -> None:
-        host = read("listen", address, self.listen)[0]
-        if not is_loopback(host):
-            wrong(
-                "listen",
-                f'"{self.listen}" is not a loopback address, and there are no tokens to tell its '
-                "callers apart, so it is refused. Listen on 127.0.0.1 and put a proxy before it.",
-            )
-        if self.workers != 1:
-            wrong("workers", f"found {self.workers}; this version runs one. Write 1.")
+        read("listen", address, self.listen)
+        between("workers", self.workers, 1, MAX_WORKERS)
+        if self.rate is not None and not 0 < self.rate <= 1_000_000:
+            wrong("rate", f"found {self.rate}; it must be above 0, like 50.")
 
 
 class TrainSettings(Section, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ class Workspace:
         self.store = self.root / "metrics.duckdb"
         self.artifacts = self.root / "artifacts"
         self.keys = self.root / "keys"
+        self.tokens = self.keys / "tokens.json"
         self.batches = self.root / "batches"
         self.spool = self.root / "spool"
         self.runs = self.root / "runs"

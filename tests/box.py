@@ -224,10 +224,10 @@ def row(name: str, ts: str = "2024-02-01T07:00:00Z") -> dict[str, Any]:
     return {"id": name, "ts": ts, "features": {"wind": 9.5, "kind": "b", "hour": 7}}
 
 
-def initialised(folder: Path) -> Box:
+def initialised(folder: Path, first: Path | None = None) -> Box:
     """Return a workspace made by `cdml init` from a first file, not started."""
     box = Box(folder / "box")
-    first = deliver(folder / "first.csv", 1, FIRST)
+    first = first or deliver(folder / "first.csv", 1, FIRST)
     words = ["init", str(box.path), "--data", str(first), "--target", "late", "--time", "time"]
     words += ["--label-time", "known", "--id", "id", "--name", "late", "--yes", "--json"]
     run = subprocess.run(

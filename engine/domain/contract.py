@@ -4,6 +4,7 @@ Checking and encoding are one pass. Numbers stay, booleans become 0 and 1, a cat
 place in the contract; a null and an unseen category become NaN, as they did in training.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -72,16 +73,16 @@ class Contract:
         return checked
 
 
-class _Reader:
+class _Reader(ABC):
     """Reads one feature's column; `null_answered` says whether the estimator takes its null."""
 
     def __init__(self, feature: Feature, null_answered: bool) -> None:  # noqa: FBT001
         self.feature = feature
         self._null_answered = null_answered
 
+    @abstractmethod
     def read(self, values: Column, checked: Checked) -> list[float]:
         """Return the column as floats."""
-        raise NotImplementedError
 
     def _null(self, at: int, checked: Checked) -> float:
         if not self.feature.nullable:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.artifacts import Manifest
 from engine.clock import Clock, iso, parse_time
@@ -175,23 +175,31 @@ class Answerer:
         Where the generation changed meanwhile, the rows are answered anew: once a change is
         acknowledged no answer by what was left follows, however long that one takes.
         """
+        slot = self.slot(model)
         while True:
-            slot = self.slot(model)
             arms = self._arms(slot, asked, client, ids, settings)
-            try:
-                answers = await asyncio.gather(
-                    *(self._batcher.answer(arm.served, arm.rows.matrix) for arm in arms)
-                )
-            except Exception:
-                if self._is_current(slot):
-                    raise
+            waiting = [self._batcher.answer(arm.served, arm.rows.matrix) for arm in arms]
+            found = [await _outcome(future) for future in waiting]
+            answers = [one for one in found if not isinstance(one, Exception)]
+            now = self.slot(model)
+            if now.generation != slot.generation:
+                slot = now
+            elif len(answers) == len(arms):
+                return slot, arms, answers
             else:
-                if self._is_current(slot):
-                    return slot, arms, answers
+                slot = self._without_canary(slot, arms, found)
 
-    def _is_current(self, slot: Slot) -> bool:
-        now = self._slots.table.slots.get(slot.model)
-        return now is not None and now.generation == slot.generation
+    def _without_canary(
+        self, slot: Slot, arms: list[Arm], found: Sequence[Answers | Exception]
+    ) -> Slot:
+        """Count what failed; the champion answers for a canary that cannot, but not for itself."""
+        for arm, fault in zip(arms, found, strict=True):
+            if isinstance(fault, Exception):
+                size = len(arm.rows.places)
+                self._tally.erred(slot.model, slot.generation, arm.served.version, size)
+                if arm.role != "canary":
+                    raise fault
+        return replace(slot, canary=None)
 
     def _arms(
         self, slot: Slot, asked: Asked, client: str, ids: list[str], settings: ModelSettings
@@ -224,6 +232,13 @@ class Answerer:
         self._tally.answered(slot.model, slot.generation, version, n, elapsed * 1000.0)
         for flags in arm.rows.flags.values():
             self._metrics.flagged(slot.model, flags)
+
+
+async def _outcome(future: "asyncio.Future[Answers]") -> Answers | Exception:
+    try:
+        return await future
+    except Exception as e:  # noqa: BLE001 - whoever asked decides what a failed version means
+        return e
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from engine.errors import (
 )
 from engine.serving.answers import Answerer
 from engine.serving.bodies import MAX_BODY, read_labels
+from engine.serving.callers import Callers
 from engine.serving.open_inference import infer_answer, metadata, read_infer
 from engine.serving.openapi import document
 from engine.serving.predict import predict_answer, read_predict
@@ -30,7 +31,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-MAX_IN_FLIGHT = 32
+MAX_IN_FLIGHT = 256
+MAX_HELD = 64 * 2**20
 MAX_CLIENT_ID = 128
 BODY_DEADLINE_S = 10.0
 STATUS = [
@@ -60,7 +62,9 @@ class HttpError(Exception):
         self, status: int, code: str, message: str, headers: list[tuple[bytes, bytes]] | None = None
     ) -> None:
         super().__init__(message)
-        self.reply = Reply(status, error_body(code, message, None), headers=headers or [])
+        self.status = status
+        self.code = code
+        self.headers = headers or []
 
 
 class App:
@@ -69,25 +73,29 @@ class App:
     def __init__(
         self,
         answerer: Answerer,
+        callers: Callers,
         tally: Tally,
         metrics: ServingMetrics,
         clock: Clock,
         version: str,
     ) -> None:
         self._answerer = answerer
+        self._callers = callers
         self._tally = tally
         self._metrics = metrics
         self._clock = clock
         self._version = version
         self._document = document(version)
         self._busy = 0
+        self._held = 0
         self._posts = {"predict": self._predict, "labels": self._labels}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        self._tally.request(self._clock.monotonic())
+        now = self._clock.monotonic()
+        self._tally.request(now)
         path = scope["path"].split("/")[1:]
-        reply = await self._guarded(path, scope, receive)
+        reply = await self._guarded(path, scope, receive, now)
         headers = [
             (b"content-type", reply.kind),
             (b"content-length", b"%d" % len(reply.body)),
@@ -96,36 +104,72 @@ class App:
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
 
-    async def _guarded(self, path: list[str], scope: Message, receive: Receive) -> Reply:
+    async def _guarded(
+        self, path: list[str], scope: Message, receive: Receive, now: float
+    ) -> Reply:
         """Turn every error into a reply; what nobody foresaw is a 500, logged and counted."""
         try:
-            return await self._answer(path, scope, receive)
+            headers = dict(scope["headers"])
+            self._admit(path, scope, headers, now)
+            return await self._answer(path, scope, receive, headers)
         except HttpError as e:
-            reply = e.reply
+            reply = _refusal(path, e.status, e.code, str(e), None, e.headers)
         except CdmlError as e:
             status = next(code for family, code in STATUS if isinstance(e, family))
             status = 400 if e.code == "malformed_json" else status
-            reply = Reply(status, error_body(e.code, e.message, e.field))
+            reply = _refusal(path, status, e.code, e.message, e.field)
         except Exception:  # the request edge
             logging.getLogger(__name__).exception("answering %s %s", scope["method"], path[:3])
             text = "Answering the request: something failed here. It was logged; try again."
-            reply = Reply(500, error_body("internal", text, None))
-        if path[0] == "v1" or path[-1] == "infer":
+            reply = _refusal(path, 500, "internal", text, None)
+        if path[:1] == ["v1"] or path[-1:] == ["infer"]:
             model = path[2] if len(path) > 2 and self._answerer.known(path[2]) else ""
             self._metrics.refused(model, reply.status)
             if reply.status >= 500:
                 self._tally.failed += 1
         return reply
 
-    async def _answer(self, path: list[str], scope: Message, receive: Receive) -> Reply:
+    def _admit(
+        self, path: list[str], scope: Message, headers: dict[bytes, bytes], now: float
+    ) -> None:
+        """Raise HttpError for a request without a known token, or of a client asking too often."""
+        callers = self._callers
+        if (callers.open and callers.buckets is None) or path[:2] == ["v2", "health"]:
+            return
+        name = "" if callers.open else callers.name(headers.get(b"authorization", b""))
+        if name is None:
+            raise HttpError(
+                401,
+                "no_token",
+                "Answering the request: it has no token that is known here. Send the header "
+                '"Authorization: Bearer TOKEN"; cdml token new NAME makes one.',
+                [(b"www-authenticate", b"Bearer")],
+            )
+        client = name or _client_id(headers) or str((scope.get("client") or ("",))[0])
+        wait = callers.buckets.take(client, now) if callers.buckets else 0
+        if wait:
+            raise HttpError(
+                429,
+                "too_often",
+                f'Answering "{client[:80]}": it asks more than the {callers.rate:g} times a second '
+                f"that one client may. Try again in {wait} s.",
+                [(b"retry-after", b"%d" % wait)],
+            )
+
+    async def _answer(
+        self,
+        path: list[str],
+        scope: Message,
+        receive: Receive,
+        headers: dict[bytes, bytes],
+    ) -> Reply:
         match path:
             case ["v1", "models", model, ("predict" | "labels") as verb]:
-                return await self._post(model, self._posts[verb], scope, receive)
+                return await self._post(model, self._posts[verb], scope, receive, headers)
             case ["v2", "models", model, "infer"]:
-                return await self._post(model, self._infer, scope, receive)
+                return await self._post(model, self._infer, scope, receive, headers)
             case ["v2", *rest]:
-                _require(scope, "GET")
-                return self._described(rest)
+                return self._described(rest, scope)
             case ["metrics"]:
                 _require(scope, "GET")
                 return Reply(200, self._metrics.text(), CONTENT_TYPE.encode())
@@ -134,8 +178,11 @@ class App:
                 return Reply(200, self._document)
         raise _no_such_path()
 
-    def _described(self, path: list[str]) -> Reply:
+    def _described(self, path: list[str], scope: Message) -> Reply:
         """Answer the reading half of the Open Inference Protocol."""
+        match path:
+            case [] | ["health", "live" | "ready"] | ["models", _] | ["models", _, "ready"]:
+                _require(scope, "GET")
         match path:
             case []:
                 found = {"name": "cdml", "version": self._version, "extensions": []}
@@ -165,24 +212,53 @@ class App:
         answer: Callable[[str, bytes, str], Awaitable[bytes]],
         scope: Message,
         receive: Receive,
+        headers: dict[bytes, bytes],
     ) -> Reply:
         _require(scope, "POST")
-        headers = dict(scope["headers"])
-        body = await _body(headers, receive)
-        if self._busy >= MAX_IN_FLIGHT:
-            raise HttpError(
-                503,
-                "overloaded",
-                f"Answering for {model[:80]}: {self._busy} requests are in flight, which is the "
-                "most. Try again in a second.",
-                [(b"retry-after", b"1")],
-            )
-        self._busy += 1
+        body = await self._body(headers, receive)
         try:
-            client = headers.get(b"x-client-id", b"")[:MAX_CLIENT_ID].decode("latin-1")
-            return Reply(200, await answer(model, body, client))
+            if self._busy >= MAX_IN_FLIGHT:
+                raise self._overloaded()
+            self._busy += 1
+            try:
+                return Reply(200, await answer(model, body, _client_id(headers)))
+            finally:
+                self._busy -= 1
         finally:
-            self._busy -= 1
+            self._held -= len(body)
+
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        """Read at most MAX_BODY bytes within the deadline; they are held until answered."""
+        _check_announced(headers)
+        message = await _next(receive)
+        parts = [message.get("body", b"")]
+        size = len(parts[0])
+        self._held += size
+        try:
+            loop = asyncio.get_running_loop()
+            deadline = loop.time() + BODY_DEADLINE_S
+            while message.get("more_body") and size <= MAX_BODY:
+                if self._held > MAX_HELD:
+                    raise self._overloaded()
+                message = await _next(receive, deadline - loop.time())
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                self._held += len(parts[-1])
+            if size > MAX_BODY:
+                raise _too_large()
+        except BaseException:
+            self._held -= size
+            raise
+        return b"".join(parts) if len(parts) > 1 else parts[0]
+
+    def _overloaded(self) -> HttpError:
+        return HttpError(
+            503,
+            "overloaded",
+            f"Answering the request: {self._busy} others with {self._held} bytes are in flight, "
+            "which is the most. Try again in a second.",
+            [(b"retry-after", b"1"), (b"connection", b"close")],
+        )
 
     async def _predict(self, model: str, body: bytes, client: str) -> bytes:
         self._answerer.slot(model)
@@ -207,8 +283,26 @@ def error_body(code: str, message: str, field: str | None) -> bytes:
     return _encode(ErrorAnswer(ErrorBody(code, message, field)))
 
 
-async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
-    """Read at most MAX_BODY bytes within the deadline."""
+def _refusal(
+    path: list[str],
+    status: int,
+    code: str,
+    message: str,
+    field: str | None,
+    headers: list[tuple[bytes, bytes]] | None = None,
+) -> Reply:
+    """Write an error in the dialect of its path: the Open Inference Protocol has one of its own."""
+    other = path[:1] == ["v2"]
+    body = _encode({"error": message}) if other else error_body(code, message, field)
+    return Reply(status, body, headers=headers or [])
+
+
+def _client_id(headers: dict[bytes, bytes]) -> str:
+    return headers.get(b"x-client-id", b"")[:MAX_CLIENT_ID].decode("latin-1")
+
+
+def _check_announced(headers: dict[bytes, bytes]) -> None:
+    """Raise HttpError for a body that is refused by what its headers say."""
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise HttpError(
             415,
@@ -219,20 +313,6 @@ async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
     length = headers.get(b"content-length", b"0")
     if len(length) > 12 or not length.isdigit() or int(length) > MAX_BODY:
         raise _too_large()
-    message = await _next(receive)
-    body: bytes = message.get("body", b"")
-    if message.get("more_body"):
-        parts, size = [body], len(body)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + BODY_DEADLINE_S
-        while message.get("more_body") and size <= MAX_BODY:
-            message = await _next(receive, deadline - loop.time())
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-        body = b"".join(parts)
-    if len(body) > MAX_BODY:
-        raise _too_large()
-    return body
 
 
 async def _next(receive: Receive, seconds: float = BODY_DEADLINE_S) -> Message:

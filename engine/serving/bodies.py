@@ -98,7 +98,7 @@ def _wrong_shape(text: str, body: bytes) -> InvalidError:
         field = named.group(1)
     elif field and field.endswith("features[...]"):
         field = _culprit(body) or field
-    found = _PATH.sub("", text)
+    found = _PATH.sub("", text)[:200]  # it may hold a name as long as the body
     return InvalidError(
         f"Reading the body{f' at {field[:80]}' if field else ''}: {found}. "
         "See /openapi.json for the shape.",

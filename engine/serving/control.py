@@ -63,7 +63,15 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
     """Drain and end."""
 
 
-Question = Sync | AskStatus | Probe | Flush | Stop
+class Ping(msgspec.Struct, frozen=True, tag="ping"):
+    """Show that your event loop runs."""
+
+
+class Open(msgspec.Struct, frozen=True, tag="open"):
+    """Begin to take connections; asked of a worker that is in step with the ledger."""
+
+
+Question = Sync | AskStatus | Probe | Flush | Stop | Ping | Open
 
 
 # ---------------------------------------------------------------- answers
@@ -85,7 +93,10 @@ class VersionLatency(msgspec.Struct, frozen=True):
 
 
 class ServedModel(msgspec.Struct, frozen=True):
-    """One model as it is served; `answers` counts rows since this generation began."""
+    """One model as it is served.
+
+    `answers` and `errors` count rows by version since this generation began.
+    """
 
     model: str
     generation: int
@@ -96,10 +107,25 @@ class ServedModel(msgspec.Struct, frozen=True):
     failures: dict[str, str]
     answers: dict[str, int]
     latency: dict[str, VersionLatency]
+    memory: dict[str, int]
+    errors: dict[str, int] = {}
+
+
+class WorkerStatus(msgspec.Struct, frozen=True):
+    """One process that answers predictions."""
+
+    pid: int
+    started: str
+    rss_bytes: int
+    requests: int
+    generations: dict[str, int]
 
 
 class ServingStatus(msgspec.Struct, frozen=True):
-    """The serving process: itself, its counts since it began, its log, its models."""
+    """The serving process: itself, its counts since it began, its log, its models.
+
+    With several workers it is their keeper, and the counts are those of its workers together.
+    """
 
     pid: int
     boot: str
@@ -116,6 +142,7 @@ class ServingStatus(msgspec.Struct, frozen=True):
     spool_offset: int
     requests_per_s: float
     models: list[ServedModel]
+    workers: list[WorkerStatus]
 
 
 class Probed(msgspec.Struct, frozen=True):
@@ -136,6 +163,12 @@ class Flushed(msgspec.Struct, frozen=True):
 
 class Stopping(msgspec.Struct, frozen=True):
     """The process drains and ends."""
+
+    pid: int
+
+
+class Here(msgspec.Struct, frozen=True):
+    """The process is there."""
 
     pid: int
 
@@ -202,35 +235,63 @@ class ServingLink:
         return self._ask(Stop(), Stopping, timeout_s)
 
     def _ask(self, question: Question, kind: type[T], timeout_s: float | None) -> T:
-        name = question.__struct_config__.tag
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
                 link.settimeout(self._timeout_s if timeout_s is None else timeout_s)
                 with short_path(self._path) as path:
                     link.connect(path)
-                content = msgspec.msgpack.encode(question)
-                link.sendall(LENGTH.pack(len(content)) + content)
+                link.sendall(_message(question))
                 (length,) = LENGTH.unpack(_receive(link, LENGTH.size))
                 content = _receive(link, length)
         except OSError as e:
-            raise UnavailableError(
-                f'Asking the serving process for "{name}" over "{self._path}": {e}. '
-                "Start it with cdml up.",
-                code="serving_unreachable",
-            ) from e
+            raise _unreachable(question, self._path, e) from e
+        return _understood(question, content, kind)
+
+
+async def ask(path: Path, question: Question, kind: type[T]) -> T:
+    """Ask as ServingLink does, from an event loop; wait for as long as the other end lives."""
+    try:
+        with short_path(path) as address:
+            reader, writer = await asyncio.open_unix_connection(address)
         try:
-            envelope = msgspec.msgpack.decode(content, type=Envelope)
-            if envelope.failure is None:
-                return msgspec.msgpack.decode(envelope.answer, type=kind)
-        except msgspec.MsgspecError as e:
-            raise UnavailableError(
-                f'Asking the serving process for "{name}": its answer is not one of this version '
-                f"({e}). Restart it with cdml down and cdml up.",
-                code="serving_speaks_otherwise",
-            ) from e
-        failed = envelope.failure
-        family = _FAMILIES.get(failed.family, CdmlError)
-        raise family(failed.message, code=failed.code, field=failed.field)
+            writer.write(_message(question))
+            (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
+            content = await reader.readexactly(length)
+        finally:
+            writer.close()
+    except (OSError, EOFError) as e:
+        raise _unreachable(question, path, e) from e
+    return _understood(question, content, kind)
+
+
+def _message(question: Question) -> bytes:
+    content = msgspec.msgpack.encode(question)
+    return LENGTH.pack(len(content)) + content
+
+
+def _unreachable(question: Question, path: Path, found: Exception) -> UnavailableError:
+    return UnavailableError(
+        f'Asking the serving process for "{question.__struct_config__.tag}" over "{path}": '
+        f"{found}. Start it with cdml up.",
+        code="serving_unreachable",
+    )
+
+
+def _understood(question: Question, content: bytes, kind: type[T]) -> T:
+    """Return the answer in a reply, or raise the error in it."""
+    try:
+        envelope = msgspec.msgpack.decode(content, type=Envelope)
+        if envelope.failure is None:
+            return msgspec.msgpack.decode(envelope.answer, type=kind)
+    except msgspec.MsgspecError as e:
+        raise UnavailableError(
+            f'Asking the serving process for "{question.__struct_config__.tag}": its answer is '
+            f"not one of this version ({e}). Restart it with cdml down and cdml up.",
+            code="serving_speaks_otherwise",
+        ) from e
+    failed = envelope.failure
+    family = _FAMILIES.get(failed.family, CdmlError)
+    raise family(failed.message, code=failed.code, field=failed.field)
 
 
 @contextlib.contextmanager
@@ -300,7 +361,9 @@ async def listen(listener: socket.socket, controls: Controls) -> asyncio.Server:
     """Answer questions on a bound socket."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, EOFError, TimeoutError):
+        # Cancelled: the process ends, and whoever asked sees the connection close.
+        gone = (OSError, EOFError, TimeoutError, asyncio.CancelledError)
+        with contextlib.suppress(*gone):
             async with asyncio.timeout(IDLE_S):
                 (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
                 content = await reader.readexactly(min(length, MAX_MESSAGE))

@@ -1,5 +1,6 @@
-"""uvicorn as we want it: errors in JSON, a limit on headers, signals left to the process."""
+"""uvicorn as we want it: errors in JSON, connections and headers limited, signals left alone."""
 
+import asyncio
 import contextlib
 import logging
 import socket
@@ -11,6 +12,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from engine.serving.app import App, error_body
 
 MAX_HEADER_BYTES = 16 * 1024
+MAX_CONNECTIONS = 1000
+HEADER_DEADLINE_S = 10.0
 KEEP_ALIVE_S = 30
 
 
@@ -18,9 +21,32 @@ class _Protocol(HttpToolsProtocol):
     """One connection."""
 
     _header_bytes = 0
+    _heading = True  # its next request's line and headers have not all arrived
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.server_state.connections) > MAX_CONNECTIONS:
+            text = (
+                f"Connecting: {MAX_CONNECTIONS} connections are open, which is the most. Try later."
+            )
+            self._hang_up(b"503 Service Unavailable", "overloaded", text, b"retry-after: 1\r\n")
+        else:
+            self._expect_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._headers_came()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # Mostly a request's headers come in one piece, and no clock needs to run for them.
+        if self._heading and self._deadline is None:
+            self._expect_headers()
 
     def on_message_begin(self) -> None:
         self._header_bytes = 0
+        self._heading = True
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -31,6 +57,28 @@ class _Protocol(HttpToolsProtocol):
         self._measure(name + value)
         super().on_header(name, value)
 
+    def on_headers_complete(self) -> None:
+        self._heading = False
+        self._headers_came()
+        super().on_headers_complete()
+
+    def _expect_headers(self) -> None:
+        self._deadline = self.loop.call_later(HEADER_DEADLINE_S, self._too_slow)
+
+    def _headers_came(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        if not self.transport.is_closing():
+            text = (
+                f"Reading the request: its headers did not arrive within {HEADER_DEADLINE_S:.0f} s."
+                " Send them faster."
+            )
+            self._hang_up(b"408 Request Timeout", "slow_headers", text)
+
     def _measure(self, part: bytes) -> None:
         """Raising here makes the parser give up, which becomes a 400."""
         self._header_bytes += len(part)
@@ -39,10 +87,14 @@ class _Protocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         text = f"Reading the request: {msg} Headers may take {MAX_HEADER_BYTES} bytes in all."
-        body = error_body("bad_http", text, None)
+        self._hang_up(b"400 Bad Request", "bad_http", text)
+
+    def _hang_up(self, status: bytes, code: str, text: str, header: bytes = b"") -> None:
+        """Answer without the application, and close."""
+        body = error_body(code, text, None)
         head = (
-            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
-            b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+            b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+            b"%sconnection: close\r\n\r\n" % (status, len(body), header)
         )
         self.transport.write(head + body)
         self.transport.close()
@@ -67,7 +119,7 @@ class Door(uvicorn.Server):
                 timeout_graceful_shutdown=drain_s,
             )
         )
-        logging.getLogger("uvicorn.error").addFilter(_is_no_gone_client)
+        logging.getLogger("uvicorn.error").addFilter(_is_ours)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -79,7 +131,8 @@ class Door(uvicorn.Server):
         await self.serve(sockets=[port])
 
 
-def _is_no_gone_client(record: logging.LogRecord) -> bool:
-    """Say nothing of clients that left before their answer: they could fill the disk."""
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Say nothing of what clients do wrong, or that they left: they could fill the disk."""
     error = record.exc_info[1] if record.exc_info else None
-    return not (isinstance(error, RuntimeError) and "handler is closed" in str(error))
+    gone = isinstance(error, RuntimeError) and "handler is closed" in str(error)
+    return not gone and record.levelno >= logging.ERROR

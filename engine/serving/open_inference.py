@@ -35,7 +35,7 @@ class InferInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class InferOutputWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An output tensor that the client names; all are sent in any case."""
+    """An output tensor that the client names; all are sent: each answer says who gave it."""
 
     name: str
     parameters: dict[str, Scalar] = {}
@@ -74,7 +74,7 @@ _decoder = msgspec.json.Decoder(InferRequest)
 
 def read_infer(body: bytes) -> tuple[str | None, AskedColumns]:
     """Read a body into its request id and rows; one row takes the request's id as its own."""
-    request = read(body, _decoder)
+    request = _request(body)
     if request.id is not None:
         check_id(request.id, "id")
     columns: dict[str, list[Scalar]] = {}
@@ -195,6 +195,16 @@ def metadata(slot: Slot) -> dict[str, Any]:
         "inputs": inputs,
         "outputs": outputs,
     }
+
+
+def _request(body: bytes) -> InferRequest:
+    try:
+        return read(body, _decoder)
+    except InvalidError:
+        if b'"binary_data_size"' not in body:
+            raise
+        found = "binary data after the JSON"
+        raise _wrong("inputs", found, "Send the values as JSON: binary_data=False.") from None
 
 
 def _column(tensor: InferInput) -> list[Scalar]:

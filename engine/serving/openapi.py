@@ -24,6 +24,23 @@ MODEL = {
     "schema": {"type": "string", "minLength": 1},
 }
 CLIENT = {"name": "x-client-id", "in": "header", "required": False, "schema": {"type": "string"}}
+TEXT, TRUTH = {"type": "string"}, {"type": "boolean"}
+
+
+def _list(of: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": of}
+
+
+def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+TENSORS = _list(_object(name=TEXT, datatype=TEXT, shape=_list({"type": "integer"})))
+SERVER = _object(name=TEXT, version=TEXT, extensions=_list(TEXT))
+LIVE = _object(live=TRUTH)
+READY = _object(ready=TRUTH)
+MODEL_READY = _object(name=TEXT, ready=TRUTH)
+ABOUT = _object(name=TEXT, versions=_list(TEXT), platform=TEXT, inputs=TENSORS, outputs=TENSORS)
 
 
 def document(version: str) -> bytes:
@@ -47,23 +64,29 @@ def document(version: str) -> bytes:
             }
         }
 
-    def get(summary: str, *, model: bool = False, ready: bool = False) -> dict[str, Any]:
-        responses = {"200": _answer("Done.", {"type": "object"})}
-        if model:
-            responses["404"] = _answer(ERRORS["404"], error)
-        if model or ready:
-            responses["503"] = _answer("Not ready.", {"type": "object"})
-        parameters = [MODEL] if model else []
-        return {"get": {"summary": summary, "parameters": parameters, "responses": responses}}
+    def get(
+        summary: str, gives: dict[str, Any], unready: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        responses = {"200": _answer("Done.", gives)}
+        if unready is not None:
+            responses["503"] = _answer("Not ready.", unready)
+        return {"get": {"summary": summary, "parameters": [], "responses": responses}}
+
+    def of_model(path: dict[str, Any]) -> dict[str, Any]:
+        path["get"]["parameters"] = [MODEL]
+        path["get"]["responses"]["404"] = _answer(ERRORS["404"], error)
+        return path
 
     paths = {
         "/v1/models/{model}/predict": post("Predict rows.", PredictRequest, PredictAnswer),
         "/v1/models/{model}/labels": post("Send outcomes.", LabelsRequest, LabelsAnswer),
-        "/v2": get("What this server is."),
-        "/v2/health/live": get("Whether the process answers."),
-        "/v2/health/ready": get("Whether every model answers.", ready=True),
-        "/v2/models/{model}": get("Inputs and outputs of a model.", model=True),
-        "/v2/models/{model}/ready": get("Whether a model answers.", model=True),
+        "/v2": get("What this server is.", SERVER),
+        "/v2/health/live": get("Whether the process answers.", LIVE),
+        "/v2/health/ready": get("Whether every model answers.", READY, READY),
+        "/v2/models/{model}": of_model(get("Inputs and outputs of a model.", ABOUT, error)),
+        "/v2/models/{model}/ready": of_model(
+            get("Whether a model answers.", MODEL_READY, MODEL_READY)
+        ),
         "/v2/models/{model}/infer": post("Predict named tensors.", InferRequest, InferAnswer),
     }
     return msgspec.json.encode(

@@ -19,10 +19,15 @@ from engine.serving import control
 from engine.serving.answers import Answerer
 from engine.serving.app import App
 from engine.serving.batcher import Answers, Batcher, answers_of
+from engine.serving.callers import Callers
 from engine.serving.door import Door
+from engine.serving.last_good import last_good
+from engine.serving.seats import Seat
 from engine.serving.served import Served
+from engine.serving.shared_door import SharedDoor
 from engine.serving.slots import Slots, Table
 from engine.serving.tally import Tally
+from engine.serving.totals import resident_bytes
 from engine.settings import Settings
 from engine.spool import Spool, folder_bytes
 from engine.telemetry.prometheus import ServingMetrics
@@ -38,9 +43,21 @@ _log = logging.getLogger(__name__)
 
 
 class ServingProcess:
-    """One serving process. `merge=False` (a replay) keeps each request its own batch."""
+    """One serving process. `merge=False` (a replay) keeps each request its own batch.
 
-    def __init__(self, workspace: Workspace, settings: Settings, boot: str, *, merge: bool) -> None:
+    One of several workers has a seat, and takes no connections before its keeper says so.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        settings: Settings,
+        boot: str,
+        *,
+        merge: bool,
+        seat: Seat | None = None,
+    ) -> None:
+        self._seat = seat
         self._workspace = workspace
         self._settings = settings
         self._boot = boot
@@ -51,14 +68,21 @@ class ServingProcess:
         self._ledger = Ledger(workspace.ledger, readonly=True)
         self._spool = Spool(workspace.spool, boot)
         self._tally = Tally()
-        self._metrics = ServingMetrics(self._spool_bytes, lambda: float(self._dropped()))
         artifacts = Artifacts(workspace.artifacts, workspace.keys)
         self._slots = Slots(self._ledger, artifacts, self._swapped)
+        self._metrics = ServingMetrics(
+            self._spool_bytes,
+            lambda: float(self._dropped()),
+            self._slots.memory,
+            seat.worker if seat else None,
+        )
         self._stopping = asyncio.Event()
+        self._opened = asyncio.Event()
 
     def stop(self) -> None:
         """Drain and end."""
         self._stopping.set()
+        self._opened.set()
 
     async def serve(self, port: socket.socket, control_socket: socket.socket) -> None:
         """Answer until told to stop; requests in flight are finished, the spool is sealed."""
@@ -76,16 +100,23 @@ class ServingProcess:
             self._boot,
             self._settings,
         )
-        app = App(self._answerer, self._tally, self._metrics, self._clock, _version())
-        door = Door(app, DRAIN_S)
-        await self._sync_or_say()
-        # What was imported and loaded stays: the collector need not walk it during a request.
-        gc.collect()
-        gc.freeze()
+        self._callers = Callers(self._workspace.tokens, self._settings.serving.rate)
+        app = App(
+            self._answerer, self._callers, self._tally, self._metrics, self._clock, _version()
+        )
+        door = Door(app, DRAIN_S) if self._seat is None else SharedDoor(app, DRAIN_S, self._seat)
+        if self._seat is None:
+            await self._sync_or_say()
+            self._opened.set()
         answering = await control.listen(control_socket, self)
         tasks = [loop.create_task(self._poll()), loop.create_task(self._close_when_told(door))]
         try:
-            await door.answer(port)
+            await self._opened.wait()
+            # What was imported and loaded stays: the collector need not walk it during a request.
+            gc.collect()
+            gc.freeze()
+            if not self._stopping.is_set():
+                await door.answer(port)
         finally:
             answering.close()
             for task in tasks:
@@ -106,12 +137,30 @@ class ServingProcess:
             case control.Stop():
                 self.stop()
                 return control.Stopping(os.getpid())
+            case control.Ping():
+                return control.Here(os.getpid())
+            case control.Open():
+                self._opened.set()
+                return control.Here(os.getpid())
 
     async def _sync(self, model: str | None) -> control.Synced:
+        if model is None:
+            self._take_over(await asyncio.to_thread(last_good, self._workspace))
         await self._slots.sync(model)
         table = self._slots.table
         failures = {f"{m}/{v}": why for (m, v), why in self._slots.failures.items()}
         return control.Synced({m: s.generation for m, s in table.slots.items()}, failures)
+
+    def _take_over(self, settings: Settings) -> None:
+        """Obey a changed cdml.toml as far as that goes without a restart."""
+        now, former = settings.serving, self._settings.serving
+        if (now.listen, now.workers) != (former.listen, former.workers):
+            _log.warning(
+                "Reading cdml.toml: serving.listen or serving.workers changed, which needs a "
+                "restart. All else is in force. Use cdml down and cdml up."
+            )
+        self._settings = self._answerer.settings = settings
+        self._callers.set_rate(now.rate)
 
     async def _probe(self, model: str, name: str, rows: list[dict[str, Any]]) -> control.Probed:
         if not 0 < len(rows) <= MAX_PROBE_ROWS:
@@ -151,7 +200,7 @@ class ServingProcess:
             boot=self._boot,
             started=self._started,
             listen=self._listen,
-            rss_bytes=_resident_bytes(),
+            rss_bytes=resident_bytes(),
             requests=self._tally.requests,
             failed=self._tally.failed,
             dropped=self._dropped(),
@@ -162,6 +211,13 @@ class ServingProcess:
             spool_offset=offset,
             requests_per_s=self._tally.rate(now),
             models=[self._served_model(name) for name in self._answerer.names()],
+            workers=[self._worker_status()],
+        )
+
+    def _worker_status(self) -> control.WorkerStatus:
+        generations = {m: s.generation for m, s in self._slots.table.slots.items()}
+        return control.WorkerStatus(
+            os.getpid(), self._started, resident_bytes(), self._tally.requests, generations
         )
 
     def _served_model(self, name: str) -> control.ServedModel:
@@ -175,10 +231,12 @@ class ServingProcess:
             loaded=self._slots.loaded(name),
             failures=self._slots.failed(name),
             answers=self._tally.by_version(name),
+            errors=self._tally.errors(name),
             latency={
                 v: control.VersionLatency(p50, p95, n)
                 for v, p50, p95, n in self._tally.quantiles(name)
             },
+            memory={v: size for (m, v), size in self._slots.memory().items() if m == name},
         )
 
     def _swapped(self, table: Table) -> None:
@@ -195,6 +253,8 @@ class ServingProcess:
         while True:
             await asyncio.sleep(POLL_S)
             polls += 1
+            self._metrics.look()
+            self._callers.refresh()
             await self._sync_or_say(retry=polls % RETRY_POLLS == 0)
 
     async def _sync_or_say(self, *, retry: bool = False) -> None:
@@ -223,11 +283,6 @@ class ServingProcess:
         with contextlib.suppress(OSError):
             return float(folder_bytes(self._workspace.spool))
         return float("nan")
-
-
-def _resident_bytes() -> int:
-    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - not a file on any disk
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _version() -> str:

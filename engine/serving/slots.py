@@ -97,6 +97,10 @@ class Slots:
         """Return the versions of a model that are in memory."""
         return [v for m, v in self._pool if m == model]
 
+    def memory(self) -> dict[Key, int]:
+        """Return what each version in memory holds, in bytes."""
+        return {key: served.memory for key, served in self._pool.items()}
+
     def failed(self, model: str) -> dict[str, str]:
         """Return why versions of a model could not be loaded."""
         return {v: why for (m, v), why in self.failures.items() if m == model}

@@ -16,6 +16,7 @@ class Tally:
         self.failed = 0
         self._generations: dict[str, int] = {}
         self._answers: dict[str, Counter[str]] = {}
+        self._errors: dict[str, Counter[str]] = {}
         self._latencies: dict[tuple[str, str], deque[float]] = {}
         self._seconds: dict[int, int] = {}
 
@@ -33,6 +34,7 @@ class Tally:
         if self._generations.get(model) != generation:
             self._generations[model] = generation
             self._answers[model] = Counter()
+            self._errors[model] = Counter()
 
     def answered(
         self, model: str, generation: int, version: str, rows: int, latency_ms: float
@@ -46,6 +48,15 @@ class Tally:
                 del self._latencies[next(iter(self._latencies))]
             self._latencies[key] = deque(maxlen=KEPT_LATENCIES)
         self._latencies[key].append(latency_ms)
+
+    def erred(self, model: str, generation: int, version: str, rows: int) -> None:
+        """Count rows that a version could not answer."""
+        if self._generations.get(model) == generation:
+            self._errors[model][version] += rows
+
+    def errors(self, model: str) -> dict[str, int]:
+        """Return rows per version that it could not answer, since the generation began."""
+        return dict(self._errors.get(model, {}))
 
     def by_version(self, model: str) -> dict[str, int]:
         """Return rows answered per version since the generation began."""

@@ -1,6 +1,7 @@
 """Files of rows as people deliver them: how DuckDB is told to read one, and what a name means."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import InvalidError
@@ -21,8 +22,11 @@ PACKED = (".gz", ".zst")
 _WILD = re.compile(r"[*?\[]")
 
 
-def reader(path: Path) -> str:
-    """Return the table function that reads a file; InvalidError where its ending says nothing."""
+def reader(path: Path, texts: Sequence[str] = ()) -> str:
+    """Return the table function that reads a file; InvalidError where its ending says nothing.
+
+    `texts` are columns of a CSV file that stay as they are written, like 007.
+    """
     found = READERS.get(ending(path))
     if found is None:
         raise InvalidError(
@@ -31,7 +35,11 @@ def reader(path: Path) -> str:
             code="unknown_format",
             field=path.name,
         )
-    return found.format(literal(path))
+    function = found.format(literal(path))
+    if not texts or found != _CSV:
+        return function
+    types = ", ".join(f"{_quoted(name)}: 'VARCHAR'" for name in texts)
+    return f"{function[:-1]}, types = {{{types}}})"
 
 
 def ending(path: Path) -> str:
@@ -53,6 +61,10 @@ def literal(path: Path) -> str:
 def text(path: Path) -> str:
     """Return a path as the inside of SQL text, for a file that is written."""
     return str(path.absolute()).replace("'", "''")
+
+
+def _quoted(word: str) -> str:
+    return "'" + word.replace("'", "''") + "'"
 
 
 def name_of(column: str) -> str:

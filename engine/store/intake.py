@@ -43,7 +43,7 @@ def columns(path: Path) -> dict[str, str]:
     without a single value is EMPTY: a file cannot say what it would have held.
     """
     with duckdb.connect(config={"threads": 1, "memory_limit": "1GB"}) as db:
-        found = {r[0]: _plain(r[1]) for r in _query(db, path, f"describe from {reader(path)}")}
+        found = {r[0]: plain(r[1]) for r in _query(db, path, f"describe from {reader(path)}")}
         texts = [name for name, kind in found.items() if kind == "VARCHAR"]
         if texts:
             counts = ", ".join(f"count({name_of(name)})" for name in texts)
@@ -82,7 +82,7 @@ def _write(path: Path, part: Path, types: dict[str, str], time: str, timezone: s
         db.execute(f"set TimeZone = '{timezone}'")
         db.execute(f"set temp_directory = '{text(part.parent)}'")
         found = {r[0]: r[1] for r in _query(db, path, f"describe from {reader(path)}")}
-        picked = ", ".join(_cast(n, k, timezone, found.get(n, "")) for n, k in types.items())
+        picked = ", ".join(cast(n, k, timezone, found.get(n, "")) for n, k in types.items())
         body = f"select {picked} from {reader(path)} order by {name_of(time)}"
         _query(db, path, f"copy ({body}) to '{text(part)}' (format parquet, compression zstd)")
         *rows, timeless = _query(
@@ -100,7 +100,7 @@ def _write(path: Path, part: Path, types: dict[str, str], time: str, timezone: s
     return rows
 
 
-def _cast(name: str, kind: str, timezone: str, found: str) -> str:
+def cast(name: str, kind: str, timezone: str, found: str) -> str:
     """Return one column cast to its kind; a time without a zone is read in `timezone`.
 
     Never a plain cast of a time with a zone: the CSV reader takes it over and drops the zone.
@@ -116,7 +116,8 @@ def _cast(name: str, kind: str, timezone: str, found: str) -> str:
     return f"timezone('UTC', {zoned_time}) as {quoted}"
 
 
-def _plain(kind: str) -> str:
+def plain(kind: str) -> str:
+    """Return the kind of a DuckDB type: BIGINT, DOUBLE, BOOLEAN, VARCHAR, TIMESTAMP or OTHER."""
     if kind.endswith("]"):
         return OTHER
     head = kind.split("(", maxsplit=1)[0]
@@ -155,5 +156,5 @@ def values(path: Path, names: list[str], time: str | None, timezone: str) -> lis
         found = {r[0]: r[1] for r in _query(db, path, f"describe from {reader(path)}")}
         picked = ", ".join(name_of(n) for n in names)
         if time is not None:
-            picked += f", {_cast(time, 'TIMESTAMP', timezone, found.get(time, ''))}"
+            picked += f", {cast(time, 'TIMESTAMP', timezone, found.get(time, ''))}"
         return _query(db, path, f"select {picked} from {reader(path)}")

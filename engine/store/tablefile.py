@@ -86,7 +86,7 @@ class TableFile:
         try:
             return self._connection.execute(query)
         except duckdb.Error as error:
-            raise _unreadable(self.path, error) from None
+            raise unreadable(self.path, error) from None
 
 
 @contextlib.contextmanager
@@ -96,7 +96,7 @@ def opened(paths: list[Path]) -> Iterator[list[TableFile]]:
     UnknownError where there is no such file, InvalidError where it cannot be read as a table.
     """
     for path in paths:
-        _check(path)
+        check(path)
     with tempfile.TemporaryDirectory(prefix="cdml-") as folder:
         scratch = Path(folder)
         connection = duckdb.connect(
@@ -120,11 +120,12 @@ def _load(path: Path, place: int, connection: duckdb.DuckDBPyConnection) -> Tabl
     try:
         connection.execute(f"create {made} {table} as from {reader(path)}")
     except duckdb.Error as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     return TableFile(path, connection, table)
 
 
-def _check(path: Path) -> None:
+def check(path: Path) -> None:
+    """Refuse what is no file, is empty or has a name that says no known format."""
     if not path.is_file():
         found = "it is not a file" if path.exists() else "there is no such file"
         raise UnknownError(
@@ -137,9 +138,9 @@ def _check(path: Path) -> None:
         with path.open("rb") as file:
             empty = not file.read(1)
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     if empty:
-        raise _unreadable(path, "it is empty")
+        raise unreadable(path, "it is empty")
 
 
 def _kind(type_name: str) -> ColumnKind:
@@ -150,7 +151,8 @@ def _kind(type_name: str) -> ColumnKind:
     return ColumnKind.TIME if type_name.startswith(_TIMES) else ColumnKind.CATEGORICAL
 
 
-def _unreadable(path: Path, error: Exception | str) -> InvalidError:
+def unreadable(path: Path, error: Exception | str) -> InvalidError:
+    """Return the error of a file that is no table, with what was found."""
     found = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     first = (
         found.strip().splitlines()[0].replace(str(path.absolute()), path.name)[:300].rstrip(". ")

@@ -1,7 +1,11 @@
-"""What Prometheus reads from the prediction service, in a registry of its own."""
+"""What Prometheus reads from the prediction service, in a registry of its own.
 
+One of several workers counts in files and shows the sum over all of them.
+"""
+
+import os
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -10,48 +14,94 @@ from prometheus_client import (
     Histogram,
     disable_created_metrics,
     generate_latest,
+    values,
 )
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from engine.telemetry.shared import VARIABLE
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 MAX_SERIES = 256
+MAX_FLAGS = 1024
+OTHERS = "(others)"
+
+Memory = Mapping[tuple[str, str], int]
 
 
 class ServingMetrics:
-    """Counts of the prediction service; the series of versions long unused are let go."""
+    """Counts of the prediction service; the series of versions long unused are let go.
 
-    def __init__(self, spool_bytes: Callable[[], float], dropped: Callable[[], float]) -> None:
+    Those of several workers stay until all are restarted: shared files know no removal.
+    """
+
+    def __init__(
+        self,
+        spool_bytes: Callable[[], float],
+        dropped: Callable[[], float],
+        memory: Callable[[], Memory],
+        worker: int | None = None,
+    ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._registry = CollectorRegistry()
+        self._shown = self._registry = CollectorRegistry()
+        self._shared = worker is not None and VARIABLE in os.environ
+        if self._shared:
+            # Named by number, not by process: who replaces a worker counts on where it was.
+            values.ValueClass = values.MultiProcessValue(lambda: worker)  # type: ignore[no-untyped-call]
+            self._shown = CollectorRegistry()
+            MultiProcessCollector(self._shown)  # type: ignore[no-untyped-call]
+        self._make()
+        self._spool_bytes = spool_bytes
+        self._dropped_now = dropped
+        self._dropped_seen = 0.0
+        self._memory_now = memory
+        self._memory_seen: Memory = {}
+        self._counters: OrderedDict[tuple[str, str, str, str], Counter] = OrderedDict()
+        self._histograms: OrderedDict[tuple[str, str], Histogram] = OrderedDict()
+        self._flagged: dict[tuple[str, str], Counter] = {}
+
+    def _make(self) -> None:
+        registry = self._registry
         self._predictions = Counter(
             "cdml_predictions",
             "Rows answered, and requests refused (without version and role), by HTTP status.",
             ["model", "version", "role", "code"],
-            registry=self._registry,
+            registry=registry,
         )
         self._seconds = Histogram(
             "cdml_prediction_seconds",
             "From the request's last byte to its answer.",
             ["model", "version"],
             buckets=BUCKETS,
-            registry=self._registry,
+            registry=registry,
         )
         self._flags = Counter(
             "cdml_contract_flags",
             "Features answered though unusual: unseen, range or null.",
             ["model", "column", "kind"],
-            registry=self._registry,
+            registry=registry,
         )
+        self._dropped = Counter("cdml_log_dropped", "Log records dropped.", registry=registry)
         self._generation = Gauge(
-            "cdml_generation", "Role changes of a model.", ["model"], registry=self._registry
+            "cdml_generation",
+            "Role changes of a model.",
+            ["model"],
+            multiprocess_mode="min",
+            registry=registry,
         )
-        spool = Gauge("cdml_spool_bytes", "Size of the spool folder.", registry=self._registry)
-        spool.set_function(spool_bytes)
-        self._dropped = Counter("cdml_log_dropped", "Log records dropped.", registry=self._registry)
-        self._dropped_now = dropped
-        self._dropped_seen = 0.0
-        self._counters: OrderedDict[tuple[str, str, str, str], Counter] = OrderedDict()
-        self._histograms: OrderedDict[tuple[str, str], Histogram] = OrderedDict()
+        self._memory = Gauge(
+            "cdml_version_bytes",
+            "Memory of a loaded version, in all workers together.",
+            ["model", "version"],
+            multiprocess_mode="sum",
+            registry=registry,
+        )
+        self._spool = Gauge(
+            "cdml_spool_bytes",
+            "Size of the spool folder.",
+            multiprocess_mode="mostrecent",
+            registry=registry,
+        )
 
     def answered(self, model: str, version: str, role: str, rows: int, seconds: float) -> None:
         """Count rows that one version answered in one request."""
@@ -61,14 +111,20 @@ class ServingMetrics:
         if histogram is None:
             histogram = self._histograms[key] = self._seconds.labels(*key)
             if len(self._histograms) > MAX_SERIES:
-                self._seconds.remove(*self._histograms.popitem(last=False)[0])
+                self._let_go(self._seconds, self._histograms.popitem(last=False)[0])
         histogram.observe(seconds)
 
     def flagged(self, model: str, flags: Sequence[str]) -> None:
         """Count what was unusual in an answered row, each "kind:column" of its contract."""
         for flag in flags:
-            kind, _, column = flag.partition(":")
-            self._flags.labels(model, column, kind).inc()
+            counter = self._flagged.get((model, flag))
+            if counter is None:
+                kind, _, column = flag.partition(":")
+                few = len(self._flagged) < MAX_FLAGS
+                counter = self._flags.labels(model, column if few else OTHERS, kind)
+                if few:
+                    self._flagged[model, flag] = counter
+            counter.inc()
 
     def refused(self, model: str, code: int) -> None:
         """Count a request that got no prediction; `model` is empty where there is none such."""
@@ -78,17 +134,33 @@ class ServingMetrics:
         """Show the generation that is served."""
         self._generation.labels(model).set(generation)
 
-    def text(self) -> bytes:
-        """Return everything in the text format."""
+    def look(self) -> None:
+        """Take over what is counted elsewhere, so that other workers can show it too."""
         dropped = self._dropped_now()
         self._dropped.inc(max(0.0, dropped - self._dropped_seen))
         self._dropped_seen = dropped
-        return generate_latest(self._registry)
+        memory = self._memory_now()
+        for key in self._memory_seen.keys() - memory.keys():
+            self._memory.labels(*key).set(0)
+            self._let_go(self._memory, key)
+        for key, size in memory.items():
+            self._memory.labels(*key).set(size)
+        self._memory_seen = memory
+
+    def text(self) -> bytes:
+        """Return everything in the text format."""
+        self.look()
+        self._spool.set(self._spool_bytes())
+        return generate_latest(self._shown)
 
     def _count(self, key: tuple[str, str, str, str], amount: int) -> None:
         counter = self._counters.get(key)
         if counter is None:
             counter = self._counters[key] = self._predictions.labels(*key)
             if len(self._counters) > MAX_SERIES:
-                self._predictions.remove(*self._counters.popitem(last=False)[0])
+                self._let_go(self._predictions, self._counters.popitem(last=False)[0])
         counter.inc(amount)
+
+    def _let_go(self, series: Counter | Gauge | Histogram, key: Sequence[str]) -> None:
+        if not self._shared:
+            series.remove(*key)

@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import dataclass
 
-from tests.bench import box
+from tests.bench import box, trio
 from tests.bench.figure import Figure, load_average, machine
 
 # In this order: the console is watched at rest some time after the last change, and the memory
@@ -42,6 +42,7 @@ def main(argv: list[str]) -> int:
         # Also after a bench that failed: the others took minutes.
         sys.stdout.write(_as_json(measured) if given.json else _table(measured))
         box.put_away()
+        trio.put_away()
     return 0
 
 
@@ -60,6 +61,7 @@ def _as_json(measured: list[Measured]) -> str:
             "unit": f.unit,
             "n": f.n,
             "target": f.target,
+            "at_least": f.at_least,
             "met": f.met,
             "load": part.load,
         }
@@ -84,7 +86,7 @@ def _table(measured: list[Measured]) -> str:
 
 
 def _row(f: Figure) -> tuple[str, ...]:
-    target = "" if f.target is None else f"<= {f.target:g}"
+    target = "" if f.target is None else f"{'>=' if f.at_least else '<='} {f.target:g}"
     return (f"  {f.name}", _number(f.value), f.unit, str(f.n), target, MET[f.met])
 
 

@@ -10,18 +10,24 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A number with its unit and n; `target` is the most it may be, None where none was set."""
+    """A number with its unit and n; `target` is the most it may be, None where none was set.
+
+    With `at_least` it is the least.
+    """
 
     name: str
     value: float
     unit: str
     n: int
     target: float | None = None
+    at_least: bool = False
 
     @property
     def met(self) -> bool | None:
         """Say whether the target is met, None without one."""
-        return None if self.target is None else self.value <= self.target
+        if self.target is None:
+            return None
+        return self.value >= self.target if self.at_least else self.value <= self.target
 
 
 def median(name: str, values: Sequence[float], unit: str, target: float | None = None) -> Figure:

@@ -1,5 +1,6 @@
 """What the kernel knows of a process, and what a command cost from its start to its end."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -69,6 +70,21 @@ def cpu_s(pid: int) -> float:
         return 0.0
     fields = text.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and all that it started, as far as they live."""
+    found = [pid]
+    for parent in found:
+        for file in Path(f"/proc/{parent}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                found += [int(child) for child in file.read_text(encoding="utf-8").split()]
+    return found
+
+
+def family_cpu_s(pid: int) -> float:
+    """Return the CPU seconds that a process and its living children have used."""
+    return sum(cpu_s(member) for member in family(pid))
 
 
 def memory_mib(pid: int, field: str = "VmRSS") -> float:

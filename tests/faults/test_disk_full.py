@@ -74,8 +74,9 @@ def test_a_full_disk_stops_no_prediction_and_loses_nothing(
         fill(box.path.parent / "ballast")
         full = time.monotonic()
         eventually("a dropped record", lambda: not clients.answered[-1].logged)
+        promotion = Change("a", "v1", "v2")
         said = {
-            "promote": attempt(lambda: box.control.change("promote", "late", Change("a", "v1", "v2"))),
+            "promote": attempt(lambda: box.control.change("promote", "late", promotion)),
             "hold": attempt(lambda: box.control.lock("hold", "late", LockRequest("b"))),
             "train": attempt(lambda: box.control.train("late", RunRequest("c"))),
         }
@@ -93,8 +94,9 @@ def test_a_full_disk_stops_no_prediction_and_loses_nothing(
         freed = time.monotonic()
         eventually("records are kept again", lambda: clients.answered[-1].logged, 10.0)
         record_property("logged_again_s", round(time.monotonic() - freed, 2))
+        held = LockRequest("d")
         eventually("changes are taken again", lambda: attempt(
-            lambda: box.control.lock("hold", "late", LockRequest("d"))) == "done", 10.0)  # fmt: skip
+            lambda: box.control.lock("hold", "late", held)) == "done", 10.0)  # fmt: skip
         assert box.champion() == champion
         eventually("its end is known", lambda: box.control.job(caught.id).state == "failed", 20.0)
         run = box.control.monitor("late", RunRequest("e"))

@@ -77,3 +77,4 @@ def test_the_ten_minutes_of_the_readme_work(root: Path, place: Path) -> None:
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert "'version': 'v1'" in run.stdout
+    assert "id,ts,score,decision,version,prediction_id,flags" in run.stdout

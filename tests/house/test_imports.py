@@ -37,6 +37,10 @@ ROOMS = {
         | {"duckdb", "litestar", "apscheduler", "pandas", "pyarrow"}
         | {"engine.store", "engine.pipeline", "engine.jobs", "engine.api"},
     ),
+    "the keeper of several workers": (
+        ("engine.serving.server", "engine.serving.crew"),
+        HEAVY | SCREEN | (ENGINE - {"engine.serving"}) | {"uvicorn", "prometheus_client", "uvloop"},
+    ),
     "the engine": (("engine.*",), SCREEN | {"pandas", "pyarrow", "statsmodels", "cdml_tui"}),
 }
 

@@ -72,9 +72,23 @@ def make_rows(n: int, seed: int = 0) -> list[dict[str, Any]]:
     ]
 
 
-def seal(workspace: Workspace, model: str, task: str, seed: int, /, **changed: Any) -> str:
-    """Train, seal and register one version; `changed` overrides fields of its manifest."""
+def seal(
+    workspace: Workspace,
+    model: str,
+    task: str,
+    seed: int,
+    /,
+    breaks: bool = False,
+    **changed: Any,
+) -> str:
+    """Train, seal and register one version; `changed` overrides fields of its manifest.
+
+    One that `breaks` is a regression whose answer from hour 1000 on is not a finite number.
+    """
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
 
     rows = make_rows(400, seed)
     truth = np.array([r["hour"] + (5 if r["carrier"] == "UA" else 0) for r in rows])
@@ -87,6 +101,7 @@ def seal(workspace: Workspace, model: str, task: str, seed: int, /, **changed: A
     classes: list[str] = []
     if task == "regression":
         estimator = HistGradientBoostingRegressor(**common)
+        estimator = make_pipeline(SimpleImputer(), Ridge()) if breaks else estimator
         target: Any = truth
     elif task == "binary":
         estimator, target = HistGradientBoostingClassifier(**common), truth > 16 + seed
@@ -95,6 +110,8 @@ def seal(workspace: Workspace, model: str, task: str, seed: int, /, **changed: A
         target = np.array(["early", "noon", "late"])[(truth // 10).astype(int)]
     matrix = rows_matrix(blank.schema(), rows)
     estimator.fit(matrix, target)
+    if breaks:
+        estimator[-1].coef_[:] = [1e306, 0.0, 0.0, 0.0]
     if task == "multiclass":
         classes = [str(c) for c in estimator.classes_]
     probe = rows[:5]
@@ -132,13 +149,13 @@ def set_roles(workspace: Workspace, model: str, **fields: Any) -> int:
 
 
 class Service:
-    """A real serving process of a workspace."""
+    """A real serving process of a workspace; `first` is run before it, to lower a limit."""
 
-    def __init__(self, workspace: Workspace, seed: int | None = None) -> None:
+    def __init__(self, workspace: Workspace, seed: int | None = None, first: str = "") -> None:
         self.workspace = workspace
         self.link = ServingLink(workspace.serving_socket)
         self.errors = workspace.root / "serving.log"
-        command = [sys.executable, "-c", START, str(workspace.root), "127.0.0.1:0"]
+        command = [sys.executable, "-c", first + START, str(workspace.root), "127.0.0.1:0"]
         with self.errors.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, *([str(seed)] if seed is not None else [])], stderr=log
@@ -196,8 +213,8 @@ def start(workspace: Workspace) -> Iterator[Callable[..., Service]]:
     """Start serving processes that end with the test."""
     started: list[Service] = []
 
-    def begin(seed: int | None = None) -> Service:
-        started.append(Service(workspace, seed))
+    def begin(seed: int | None = None, first: str = "") -> Service:
+        started.append(Service(workspace, seed, first))
         return started[-1]
 
     yield begin

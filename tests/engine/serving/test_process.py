@@ -301,8 +301,8 @@ def started_wrongly(workspace: Workspace, listen: str) -> str:
 
 
 def test_what_cannot_be_served_is_refused_with_a_sentence(workspace: Workspace) -> None:
-    assert "only a loopback address" in started_wrongly(workspace, "0.0.0.0:8080")
-    assert "HOST:PORT" in started_wrongly(workspace, "nowhere")
+    assert "cdml token new" in started_wrongly(workspace, "0.0.0.0:8080")
+    assert "host:port" in started_wrongly(workspace, "nowhere")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert "Address already in use" in started_wrongly(workspace, f"127.0.0.1:{port}")

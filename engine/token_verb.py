@@ -1,0 +1,71 @@
+"""`cdml token`: who may call the prediction port. Works with and without a running engine."""
+
+import secrets
+import sys
+from pathlib import Path
+
+import msgspec
+
+from engine import tokens
+from engine.clock import SystemClock, iso
+from engine.errors import RefusedError
+from engine.exits import Arguments, guarded
+from engine.quantities import address, is_loopback
+from engine.settings import load
+from engine.workspace import Workspace
+
+
+def main(argv: list[str]) -> int:
+    """Run `cdml token` and return its exit code."""
+    return guarded(lambda: _run(argv), as_json="--json" in argv)
+
+
+def _run(argv: list[str]) -> int:
+    parser = Arguments(
+        prog="cdml token",
+        description="Tokens of the prediction port. Once there is one, every caller needs one.",
+    )
+    parser.add_argument("-w", "--workspace", default=".", metavar="DIR")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("what", choices=["new", "list", "revoke"])
+    parser.add_argument("name", nargs="?", metavar="NAME")
+    given = parser.parse_args(argv)
+    if (given.name is None) != (given.what == "list"):
+        parser.error("write cdml token new NAME, cdml token revoke NAME, or cdml token list")
+    workspace = Workspace(Path(given.workspace)).require()
+    answer, text = {"new": _new, "list": _list, "revoke": _revoke}[given.what](
+        workspace, given.name or ""
+    )
+    if given.json:
+        text = msgspec.json.encode(answer).decode()
+    sys.stdout.write(text + "\n")
+    return 0
+
+
+def _new(workspace: Workspace, name: str) -> tuple[object, str]:
+    secret = tokens.PREFIX + secrets.token_urlsafe(32)
+    tokens.add(workspace.tokens, name, secret, iso(SystemClock().wall()))
+    sys.stderr.write("This is shown once; only its hash is kept.\n")
+    return {"name": name, "token": secret}, secret
+
+
+def _list(workspace: Workspace, _: str) -> tuple[object, str]:
+    known = tokens.read(workspace.tokens)
+    text = "\n".join(f"{token.name}  since {token.since}" for token in known)
+    return (
+        [{"name": token.name, "since": token.since} for token in known],
+        text or "no tokens: whoever is on this machine may predict",
+    )
+
+
+def _revoke(workspace: Workspace, name: str) -> tuple[object, str]:
+    host = address(load(workspace.config).serving.listen)[0]
+    if not is_loopback(host) and [t.name for t in tokens.read(workspace.tokens)] == [name]:
+        raise RefusedError(
+            f'Revoking the token of "{name}": it is the last, and the prediction port listens on '
+            f"{host}, where it would be open to anyone. Make another token first, or listen on "
+            "127.0.0.1.",
+            code="last_token",
+        )
+    left = tokens.remove(workspace.tokens, name)
+    return {"name": name, "left": left}, f"{name} is revoked; {left} left"
