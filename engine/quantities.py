@@ -97,12 +97,23 @@ def address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     known = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535
-    if not colon or not known or not bare or (":" in bare and bare == host) or " " in host:
+    if not colon or not known or (":" in bare and bare == host) or not _is_numeric(bare):
         raise InvalidError(
-            f'found "{text[:60]}", which is no host:port. Write it like 127.0.0.1:8080.',
+            f'found "{text[:60]}", which is no host:port with a host in numbers. '
+            "Write it like 127.0.0.1:8080.",
             code="bad_address",
         )
     return bare, int(port)
+
+
+def _is_numeric(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:

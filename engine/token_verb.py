@@ -59,13 +59,15 @@ def _list(workspace: Workspace, _: str) -> tuple[object, str]:
 
 
 def _revoke(workspace: Workspace, name: str) -> tuple[object, str]:
-    host = address(load(workspace.config).serving.listen)[0]
-    if not is_loopback(host) and [t.name for t in tokens.read(workspace.tokens)] == [name]:
-        raise RefusedError(
-            f'Revoking the token of "{name}": it is the last, and the prediction port listens on '
-            f"{host}, where it would be open to anyone. Make another token first, or listen on "
-            "127.0.0.1.",
-            code="last_token",
-        )
+    # Only the last one asks for cdml.toml: a slip there must not keep a token in force.
+    if [token.name for token in tokens.read(workspace.tokens)] == [name]:
+        host = address(load(workspace.config).serving.listen)[0]
+        if not is_loopback(host):
+            raise RefusedError(
+                f'Revoking the token of "{name}": it is the last, and the prediction port listens '
+                f"on {host}, where it would be open to anyone. Make another token first, or listen "
+                "on 127.0.0.1.",
+                code="last_token",
+            )
     left = tokens.remove(workspace.tokens, name)
     return {"name": name, "left": left}, f"{name} is revoked; {left} left"

@@ -3,30 +3,42 @@
 Where the file names none, the port is open to this machine; where it cannot be read, to nobody.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
-from engine.errors import CorruptError, InvalidError, RefusedError, UnknownError
+from engine.errors import (
+    CorruptError,
+    InvalidError,
+    RefusedError,
+    UnavailableError,
+    UnknownError,
+)
 from engine.quantities import address, is_loopback
 
 PREFIX = "cdml_"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-class Token(msgspec.Struct, frozen=True):
+class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One token: whose it is, the hash it is known by, since when."""
 
     name: str
-    sha256: str
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     since: str
 
 
-class _File(msgspec.Struct, frozen=True):
-    tokens: list[Token] = []
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file. Nothing is left out of it: a slip must not read as "no tokens"."""
+
+    tokens: list[Token]
 
 
 def digest(secret: str) -> str:
@@ -56,30 +68,32 @@ def add(path: Path, name: str, secret: str, since: str) -> None:
             code="bad_name",
             field="name",
         )
-    known = read(path)
-    if any(token.name == name for token in known):
-        raise InvalidError(
-            f'Making a token for "{name}": it has one already. Revoke that first, with '
-            f"cdml token revoke {name}, or take another name.",
-            code="name_taken",
-            field="name",
-        )
-    _write(path, [*known, Token(name, digest(secret), since)])
+    with _alone(path):
+        known = read(path)
+        if any(token.name == name for token in known):
+            raise InvalidError(
+                f'Making a token for "{name}": it has one already. Revoke that first, with '
+                f"cdml token revoke {name}, or take another name.",
+                code="name_taken",
+                field="name",
+            )
+        _write(path, [*known, Token(name, digest(secret), since)])
 
 
 def remove(path: Path, name: str) -> int:
     """Forget the token of a name; return how many are left. UnknownError where there is none."""
-    known = read(path)
-    kept = [token for token in known if token.name != name]
-    if len(kept) == len(known):
-        names = ", ".join(token.name for token in known) or "none yet"
-        raise UnknownError(
-            f'Revoking the token of "{name[:70]}": there is none. Known: {names}.',
-            code="unknown_token",
-            field="name",
-        )
-    _write(path, kept)
-    return len(kept)
+    with _alone(path):
+        known = read(path)
+        kept = [token for token in known if token.name != name]
+        if len(kept) == len(known):
+            names = ", ".join(token.name for token in known) or "none yet"
+            raise UnknownError(
+                f'Revoking the token of "{name[:70]}": there is none. Known: {names}.',
+                code="unknown_token",
+                field="name",
+            )
+        _write(path, kept)
+        return len(kept)
 
 
 def check_reach(path: Path, listen: str) -> None:
@@ -95,17 +109,35 @@ def check_reach(path: Path, listen: str) -> None:
         )
 
 
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep others from changing the file; a revoked token must not come back with a new one."""
+    try:
+        path.parent.mkdir(mode=0o750, exist_ok=True)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as e:
+        raise UnavailableError(
+            f'Writing the tokens in "{path}": {e.strerror}. Nothing was changed. Give this user '
+            "the right to write there, or free space, then try again.",
+            code="tokens_unwritable",
+        ) from e
+
+
 def _write(path: Path, tokens: list[Token]) -> None:
     """Write the file whole or not at all; durable, since a revoked token must stay so."""
-    path.parent.mkdir(mode=0o750, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_suffix(".part")
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640), "wb") as file:
+        os.fchmod(file.fileno(), 0o640)
+        if os.geteuid() == 0:  # the prediction service may be another user, and has to read it
+            owner = path.parent.stat()
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
         file.write(msgspec.json.format(msgspec.json.encode(_File(tokens))) + b"\n")
         file.flush()
         os.fsync(file.fileno())
     part.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -292,8 +292,11 @@ def _refusal(
     headers: list[tuple[bytes, bytes]] | None = None,
 ) -> Reply:
     """Write an error in the dialect of its path: the Open Inference Protocol has one of its own."""
-    other = path[:1] == ["v2"]
-    body = _encode({"error": message}) if other else error_body(code, message, field)
+    if path[:1] == ["v2"]:
+        named = field is None or field in message
+        body = _encode({"error": message if named else f"{field}: {message}"})
+    else:
+        body = error_body(code, message, field)
     return Reply(status, body, headers=headers or [])
 
 

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from engine import tokens
-from engine.errors import CdmlError
+from engine.errors import CdmlError, UnavailableError
 
 MAX_CLIENTS = 10_000
 _log = logging.getLogger(__name__)
@@ -35,9 +35,11 @@ class Buckets:
 class Callers:
     """The tokens as they stand in their file, read again where that changes, and the buckets."""
 
-    def __init__(self, path: Path, rate: float | None) -> None:
+    def __init__(self, path: Path, rate: float | None, listen: str) -> None:
         self._path = path
-        self._seen: tuple[int, int] | None = None
+        self._listen = listen
+        self._seen: tuple[int, int, int] | None = None
+        self._said = ""
         self._by_hash: dict[bytes, str] = {}
         self.closed = False
         self.rate = rate or 0.0
@@ -56,29 +58,44 @@ class Callers:
         return not self._by_hash and not self.closed
 
     def refresh(self) -> None:
-        """Obey a change of the file; one that cannot be read lets nobody in."""
-        try:
-            found = self._path.stat()
-            mark = (found.st_ino, found.st_mtime_ns)
-        except FileNotFoundError:
-            mark = (0, 0)
-        if mark == self._seen:
+        """Obey a change of the file.
+
+        Nobody is let in while it cannot be read, or has no token and others reach this port.
+        """
+        mark = _mark(self._path)
+        if mark is not None and mark == self._seen:
             return
         try:
             known = tokens.read(self._path)
+            tokens.check_reach(self._path, self._listen)
         except CdmlError as e:
-            _log.error("%s", e.message)
-            self.closed, self._by_hash = True, {}
+            if e.message != self._said:
+                _log.error("%s", e.message)
+            self.closed, self._by_hash, self._seen, self._said = True, {}, None, e.message
         else:
-            self.closed = False
+            self.closed, self._seen, self._said = False, mark, ""
             self._by_hash = {token.sha256.encode(): token.name for token in known}
-        self._seen = mark
 
     def name(self, authorization: bytes) -> str | None:
         """Return whose token a header carries, None where it carries none that is known."""
+        if self.closed:
+            raise UnavailableError(
+                "Looking for your token: the list of tokens cannot be used, so nobody is let in. "
+                "Whoever runs this service finds the reason in logs/serving.log.",
+                code="tokens_unusable",
+            )
         scheme, _, secret = authorization.partition(b" ")
         if scheme.lower() != b"bearer":
             return None
         found = tokens.digest(secret.strip().decode("latin-1")).encode()
         names = [n for known, n in self._by_hash.items() if hmac.compare_digest(known, found)]
         return names[0] if names else None
+
+
+def _mark(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes with the file; None where it cannot be told."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size

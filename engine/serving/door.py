@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import logging
+import resource
 import socket
 from collections.abc import Iterator
 
+import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -13,16 +15,23 @@ from engine.serving.app import App, error_body
 
 MAX_HEADER_BYTES = 16 * 1024
 MAX_CONNECTIONS = 1000
+MAX_WAITING = 16
+# Files besides connections: the log, the ledger, versions as they are loaded.
+OTHER_FILES = 200
 HEADER_DEADLINE_S = 10.0
 KEEP_ALIVE_S = 30
+# So long a client may leave its answers unread.
+WRITE_DEADLINE_S = 30.0
 
 
 class _Protocol(HttpToolsProtocol):
     """One connection."""
 
+    url = b""
     _header_bytes = 0
     _heading = True  # its next request's line and headers have not all arrived
     _deadline: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -36,13 +45,23 @@ class _Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._headers_came()
-        super().connection_lost(exc)
+        super().connection_lost(exc)  # which calls resume_writing
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         # Mostly a request's headers come in one piece, and no clock needs to run for them.
-        if self._heading and self._deadline is None:
+        if self._deadline is None and (self._heading or self._is_forgotten()):
             self._expect_headers()
+
+    def pause_writing(self) -> None:
+        self._unread = self.loop.call_later(WRITE_DEADLINE_S, self.transport.abort)
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+        super().resume_writing()
 
     def on_message_begin(self) -> None:
         self._header_bytes = 0
@@ -61,6 +80,15 @@ class _Protocol(HttpToolsProtocol):
         self._heading = False
         self._headers_came()
         super().on_headers_complete()
+        if len(self.pipeline) > MAX_WAITING:
+            raise ValueError("too many requests wait for their answers")
+
+    def _is_busy(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _is_forgotten(self) -> bool:
+        """Say whether no clock runs: bytes that begin no request stop the one of idle links."""
+        return not self._is_busy() and self.timeout_keep_alive_task is None
 
     def _expect_headers(self) -> None:
         self._deadline = self.loop.call_later(HEADER_DEADLINE_S, self._too_slow)
@@ -72,7 +100,9 @@ class _Protocol(HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         self._deadline = None
-        if not self.transport.is_closing():
+        if self._is_busy():  # the next request begins to arrive while this one is answered
+            self._expect_headers()
+        elif not self.transport.is_closing():
             text = (
                 f"Reading the request: its headers did not arrive within {HEADER_DEADLINE_S:.0f} s."
                 " Send them faster."
@@ -86,12 +116,17 @@ class _Protocol(HttpToolsProtocol):
             raise ValueError("headers are too large")
 
     def send_400_response(self, msg: str) -> None:
-        text = f"Reading the request: {msg} Headers may take {MAX_HEADER_BYTES} bytes in all."
+        text = (
+            f"Reading the request: {msg} Headers may take {MAX_HEADER_BYTES} bytes in all, and "
+            f"{MAX_WAITING} requests may wait for their answers."
+        )
         self._hang_up(b"400 Bad Request", "bad_http", text)
 
     def _hang_up(self, status: bytes, code: str, text: str, header: bytes = b"") -> None:
         """Answer without the application, and close."""
         body = error_body(code, text, None)
+        if self.url == b"/v2" or self.url.startswith(b"/v2/"):
+            body = msgspec.json.encode({"error": text})
         head = (
             b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
             b"%sconnection: close\r\n\r\n" % (status, len(body), header)
@@ -128,7 +163,18 @@ class Door(uvicorn.Server):
 
     async def answer(self, port: socket.socket) -> None:
         """Serve until told to stop, then drain."""
+        _make_room()
         await self.serve(sockets=[port])
+
+
+def _make_room() -> None:
+    """Let this process open a file for every connection; the usual limit is just below that."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS + OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

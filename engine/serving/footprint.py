@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 # Shared by all of the process: not an estimator's own.
-_SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType)
+_SHARED = (type, ModuleType, BuiltinFunctionType)
 
 
 def footprint(root: object) -> int:
@@ -33,7 +33,10 @@ def footprint(root: object) -> int:
             held.append(found.base)
         if type(found).__module__ == "sklearn.tree._tree":
             held += [v for v in found.__getstate__().values() if isinstance(v, np.ndarray)]
-        held += gc.get_referents(found)
+        if isinstance(found, FunctionType):
+            held += [cell.cell_contents for cell in found.__closure__ or ()]
+        else:
+            held += gc.get_referents(found)
     return total
 
 

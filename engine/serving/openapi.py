@@ -9,12 +9,14 @@ from engine.wire import ErrorAnswer, LabelsAnswer, LabelsRequest, PredictAnswer,
 
 ERRORS = {
     "400": "The body is not JSON in UTF-8.",
+    "401": "The request has no token that is known here.",
     "404": "There is no such model or path.",
     "405": "The path takes another method.",
     "408": "The body did not arrive in time.",
     "413": "The body is larger than 1 MiB.",
     "415": "The body is compressed.",
     "422": "A field is wrong; the error names it.",
+    "429": "This client asks too often.",
     "503": "Nothing serves the model, the log cannot be written, or too much is in flight.",
 }
 MODEL = {
@@ -39,6 +41,7 @@ TENSORS = _list(_object(name=TEXT, datatype=TEXT, shape=_list({"type": "integer"
 SERVER = _object(name=TEXT, version=TEXT, extensions=_list(TEXT))
 LIVE = _object(live=TRUTH)
 READY = _object(ready=TRUTH)
+REFUSAL = _object(error=TEXT)  # as the Open Inference Protocol has it
 MODEL_READY = _object(name=TEXT, ready=TRUTH)
 ABOUT = _object(name=TEXT, versions=_list(TEXT), platform=TEXT, inputs=TENSORS, outputs=TENSORS)
 
@@ -53,7 +56,9 @@ def document(version: str) -> bytes:
     by_type: dict[Any, dict[str, Any]] = dict(zip([*bodies, *answers], refs, strict=True))
     error = by_type[ErrorAnswer]
 
-    def post(summary: str, takes: type, gives: type) -> dict[str, Any]:
+    def post(
+        summary: str, takes: type, gives: type, error: dict[str, Any] = error
+    ) -> dict[str, Any]:
         failures = {code: _answer(text, error) for code, text in ERRORS.items()}
         return {
             "post": {
@@ -74,20 +79,26 @@ def document(version: str) -> bytes:
 
     def of_model(path: dict[str, Any]) -> dict[str, Any]:
         path["get"]["parameters"] = [MODEL]
-        path["get"]["responses"]["404"] = _answer(ERRORS["404"], error)
+        return refusing(path, "404")
+
+    def refusing(path: dict[str, Any], *codes: str) -> dict[str, Any]:
+        for code in (*codes, "401", "429"):
+            path["get"]["responses"][code] = _answer(ERRORS[code], REFUSAL)
         return path
 
     paths = {
         "/v1/models/{model}/predict": post("Predict rows.", PredictRequest, PredictAnswer),
         "/v1/models/{model}/labels": post("Send outcomes.", LabelsRequest, LabelsAnswer),
-        "/v2": get("What this server is.", SERVER),
+        "/v2": refusing(get("What this server is.", SERVER, REFUSAL)),
         "/v2/health/live": get("Whether the process answers.", LIVE),
         "/v2/health/ready": get("Whether every model answers.", READY, READY),
-        "/v2/models/{model}": of_model(get("Inputs and outputs of a model.", ABOUT, error)),
+        "/v2/models/{model}": of_model(get("Inputs and outputs of a model.", ABOUT, REFUSAL)),
         "/v2/models/{model}/ready": of_model(
             get("Whether a model answers.", MODEL_READY, MODEL_READY)
         ),
-        "/v2/models/{model}/infer": post("Predict named tensors.", InferRequest, InferAnswer),
+        "/v2/models/{model}/infer": post(
+            "Predict named tensors.", InferRequest, InferAnswer, REFUSAL
+        ),
     }
     return msgspec.json.encode(
         {

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.artifacts import Loaded
+from engine.serving import grove
 from engine.serving.folding import fold
 
 Matrix = NDArray[np.float64]
@@ -58,8 +59,8 @@ def _plain(loaded: Loaded) -> Predict:
 
 
 def _agree(direct: Predict, plain: Callable[[Matrix], Any], rows: Matrix) -> bool:
-    """Compare on the rows, each alone and all together, and with a null in each column."""
-    for some in (rows, rows[:1], _holed(rows[:1])):
+    """Compare on the rows, alone, a few and all together, and with a null in each column."""
+    for some in (rows, rows[:1], rows[: grove.FEW_ROWS], _holed(rows[:1])):
         try:
             wanted = plain(some)
         except ValueError:
@@ -96,14 +97,19 @@ def _direct(loaded: Loaded) -> Predict | None:
 
 def _forest(estimator: Any, task: str) -> Predict:
     """Sum the trees in scikit-learn's order: the same floats, without 100 input checks."""
-    predicts = [tree.tree_.predict for tree in estimator.estimators_]
-    count = len(predicts)
+    trees = [tree.tree_ for tree in estimator.estimators_]
+    small = sum(tree.node_count for tree in trees) <= grove.MAX_NODES
+    few = grove.forest(trees, estimator.n_features_in_) if small else None
+    count = len(trees)
 
     def predict(matrix: Matrix) -> Matrix:
         rows = np.ascontiguousarray(matrix, dtype=np.float32)
-        total = predicts[0](rows)
-        for one in itertools.islice(predicts, 1, None):
-            total += one(rows)
+        if few is not None and len(rows) <= grove.FEW_ROWS:
+            total = few(rows)
+        else:
+            total = trees[0].predict(rows)
+            for tree in itertools.islice(trees, 1, None):
+                total += tree.predict(rows)
         total /= count
         answers: Matrix = total[:, 1:2] if task == "binary" else total
         return answers
@@ -117,27 +123,34 @@ def _boosting(estimator: Any, task: str) -> Predict:
 
     known, places = estimator._bin_mapper.make_known_categories_bitsets()  # noqa: SLF001
     prepare = _preparation(estimator)
-    baseline = estimator._baseline_prediction  # noqa: SLF001
+    baseline = estimator._baseline_prediction.reshape(1, -1)  # noqa: SLF001
     loss = estimator._loss  # noqa: SLF001
-    trees = [
-        [(tree.nodes, tree.raw_left_cat_bitsets) for tree in iteration]
-        for iteration in zip(*estimator._predictors, strict=True)  # noqa: SLF001
-    ]
+    by_class = list(zip(*estimator._predictors, strict=True))  # noqa: SLF001
+    few = [grove.boosting(ts, estimator.n_features_in_, known, places) for ts in by_class]
+
+    def raw(rows: Matrix) -> Matrix:
+        found = np.repeat(baseline, len(rows), axis=0)
+        if len(rows) <= grove.FEW_ROWS:
+            for k, total in enumerate(few):
+                found[:, k] += total(rows)
+            return found
+        leaf = np.empty(len(rows))
+        for k, trees in enumerate(by_class):
+            column = found[:, k].copy()
+            for tree in trees:
+                _predict_from_raw_data(
+                    tree.nodes, rows, tree.raw_left_cat_bitsets, known, places, 1, leaf
+                )
+                column += leaf
+            found[:, k] = column
+        return found
 
     def predict(matrix: Matrix) -> Matrix:
-        rows = prepare(matrix)
-        raw = np.repeat(baseline.reshape(1, -1), len(rows), axis=0)
-        leaf = np.empty(len(rows))
-        for k, column in enumerate(trees):
-            total = raw[:, k].copy()
-            for nodes, bitsets in column:
-                _predict_from_raw_data(nodes, rows, bitsets, known, places, 1, leaf)
-                total += leaf
-            raw[:, k] = total
+        found = raw(prepare(matrix))
         if task == "regression":
-            answers: Matrix = loss.link.inverse(raw)
+            answers: Matrix = loss.link.inverse(found)
             return answers
-        answers = loss.predict_proba(raw)
+        answers = loss.predict_proba(found)
         return answers[:, 1:2] if task == "binary" else answers
 
     return predict

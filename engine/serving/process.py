@@ -100,7 +100,8 @@ class ServingProcess:
             self._boot,
             self._settings,
         )
-        self._callers = Callers(self._workspace.tokens, self._settings.serving.rate)
+        rate = self._settings.serving.rate
+        self._callers = Callers(self._workspace.tokens, rate, self._listen)
         app = App(
             self._answerer, self._callers, self._tally, self._metrics, self._clock, _version()
         )
@@ -109,7 +110,8 @@ class ServingProcess:
             await self._sync_or_say()
             self._opened.set()
         answering = await control.listen(control_socket, self)
-        tasks = [loop.create_task(self._poll()), loop.create_task(self._close_when_told(door))]
+        living = (self._poll(), self._watch_tokens(), self._close_when_told(door))
+        tasks = [loop.create_task(one) for one in living]
         try:
             await self._opened.wait()
             # What was imported and loaded stays: the collector need not walk it during a request.
@@ -254,8 +256,13 @@ class ServingProcess:
             await asyncio.sleep(POLL_S)
             polls += 1
             self._metrics.look()
-            self._callers.refresh()
             await self._sync_or_say(retry=polls % RETRY_POLLS == 0)
+
+    async def _watch_tokens(self) -> None:
+        """Obey `cdml token` within a second, also while a version is being loaded."""
+        while True:
+            await asyncio.sleep(POLL_S / 2)
+            self._callers.refresh()
 
     async def _sync_or_say(self, *, retry: bool = False) -> None:
         try:

@@ -44,14 +44,14 @@ def proven(model: str, version: str, loaded: Loaded) -> Served:
             code="wrong_model",
         )
     probes = rows_matrix(loaded.schema, manifest.probe_rows)
-    answerable = _answerable(loaded, probes)
+    predict = predictor(loaded, probes)
     served = Served(
         model,
         version,
         manifest,
-        Contract(loaded.schema, answerable),
-        predictor(loaded, probes),
-        footprint(loaded.estimator),
+        Contract(loaded.schema, _answerable(loaded, probes)),
+        predict,
+        footprint((loaded.estimator, predict)),
     )
     if manifest.probe_rows:
         _check_answers(served)

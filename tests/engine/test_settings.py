@@ -102,6 +102,7 @@ def test_an_empty_file_has_defaults_and_no_model(tmp_path: Path) -> None:
         ('"7d"\nw', '"7d"\ncron = "0 3 * * 1"\nw', 20, "models.late.train.cron", "both set"),
         ("Europe/Paris", "Europe/Pari", 3, "workspace.timezone", '"Europe/Paris"'),
         ("127.0.0.1:8080", "8080", 6, "serving.listen", "no host:port"),
+        ("127.0.0.1", "example.org", 6, "serving.listen", "a host in numbers"),
         ("[10, 50]", "[50, 10]", 28, "models.late.rollout.canary", "must rise"),
         ("[10, 50]", "[0, 50]", 28, "models.late.rollout.canary", "1 to 99"),
         ('"automatic"', '"manual"', 28, "models.late.rollout.canary", 'mode is "manual"'),

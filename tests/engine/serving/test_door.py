@@ -79,6 +79,29 @@ def test_requests_in_one_piece_are_answered_in_order(shared: Service) -> None:
     assert found.endswith(b'{"live":true}')
 
 
+def test_a_flood_of_requests_in_one_piece_is_refused(shared: Service) -> None:
+    flood = b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n" * 5000
+    with socket.create_connection(address(shared), timeout=30.0) as link:
+        with contextlib.suppress(OSError):
+            link.sendall(flood)
+        found = said(link)
+    assert found.count(b"HTTP/1.1 200") < 100
+    assert httpx.get(shared.url + "/v2/health/live").status_code == 200
+
+
+def test_whoever_leaves_its_answers_unread_is_cut_off(start: Start) -> None:
+    service = start(first="import engine.serving.door as door; door.WRITE_DEADLINE_S = 0.5; ")
+    content = json.dumps({"rows": [{"features": row} for row in make_rows(1000)]}).encode()
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n\r\n"
+    requests = (head.encode() + content) * 1000
+    with (
+        socket.create_connection(address(service), timeout=60.0) as link,
+        pytest.raises((BrokenPipeError, ConnectionResetError)),
+    ):
+        link.sendall(requests)
+    assert httpx.post(service.url + PREDICT, content=BODY).status_code == 200
+
+
 def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(shared: Service) -> None:
     head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BODY)}\r\n"
     head += "Expect: 100-continue\r\n\r\n"
@@ -109,15 +132,27 @@ def test_whoever_sends_no_whole_headers_is_cut_off(shared: Service) -> None:
         socket.create_connection(address(shared)) as silent,
         socket.create_connection(address(shared)) as slow,
         socket.create_connection(address(shared)) as again,
+        socket.create_connection(address(shared)) as blank,
+        socket.create_connection(address(shared)) as late,
+        socket.create_connection(address(shared)) as other,
     ):
         slow.sendall(b"POST /v1/models/late/predict HTTP/1.1\r\nHost: x\r\nX-A")
         again.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\nGE")
-        found = [said(silent), said(slow), said(again)]
+        blank.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        blank.recv(1000)
+        blank.sendall(b"\r\n")  # begins no request, but the link is no longer idle
+        late.sendall(b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+        late.recv(1000)
+        late.sendall(b"some")
+        other.sendall(b"POST /v2/models/late/infer HTTP/1.1\r\nHost: x\r\nX-A")
+        found = [said(link) for link in (silent, slow, again, blank, late)]
+        _, _, theirs = said(other).partition(b"\r\n\r\n")
     assert time.monotonic() - began > door.HEADER_DEADLINE_S * 0.9
     for answer in found:
         assert b"408 Request Timeout" in answer
-        assert b"slow_headers" in answer
+        assert b"headers did not arrive" in answer
     assert b"200 OK" in found[2]
+    assert isinstance(json.loads(theirs)["error"], str)
 
 
 def test_more_connections_than_allowed_are_told_so_and_the_others_stay(shared: Service) -> None:
@@ -188,7 +223,9 @@ def test_tokens_are_obeyed_as_their_file_changes(workspace: Workspace, start: St
     assert isinstance(httpx.get(service.url + "/v2").json()["error"], str)
     assert httpx.get(service.url + "/v2/health/live").status_code == 200
     workspace.tokens.write_bytes(b"{")
-    until(lambda: httpx.get(service.url + "/metrics", headers=own).status_code == 401)
+    until(lambda: httpx.get(service.url + "/metrics", headers=own).status_code == 503)
+    assert httpx.get(service.url + "/v2/health/live").status_code == 200
+    assert b"Nobody is let in" in service.errors.read_bytes()
     workspace.tokens.unlink()
     until(lambda: httpx.get(service.url + "/metrics").status_code == 200)
     assert b"cdml_t" not in service.errors.read_bytes()
