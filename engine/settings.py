@@ -88,7 +88,8 @@ class ServingSettings(Section, frozen=True, kw_only=True):
     ] = "127.0.0.1:8080"
     workers: Annotated[int, says("Processes that share the port; each holds every version.")] = 1
     rate: Annotated[
-        float | None, says("Requests a second that one client may send; absent: no limit.")
+        float | None,
+        says("Requests a second that one client may send to a worker; absent: no limit."),
     ] = None
     log_full: Annotated[
         Literal["drop_and_count", "refuse"],
