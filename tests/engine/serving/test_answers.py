@@ -1,8 +1,10 @@
 """What a client gets while versions fail or change under its request."""
 
+import resource
 from collections.abc import Callable
 
 import httpx
+import pytest
 
 from engine.workspace import Workspace
 
@@ -10,6 +12,7 @@ from .conftest import Service, make_rows, seal, set_roles
 
 Start = Callable[..., Service]
 DELAY = "/v1/models/delay/predict"
+LATE = "/v1/models/late/predict"
 
 
 def test_the_champion_answers_for_a_canary_that_cannot(workspace: Workspace, start: Start) -> None:
@@ -41,3 +44,41 @@ def test_a_champion_that_cannot_answer_is_a_500_and_counted(
     assert (delay.errors, delay.answers) == ({breaking: 1}, {})
     row["hour"] = 7.0
     assert httpx.post(service.url + DELAY, json={"rows": [{"features": row}]}).status_code == 200
+
+
+def test_a_null_where_training_saw_none_is_refused_or_flagged_as_the_settings_say(
+    workspace: Workspace, start: Start
+) -> None:
+    row = make_rows(1)[0] | {"hour": None}
+    body = {"rows": [{"features": row}]}
+    service = start()
+    refused = httpx.post(service.url + LATE, json=body)
+    assert (refused.status_code, refused.json()["error"]["field"]) == (422, "hour")
+    settings = workspace.config.read_text()
+    workspace.config.write_text(
+        settings.replace('target = "late"', 'target = "late"\ncontract = "flag"', 1)
+    )
+    service.link.sync()
+    answer = httpx.post(service.url + LATE, json=body)
+    assert answer.json()["predictions"][0]["flags"] == ["null:hour"]
+    assert 'kind="null"' in httpx.get(service.url + "/metrics").text
+
+
+@pytest.mark.parametrize(("policy", "status"), [("drop_and_count", 200), ("refuse", 503)])
+def test_a_log_that_cannot_be_written_is_met_as_the_settings_say(
+    workspace: Workspace, start: Start, policy: str, status: int
+) -> None:
+    settings = workspace.config.read_text()
+    workspace.config.write_text(f'[serving]\nlog_full = "{policy}"\n{settings}')
+    service = start()
+    # From now on no file may grow, as on a full disk.
+    resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (0, 0))
+    answer = httpx.post(service.url + LATE, json={"rows": [{"features": make_rows(1)[0]}]})
+    assert answer.status_code == status
+    if status == 200:
+        assert answer.json()["logged"] is False
+    else:
+        assert answer.json()["error"]["code"] == "log_unavailable"
+    assert service.link.status().dropped == 1
+    assert httpx.get(service.url + "/v2/health/ready").status_code == 503  # "idle" has no champion
+    assert httpx.get(service.url + "/v2/models/late/ready").status_code == 200
