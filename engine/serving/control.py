@@ -85,7 +85,7 @@ class VersionLatency(msgspec.Struct, frozen=True):
 
 
 class ServedModel(msgspec.Struct, frozen=True):
-    """One model as it is served; `answers` counts rows since this generation began."""
+    """One model as it is served; `answers` and `errors` count rows since this generation began."""
 
     model: str
     generation: int
@@ -96,6 +96,7 @@ class ServedModel(msgspec.Struct, frozen=True):
     failures: dict[str, str]
     answers: dict[str, int]
     latency: dict[str, VersionLatency]
+    errors: dict[str, int] = {}
 
 
 class ServingStatus(msgspec.Struct, frozen=True):

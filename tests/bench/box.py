@@ -99,7 +99,9 @@ class Box:
     def rollback(self, leaving: str) -> ChangeAnswer:
         """Roll back from a version."""
         self.changed_at = time.monotonic()
-        return self.client.change("rollback", "late", Change(uuid.uuid4().hex, leaving, reason="bench"))
+        return self.client.change(
+            "rollback", "late", Change(uuid.uuid4().hex, leaving, reason="bench")
+        )
 
     def body(self, count: int = 1) -> bytes:
         """Return a request of so many rows, each with an id of its own, that happened just now."""
