@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import NoReturn
 
-from cdml_tui.verbs import changing, looking, running
+from cdml_tui.verbs import bringing, changing, incident, judging, locking, looking, running, tracing
 from cdml_tui.verbs.session import Session, usage
 
 Run = Callable[[Session], int]
@@ -32,6 +32,13 @@ VERBS: dict[str, Verb] = {
     "versions": Verb("[MODEL]", "the versions of a model", looking.versions),
     "show": Verb("[MODEL] VERSION", "one version: lineage and gate report", looking.show),
     "train": Verb("[MODEL]", "train candidates now", running.train, ("wait", "reason")),
+    "validate": Verb(
+        "[MODEL] VERSION",
+        "judge a version again on today's mature rows",
+        running.validate,
+        ("wait", "reason"),
+    ),
+    "compare": Verb("[MODEL] A B", "two versions on the same rows", judging.compare),
     "monitor": Verb("[MODEL]", "watch the champion now", running.monitor, ("wait", "reason")),
     "jobs": Verb("", "the runs, newest first", looking.jobs),
     "job": Verb("ID", "one run", looking.job, ("log",)),
@@ -39,19 +46,67 @@ VERBS: dict[str, Verb] = {
         "[MODEL] [VERSION]",
         "make a version the champion",
         changing.promote,
-        ("expect", "reason", "no-way-back", "override"),
+        ("expect", "reason", "no-way-back", "override", "override-freeze"),
     ),
     "rollback": Verb(
         "[MODEL]",
         "back to the last known good version, and hold it",
         changing.rollback,
-        ("to", "expect", "reason", "attack", "offline"),
+        ("to", "before", "expect", "reason", "attack", "offline", "override"),
     ),
+    "canary": Verb(
+        "[MODEL] VERSION",
+        "have a version answer a share, or the next share of the policy",
+        bringing.canary,
+        ("share", "expect", "reason", "override-freeze"),
+    ),
+    "abort": Verb(
+        "[MODEL]",
+        "stop canary and shadow; the champion stays (rollback takes that back)",
+        bringing.abort,
+        ("expect", "reason"),
+    ),
+    "roll-through": Verb(
+        "[MODEL]",
+        "promote the canary now, because the champion is sick; needs --reason",
+        bringing.roll_through,
+        ("expect", "reason", "override-freeze"),
+    ),
+    "approve": Verb(
+        "[MODEL] VERSION",
+        "say yes to the step that a version waits for",
+        bringing.approve,
+        ("expect", "reason"),
+    ),
+    "reject": Verb(
+        "[MODEL] VERSION",
+        "say no to a version that waits; needs --reason",
+        bringing.reject,
+        ("expect", "reason"),
+    ),
+    "rollout": Verb("[MODEL]", "the rollout's evidence, and what follows", bringing.rollout),
     "undo": Verb(
-        "[MODEL]", "take back the last change, within 60 s", changing.undo, ("expect", "reason")
+        "[MODEL]",
+        "take back the last promotion or rollback, within 60 s",
+        changing.undo,
+        ("expect", "reason", "override-freeze"),
     ),
-    "hold": Verb("[MODEL]", "no automatic change of champion", changing.hold, ("reason",)),
-    "resume": Verb("[MODEL]", "lift a hold", changing.resume, ("reason",)),
+    "hold": Verb("[MODEL]", "no automatic change of champion", locking.hold, ("reason",)),
+    "resume": Verb("[MODEL]", "lift a hold", locking.resume, ("reason",)),
+    "freeze": Verb(
+        "[MODEL]", "no automatic change, of a model or of all", locking.freeze, ("reason",)
+    ),
+    "thaw": Verb("[MODEL]", "lift a freeze", locking.thaw, ("reason",)),
+    "pin": Verb(
+        "[MODEL] [VERSION]", "not even a person replaces the champion", locking.pin, ("reason",)
+    ),
+    "unpin": Verb("[MODEL]", "lift a pin", locking.unpin, ("reason",)),
+    "taint": Verb(
+        "[MODEL]",
+        "do not trust rows, a batch or a version; alone: list",
+        locking.taint,
+        ("from", "to/time", "batch", "version/taint", "lift", "reason"),
+    ),
     "ingest": Verb("[MODEL] FILE...", "hand over files of rows", running.ingest),
     "labels": Verb("[MODEL] FILE...", "hand over files of labels", running.labels),
     "predict": Verb("[MODEL] FILE", "ask the prediction service about every row of a file"),
@@ -62,7 +117,19 @@ VERBS: dict[str, Verb] = {
     ),
     "performance": Verb("[MODEL]", "realised performance per window", looking.performance),
     "events": Verb("", "what happened", looking.events, ("limit", "follow")),
-    "audit": Verb("", "who changed what, hash-chained", looking.audit, ("limit", "verify")),
+    "audit": Verb(
+        "[MODEL]",
+        "who changed what, hash-chained",
+        tracing.audit,
+        ("limit", "verify", "version/audit", "at", "batch", "overrides", "since"),
+    ),
+    "lineage": Verb("[MODEL] VERSION", "what a version is made of", tracing.lineage),
+    "incident": Verb(
+        "[N]",
+        "what happened on a bad day: list, show, note, close, report",
+        incident.incident,
+        ("note", "close", "report"),
+    ),
     "token": Verb("new|list|revoke [NAME]", "who may call the prediction port"),
     "reload": Verb("", "have the engine read cdml.toml again", changing.reload),
     "keys": Verb("", "the console's keys and the commands that do the same", looking.keys),
@@ -73,6 +140,10 @@ _OPTIONS: dict[str, dict[str, object]] = {
     "reason": {"default": "", "metavar": "T", "help": "why; kept in the audit"},
     "expect": {"metavar": "V", "help": "do it only if V is the champion; else exit 5"},
     "to": {"metavar": "V", "help": "the version to go back to"},
+    "before": {"metavar": "T", "help": "to a version trained on rows before T only"},
+    "note": {"metavar": "T", "help": "add a note to it"},
+    "close": {"action": "store_true", "help": "it is over"},
+    "report": {"metavar": "FILE", "help": "write the post-mortem as Markdown; - for stdout"},
     "attack": {"action": "store_true", "help": "the version left is tainted, not only held"},
     "offline": {"action": "store_true", "help": "without the engine, straight in the ledger"},
     "no-way-back": {"action": "store_true", "help": "even if nothing could be rolled back to"},
@@ -82,6 +153,23 @@ _OPTIONS: dict[str, dict[str, object]] = {
         "metavar": "GUARD",
         "help": "in spite of this guard; needs --reason",
     },
+    "override-freeze": {"action": "store_true", "help": "in spite of a freeze; needs --reason"},
+    "from": {"dest": "from_", "metavar": "T", "help": "the first moment of the rows"},
+    "to/time": {"metavar": "T", "help": "the moment after the last row; of a day alone, its end"},
+    "batch": {"metavar": "SHA", "help": "a batch, by the beginning of its digest"},
+    "version/taint": {"metavar": "V", "help": "a version"},
+    "version/audit": {"metavar": "V", "help": "what happened to a version, on what evidence"},
+    "lift": {
+        "type": int,
+        "nargs": "?",
+        "const": 0,
+        "metavar": "ID",
+        "help": "trust it again; without ID the only taint that stands",
+    },
+    "at": {"metavar": "T", "help": "what served then"},
+    "overrides": {"action": "store_true", "help": "what was done in spite of a guard"},
+    "since": {"metavar": "T", "help": "from then on (of --overrides: this month)"},
+    "share": {"type": float, "metavar": "PCT", "help": "percent of the answers, 1 to 99"},
     "limit": {"type": int, "default": 50, "metavar": "N", "help": "how many (50)"},
     "follow": {"action": "store_true", "help": "go on as they come"},
     "log": {"action": "store_true", "help": "what its process wrote, too"},
@@ -107,7 +195,9 @@ def parser(name: str) -> argparse.ArgumentParser:
     elif verb.words:
         made.add_argument("words", nargs="*", metavar=verb.words)
     for option in verb.options:
-        made.add_argument(f"--{option}", **_OPTIONS[option])  # type: ignore[arg-type]
+        # What follows a slash tells apart options of one name in different verbs.
+        flag = option.partition("/")[0]
+        made.add_argument(f"--{flag}", **_OPTIONS[option])  # type: ignore[arg-type]
     return made
 
 

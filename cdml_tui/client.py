@@ -24,6 +24,8 @@ CONNECT_S = 1.0
 READ_S = 5.0
 # The engine sends a comment every second; three missed ones and the line is dead.
 SILENCE_S = 4.0
+# Two versions are loaded and measured in a process of their own.
+COMPARE_S = 120.0
 
 
 class ConsoleError(Exception):
@@ -109,10 +111,30 @@ class Client:
         """Return realised performance per window."""
         return self._get(f"{_model(model)}/performance", wire.Performance)
 
-    def audit(self, limit: int = 50, *, verify: bool = False) -> wire.AuditAnswer:
-        """Return the latest audit entries, with the whole chain checked if asked."""
-        params = {"limit": limit, "verify": "true" if verify else "false"}
+    def audit(self, limit: int, asked: wire.AuditQuestion) -> wire.AuditAnswer:
+        """Return the latest audit entries that were asked for."""
+        params = {"limit": limit, **msgspec.to_builtins(asked)}
         return self._get("/audit", wire.AuditAnswer, params)
+
+    def taints(self, model: str) -> list[wire.Taint]:
+        """Return every taint of a model."""
+        return self._get(f"{_model(model)}/taints", list[wire.Taint])
+
+    def lineage(self, model: str, version: str) -> wire.Lineage:
+        """Return what a version was made of and what came of it."""
+        return self._get(f"{_model(model)}/versions/{_path(version)}/lineage", wire.Lineage)
+
+    def incidents(self) -> list[wire.IncidentRow]:
+        """Return the newest incidents, newest first."""
+        return self._get("/incidents", list[wire.IncidentRow])
+
+    def incident(self, number: int) -> wire.IncidentPage:
+        """Return one incident with what gathered on it."""
+        return self._get(f"/incidents/{number}", wire.IncidentPage)
+
+    def report(self, number: int) -> wire.IncidentReport:
+        """Return the post-mortem of an incident as Markdown."""
+        return self._get(f"/incidents/{number}/report", wire.IncidentReport)
 
     def events(self, last_id: int | None = None) -> Iterator[StreamItem]:
         """Follow the event stream from after `last_id`; ends in EngineLost, never silently."""
@@ -146,6 +168,14 @@ class Client:
         """Set or lift a lock: hold, resume and the like."""
         return self._post(f"{_model(model)}/{verb}", wire.LockAnswer, request)
 
+    def taint(self, model: str, request: wire.TaintRequest) -> wire.TaintAnswer:
+        """Taint rows, a batch or a version, or lift a taint."""
+        return self._post(f"{_model(model)}/taint", wire.TaintAnswer, request)
+
+    def rollout(self, model: str) -> wire.RolloutPage:
+        """Return the rollout that runs, or how the last one ended."""
+        return self._get(f"{_model(model)}/rollout", wire.RolloutPage)
+
     def train(self, model: str, request: wire.RunRequest) -> wire.JobRow:
         """Start a training run."""
         return self._post(f"{_model(model)}/train", wire.JobRow, request)
@@ -154,6 +184,15 @@ class Client:
         """Start a monitoring run."""
         return self._post(f"{_model(model)}/monitor", wire.JobRow, request)
 
+    def validate(self, model: str, request: wire.RunRequest) -> wire.JobRow:
+        """Have a version judged again."""
+        return self._post(f"{_model(model)}/validate", wire.JobRow, request)
+
+    def compare(self, model: str, a: str, b: str) -> wire.CompareAnswer:
+        """Return two versions measured on the same rows; this takes seconds."""
+        path, params = f"{_model(model)}/compare", {"a": a, "b": b}
+        return self._ask("GET", path, wire.CompareAnswer, params=params, timeout=COMPARE_S)
+
     def ingest(self, model: str, path: Path) -> wire.UploadAnswer:
         """Hand over a file of rows."""
         return self._upload(f"{_model(model)}/ingest", path)
@@ -161,6 +200,10 @@ class Client:
     def labels(self, model: str, path: Path) -> wire.UploadAnswer:
         """Hand over a file of labels."""
         return self._upload(f"{_model(model)}/labels", path)
+
+    def note(self, number: int, request: wire.NoteRequest) -> wire.IncidentPage:
+        """Add a note to an incident, or close it."""
+        return self._post(f"/incidents/{number}", wire.IncidentPage, request)
 
     def stop(self) -> None:
         """Stop the engine."""

@@ -219,13 +219,12 @@ def _promote_asked(screen: Screen, model: wire.ModelState, press: Press) -> Scre
 def _plan_asked(
     screen: Screen, model: wire.ModelState, verb: Verb, plan: wire.Plan, press: Press
 ) -> Screen:
-    intent = Intent(
-        verb, model.model, model.champion, plan.to, press.token, etag=plan.etag, plan=plan
-    )
+    intent = Intent(verb, model.model, model.champion, plan.to, press.token, plan=plan)
     if plan.ready and plan.to is not None:
         return _armed(screen, intent)
-    # A rollback past a failed check is not offered here: its command line asks for more.
-    if verb == "promote" and plan.overrides and plan.to is not None:
+    # A rollback past a failed check is not offered here: its command line asks for more. Past a
+    # pin it is: the plan names the pin as the guard to override.
+    if plan.overrides and plan.to is not None:
         intent = replace(intent, override=tuple(plan.overrides))
         return replace(screen, bar=Typing(intent), outcome=None)
     failed = tuple(f"{c.name}: {c.found}" for c in plan.checks if not c.ok)
@@ -342,7 +341,6 @@ def change_of(intent: Intent) -> wire.Change:
         expect=intent.from_version,
         to=intent.to,
         reason=intent.reason if intent.verb != "undo" else "",
-        etag=intent.etag,
         no_way_back="no_way_back" in intent.override,
         override=list(intent.override),
     )

@@ -40,7 +40,6 @@ class Intent:
     from_version: str | None
     to: str | None
     idempotency_key: str
-    etag: str | None = None
     plan: wire.Plan | None = None
     override: tuple[str, ...] = ()
     reason: str = ""

@@ -22,6 +22,7 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 MAX_BYTES = 256 * 2**20
 MAX_MEMBERS = 10_000
 MAX_RATIO = 100
+Marks = list[tuple[int, ...]]
 
 # Reviewed: plain containers of numbers that the built-in recipes need and skops does not list.
 TRUSTED = [
@@ -50,7 +51,7 @@ class Manifest(msgspec.Struct, frozen=True):
     """All that is known of a trained version; signed, never changed.
 
     `probe_answers` has one list per probe row: [score] for binary, one probability per class for
-    multiclass, [value] for regression.
+    multiclass, [value] for regression. `without` are intervals whose rows were left out as tainted.
     """
 
     model: str
@@ -77,6 +78,7 @@ class Manifest(msgspec.Struct, frozen=True):
     probe_rows: list[dict[str, Any]]
     probe_answers: list[list[float]]
     format: int = 1
+    without: list[tuple[str, str]] = []
 
     def schema(self) -> Schema:
         """Return the contract that serving checks each row against."""
@@ -137,6 +139,8 @@ class Artifacts:
     def __init__(self, folder: Path, keys: Path) -> None:
         self._folder = folder
         self._keys = keys
+        # What was found whole: artifact and marks of that moment, so that 60 MB are read once.
+        self._whole: dict[str, tuple[str, Marks | None]] = {}
 
     def seal(self, content: bytes, manifest: Manifest) -> str:
         """Store an estimator and its signed manifest durably; return the manifest's digest."""
@@ -172,14 +176,38 @@ class Artifacts:
             raise _corrupt(manifest.artifact, "the file's digest is not its name")
         return Loaded(manifest, manifest.schema(), loads(content, manifest.artifact))
 
-    def intact(self, name: str) -> bool:
-        """Say whether manifest and file are there and unchanged, without loading them."""
+    def sizes(self, name: str) -> tuple[int, int]:
+        """Return a version's bytes on disk and, as a measure of its memory, those unpacked."""
+        manifest = self.manifest(name)
+        content = self._read(manifest.artifact, "skops")
+        members = zipfile.ZipFile(io.BytesIO(content)).infolist()
+        return len(content), sum(m.file_size for m in members)
+
+    def intact(self, name: str, *, afresh: bool = False) -> bool:
+        """Say whether manifest and file are there and unchanged, without loading them.
+
+        Files whose size and times are those of the last look are not read again unless `afresh`.
+        """
         try:
-            manifest = self.manifest(name)
-            content = self._read(manifest.artifact, "skops")
-        except CorruptError:
+            artifact, marks = self._whole.pop(name, ("", None))
+            if not afresh and marks is not None and marks == self._marks(name, artifact):
+                self._whole[name] = artifact, marks
+                return True
+            artifact = self.manifest(name).artifact
+            marks = self._marks(name, artifact)
+            content = self._read(artifact, "skops")
+        except (CorruptError, OSError):
             return False
-        return hashlib.sha256(content).hexdigest() == manifest.artifact
+        if hashlib.sha256(content).hexdigest() != artifact:
+            return False
+        self._whole[name] = artifact, marks
+        return True
+
+    def _marks(self, name: str, artifact: str) -> Marks:
+        """Return what the file system says of a version's three files."""
+        files = [f"{name}.json", f"{name}.sig", f"{artifact}.skops"]
+        found = [(self._folder / file).stat(follow_symlinks=False) for file in files]
+        return [(s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in found]
 
     def _read(self, digest: str, kind: str) -> bytes:
         if not DIGEST.fullmatch(digest):

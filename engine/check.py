@@ -8,7 +8,7 @@ import msgspec
 
 from engine import tokens
 from engine.exits import Arguments, guarded
-from engine.settings import METRICS, ModelSettings, Settings, duration, load
+from engine.settings import METRICS, ModelSettings, RolloutSettings, Settings, duration, load
 from engine.settings_file import type_text
 from engine.store.kpis import check_all
 from engine.workspace import Workspace
@@ -114,9 +114,13 @@ def _training(model: ModelSettings) -> str:
 def _gate(model: ModelSettings) -> str:
     gate = model.gate
     slices = f", also per {', '.join(gate.slices)}" if gate.slices else ""
+    floor = f"; {model.metric} itself no worse than {gate.floor:g}" if gate.floor else ""
+    stale = f" or the champion's rows are older than {gate.stale}" if gate.stale else ""
     return (
-        f"judges on the newest {gate.holdout}: at most {gate.non_inferiority:g} worse "
-        f"in {model.metric} than the champion{slices}"
+        f"judges on the newest {gate.holdout}, drawn by {gate.group or 'day'}: at most "
+        f"{gate.non_inferiority:g} worse in {model.metric} than the champion{slices}, and better "
+        f"unless it drifts{stale}; at most {2 * gate.non_inferiority:g} worse than the last "
+        f"version a person promoted; better than every trivial baseline{floor}"
     )
 
 
@@ -130,13 +134,25 @@ def _rollout(model: ModelSettings) -> str:
     steps = [f"shadow on {rollout.shadow.rows} labelled rows"] if rollout.shadow.rows else []
     if rollout.canary:
         shares = ", ".join(f"{share:g} %" for share in rollout.canary)
-        steps.append(f"canary at {shares} by {rollout.unit}")
+        steps.append(f"canary at {shares} by {rollout.unit}, {_hidden(rollout)}")
     proven = rollout.proven
     return (
         f"{who} after {', then '.join(steps) or 'its gate alone'}; proven after "
         f"{proven.hours:g} h, {proven.requests} requests and {proven.labels} labels; "
         f"false alarms {rollout.alpha:g}"
     )
+
+
+def _hidden(rollout: RolloutSettings) -> str:
+    """Say how many rows a rise of errors takes to show at each share."""
+    from engine.domain import guardrails
+    from engine.stats.sequential import rows_to_detect
+
+    level = guardrails.level(guardrails.ERRORS, rollout.alpha)
+    before, after = guardrails.NOTABLE
+    rows = [rows_to_detect(share / 100.0, before, after, level) for share in rollout.canary]
+    shown = " and ".join(f"{n:,.0f}" for n in rows)
+    return f"where errors of {100 * before:g} % -> {100 * after:g} % show after about {shown} rows"
 
 
 def keys() -> list[Key]:

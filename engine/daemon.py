@@ -7,19 +7,18 @@ import logging
 import os
 import shutil
 import signal
-import socket
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from importlib.metadata import version
-from pathlib import Path
 from threading import Event, Lock, Thread
+from typing import TypeVar
 
 import uvicorn
 import watchfiles
 
 from engine.api.app import application
 from engine.api.desk import Conductor, Desk
-from engine.api.peer import PeerProtocol
+from engine.api.peer import PeerProtocol, listen
 from engine.api.stream import Hub
 from engine.artifacts import Artifacts
 from engine.clock import Clock, SimulatedClock, iso, parse_time
@@ -28,11 +27,10 @@ from engine.jobs import triggers
 from engine.jobs.runner import Runner
 from engine.jobs.schedule import Alarm, schedules
 from engine.ledger.ledger import Ledger
-from engine.pipeline import rollout
+from engine.pipeline import aftermath, baking, locks, readiness, rollout, selftest
 from engine.pipeline.ingest import ingest_waiting
 from engine.pipeline.load import forget_loaded, load
 from engine.pipeline.site import Site
-from engine.serving.control import short_path
 from engine.serving_process import ServingProcess
 from engine.settings import Settings
 from engine.settings import load as load_settings
@@ -41,6 +39,7 @@ from engine.store.kpis import check_all
 from engine.wire import EventRow, JobRow, ScheduleRow, ServingState
 from engine.workspace import Workspace
 
+T = TypeVar("T")
 BEAT_S = 1.0
 SCAN_S = 5.0
 ROLLOUT_S = 5.0
@@ -99,7 +98,7 @@ class Engine(Conductor):
             self._site.store.close()
             self._site.ledger.close()
             raise
-        listener = _listen(self._workspace.engine_socket)
+        listener = listen(self._workspace.engine_socket)
         config = uvicorn.Config(
             application(Desk(self._site, self), self._hub),
             http=PeerProtocol,
@@ -112,6 +111,8 @@ class Engine(Conductor):
         beat.start()
         keep = Thread(target=self._keep_loop, daemon=True, name="keep")
         keep.start()
+        gate = Thread(target=self._test_gate, daemon=True, name="gate")
+        gate.start()
         watch = Thread(target=self._watch, daemon=True, name="watch")
         if not self._clock.simulated:
             self._runner.start()
@@ -127,7 +128,8 @@ class Engine(Conductor):
             self._ending.set()
             self._woken.set()
             self._alarm.stop()
-            beat.join(timeout=5.0)
+            for thread in (beat, gate):
+                thread.join(timeout=5.0)
             self._runner.stop()
             self._serving.stop()
             self._catch_last_records()
@@ -139,8 +141,11 @@ class Engine(Conductor):
 
     # -- Conductor
 
-    def submit(self, model: str, job: str, cause: str) -> JobRow:
-        return self._runner.submit(model, job, cause)
+    def submit(self, model: str, job: str, cause: str, version: str | None = None) -> JobRow:
+        return self._runner.submit(model, job, cause, version)
+
+    def measure(self, model: str, verb: str, inputs: object, answer: type[T]) -> T:
+        return self._runner.measure(model, verb, inputs, answer)
 
     def runs(self) -> list[JobRow]:
         return self._runner.rows()
@@ -170,6 +175,7 @@ class Engine(Conductor):
             self._server.should_exit = True
 
     def reload(self) -> str:
+        locks.check_reload(self._site)
         settings = load_settings(self._workspace.config)
         check_all(settings)
         if settings.serving != self._site.settings.serving:
@@ -186,7 +192,7 @@ class Engine(Conductor):
                 and former[name].recipe != model.recipe
                 and "recipe" in model.train.on
             ):
-                self._runner.submit(name, "train", f"recipe is {model.recipe} now")
+                triggers.launch(self._site, self._runner, name, f"recipe is {model.recipe} now")
         if not self._clock.simulated:
             self._set_alarm()
         self._serving.sync()
@@ -206,6 +212,7 @@ class Engine(Conductor):
             triggers.due(self._site, self._runner)
             self._runner.drain()
             self._advance()
+            self._look_back()
             self._hub.touch()
 
     # -- the beat
@@ -221,6 +228,11 @@ class Engine(Conductor):
             last = self._watch_clock(last)
             for name, step in self._steps():
                 self._take(name, step)
+
+    def _test_gate(self) -> None:
+        """Have the gate test itself, once everybody has had their first answer."""
+        if not self._ending.wait(SETTLED_S):
+            self._take("gate", lambda: selftest.at_start(self._site, self.boot))
 
     def _keep_loop(self) -> None:
         """Look after serving in a thread of its own: nothing may keep it from being answered."""
@@ -246,6 +258,7 @@ class Engine(Conductor):
             ("ingest", self._scan),
             ("schedules", self._run_due),
             ("rollout", self._advance_on_news),
+            ("readiness", self._look_back),
         ]
 
     def _keep_serving(self) -> None:
@@ -295,14 +308,28 @@ class Engine(Conductor):
 
     def _advance(self) -> None:
         for model in self._site.settings.models:
+            baking.watch(self._site, model)
             rollout.advance(self._site, model)
 
     def _advance_on_news(self) -> None:
-        """Look at running rollouts where the log has grown, but not every second."""
+        """Look at running rollouts where the log has grown, at failures always, every 5 s."""
         now, changes = self._clock.monotonic(), self._site.store.changes
-        if changes != self._judged[1] and now - self._judged[0] > ROLLOUT_S:
-            self._judged = (now, changes)
+        if now - self._judged[0] <= ROLLOUT_S:
+            return
+        grown, self._judged = changes != self._judged[1], (now, changes)
+        if grown:
             self._advance()
+            return
+        # Rows that all fail leave nothing in the log.
+        for model in self._site.settings.models:
+            baking.watch(self._site, model)
+
+    def _look_back(self) -> None:
+        """Prove the way back of each model anew, and see what the last rollback has done."""
+        for model in self._site.settings.models:
+            if readiness.keep(self._site, model):
+                self._hub.touch()
+            aftermath.verify(self._site, model)
 
     def _watch_clock(self, last: tuple[datetime, float]) -> tuple[datetime, float]:
         """After a jump of the machine's clock, set the wake-ups anew and look what is due."""
@@ -340,7 +367,7 @@ class Engine(Conductor):
         for model in self._site.settings.models:
             waiting = not self._site.ledger.roles(model).champion
             if waiting and self._has_data(model):
-                self._runner.submit(model, "train", "first data, after a restart")
+                triggers.launch(self._site, self._runner, model, "first data, after a restart")
         self._due.set()
 
     def _has_data(self, model: str) -> bool:
@@ -367,17 +394,3 @@ class Engine(Conductor):
             except CdmlError as e:
                 # The ledger itself cannot be written: the log may be on another disk.
                 log.critical("%s: %s (%s)", name, text, e.message)
-
-
-def _listen(path: Path) -> socket.socket:
-    """Bind the control socket, for owner and group only; the workspace's lock makes it ours."""
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o117)
-    try:
-        with short_path(path) as address:
-            listener.bind(address)
-    finally:
-        os.umask(before)
-    listener.listen(128)
-    return listener

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,8 @@ from threading import Event, Thread
 from types import FrameType
 from typing import Any
 
-from engine import supervisor
+from engine import bad_day, supervisor
+from engine.bad_day import BadDay
 from engine.clock import iso
 from engine.errors import CdmlError, InvalidError, UnavailableError
 from engine.exits import Arguments, guarded
@@ -40,6 +42,7 @@ class Given:
     """The command line, read."""
 
     headless: bool
+    incident: bool
     days: int
     speed: float | None
     seed: int
@@ -55,14 +58,18 @@ def main(argv: list[str]) -> int:
 def _read(argv: list[str]) -> Given:
     parser = Arguments(prog="cdml demo", description="See cdml work on a year of real flights.")
     parser.add_argument("--headless", action="store_true", help="no console, as fast as it goes")
-    parser.add_argument("--days", type=int, help="replayed days from 1 March (1 to 306)")
+    parser.add_argument("--incident", action="store_true", help="a bad day in July, by script")
+    parser.add_argument(
+        "--days", type=int, help="days replayed: 1 to 306; with --incident: after the way back"
+    )
     parser.add_argument("--speed", help="simulated over real time, or max")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("-w", "--workspace", metavar="DIR", help="build it here, not in a scratch")
     given = parser.parse_args(argv)
     headless = given.headless or given.json or not (sys.stdin.isatty() and sys.stderr.isatty())
-    days = given.days if given.days is not None else (60 if headless else 306)
+    usual = bad_day.AFTER if given.incident else (60 if headless else 306)
+    days = given.days if given.days is not None else usual
     if not 1 <= days <= 306:
         raise InvalidError(
             f"Starting the demo: --days {days} is not between 1 and 306.", code="usage"
@@ -71,7 +78,7 @@ def _read(argv: list[str]) -> Given:
     if given.speed is not None:
         speed = None if given.speed == "max" else _speed(given.speed)
     folder = Path(given.workspace) if given.workspace else None
-    return Given(headless, days, speed, given.seed, given.json, folder)
+    return Given(headless, given.incident, days, speed, given.seed, given.json, folder)
 
 
 def _speed(text: str) -> float:
@@ -90,7 +97,8 @@ def _run(given: Given) -> int:
         signal.signal(number, _leave)
     data = flights()
     workspace = _build(given, data)
-    arguments = ["--simulated", iso(START), "--seed", str(given.seed)]
+    start = bad_day.START if given.incident else START
+    arguments = ["--simulated", iso(start), "--seed", str(given.seed)]
     say = _teller(given)
     say({"type": "workspace", "text": "building the workspace and training v1"})
     sys.stderr.write(f"workspace: {workspace.root}\n")
@@ -98,16 +106,27 @@ def _run(given: Given) -> int:
     end = min(START.replace(hour=0) + timedelta(days=given.days), END)
     try:
         replay = _replay(workspace, data, given, say)
-        _train_first(replay)
-        if given.headless:
+        _train_first(replay, start)
+        if given.incident:
+            day = BadDay(replay, workspace, given.seed, say)
+            _bad_day(day, given, began)
+        elif given.headless:
             replay.run(START, end, Event())
             found = summary(replay, workspace, START, end, given.seed)
             say({**found, "wall_s": round(time.monotonic() - began, 1)})
         else:
-            _with_console(replay, workspace, end)
+            _with_console(workspace, lambda stopping: replay.run(START, end, stopping))
     finally:
         _end(workspace)
     return 0
+
+
+def _bad_day(day: BadDay, given: Given, began: float) -> None:
+    if given.headless:
+        found = day.run(given.days, Event())
+        day.tell({**found, "wall_s": round(time.monotonic() - began, 1)})
+    else:
+        _with_console(day.workspace, day.leave_to_a_person)
 
 
 def _leave(number: int, _: FrameType | None) -> None:
@@ -140,9 +159,12 @@ def _build(given: Given, data: Path) -> Workspace:
     workspace = Workspace(root)
     workspace.create([MODEL])
     template = Path(__file__).with_name("demo.toml").read_text(encoding="utf-8")
+    if given.incident:
+        template = template.replace(*bad_day.SUMMER)
     workspace.config.write_text(template.replace("@PORT@", str(_port(given))), encoding="utf-8")
-    into = workspace.incoming(MODEL) / "january-february.parquet"
-    excerpts.deliver(data, into, "event_time", "label_time", TRAINED_FROM, START)
+    until = bad_day.START if given.incident else START
+    into = workspace.incoming(MODEL) / f"january-{until - timedelta(days=1):%B}.parquet".lower()
+    excerpts.deliver(data, into, "event_time", "label_time", TRAINED_FROM, until)
     return workspace
 
 
@@ -177,11 +199,11 @@ def _plain_types(data: Path) -> dict[str, str]:
     return intake.columns(data)
 
 
-def _train_first(replay: Replay) -> None:
+def _train_first(replay: Replay, start: datetime) -> None:
     """Move the clock to the start until the first version answers."""
     deadline = time.monotonic() + FIRST_S
     while time.monotonic() < deadline:
-        replay.engine.post("/api/v1/clock", {"now": iso(START)})
+        replay.engine.post("/api/v1/clock", {"now": iso(start)})
         status = replay.engine.get("/api/v1/status")
         if status["models"][0]["champion"] is not None:
             return
@@ -191,10 +213,10 @@ def _train_first(replay: Replay) -> None:
     raise UnavailableError("Training v1 for the demo took too long.", code="demo_failed")
 
 
-def _with_console(replay: Replay, workspace: Workspace, end: datetime) -> None:
+def _with_console(workspace: Workspace, play: Callable[[Event], None]) -> None:
     """Replay in the background while the console has the terminal."""
     stopping = Event()
-    thread = Thread(target=replay.run, args=(START, end, stopping), daemon=True)
+    thread = Thread(target=play, args=(stopping,), daemon=True)
     thread.start()
     sys.stderr.write(f"in a second terminal: cdml -w {workspace.root} status\n")
     time.sleep(0.5)

@@ -16,6 +16,7 @@ from engine.errors import CdmlError, InvalidError, UnavailableError
 from engine.exits import Arguments, guarded
 from engine.ledger.change import Actor
 from engine.ledger.ledger import Ledger
+from engine.pipeline import requests
 from engine.pipeline.rollback import rollback
 from engine.pipeline.site import Control
 from engine.serving_process import ServingProcess
@@ -35,7 +36,9 @@ def _run(argv: list[str]) -> int:
     parser.add_argument("-w", "--workspace", default=".", metavar="DIR")
     parser.add_argument("--offline", action="store_true")
     parser.add_argument("--to", metavar="VERSION")
+    parser.add_argument("--before", metavar="TIME", help="to one trained on rows before TIME")
     parser.add_argument("--expect", metavar="VERSION")
+    parser.add_argument("--override", action="append", default=[], metavar="GUARD")
     parser.add_argument("--attack", action="store_true", help="taint the version that is left")
     parser.add_argument("--reason", default="")
     parser.add_argument("--key", help="the idempotency key of a change that was asked before")
@@ -46,8 +49,17 @@ def _run(argv: list[str]) -> int:
         workspace.require()
     control = _control(workspace)
     model = given.model or _only(control.ledger.models())
-    asked = Change(given.key or _key(), given.expect, given.to, given.reason, attack=given.attack)
+    asked = Change(
+        given.key or _key(),
+        given.expect,
+        given.to,
+        given.reason,
+        attack=given.attack,
+        override=given.override,
+        before=given.before,
+    )
     try:
+        requests.check_key(control, "rollback", model, asked.idempotency_key, asked.to)
         answer = rollback(control, model, _operator(), asked)
     except UnavailableError as e:
         if e.code not in ("serving_unreachable", "unconfirmed"):

@@ -151,6 +151,14 @@ class ServingProcess:
         found = self._model(model)
         return {v: latency.p95_ms for v, latency in found.latency.items()} if found else {}
 
+    def tallies(self, model: str) -> Mapping[str, tuple[int, int]]:
+        """Return rows answered and rows failed of each version since the generation began."""
+        found = self._model(model)
+        if found is None:
+            return {}
+        names = {*found.answers, *found.errors}
+        return {v: (found.answers.get(v, 0), found.errors.get(v, 0)) for v in sorted(names)}
+
     def answers(self, model: str) -> tuple[int, dict[str, int]]:
         """Return the generation in force and the answers since by version, asked now."""
         self._heard = -1e9

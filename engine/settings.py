@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
 
 from engine.quantities import address, check_cron, duration, size
 from engine.settings_file import Document, nearest
-from engine.settings_rules import between, check_timezone, positive, read, wrong
+from engine.settings_policy import GateSettings, MonitorSettings
+from engine.settings_rules import between, check_timezone, positive, read, says, wrong
 
 __all__ = [
     "METRICS",
@@ -57,11 +57,6 @@ MAX_WORKERS = 64
 RECIPES = ("hist_gradient_boosting", "random_forest", "linear", "baseline")
 _OWN_RECIPE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
-
-def says(text: str) -> Meta:
-    """Carry the one line that `cdml check --keys` prints for a key."""
-    return Meta(description=text)
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -134,21 +129,6 @@ class TrainSettings(Section, frozen=True, kw_only=True):
             wrong("memory", f'found "{self.memory}"; less than 256MiB trains nothing.')
 
 
-class GateSettings(Section, frozen=True, kw_only=True):
-    """What a version must show on rows newer than its training and the champion's."""
-
-    non_inferiority: Annotated[
-        float, says("How much worse than the champion is still as good, in the metric's unit.")
-    ] = 0.01
-    holdout: Annotated[str, says("The newest rows, kept from training and judged on.")] = "14d"
-    slices: Annotated[list[str], says("Columns whose values are also judged one by one.")] = []
-
-    def __post_init__(self) -> None:
-        if self.non_inferiority < 0:
-            wrong("non_inferiority", f"found {self.non_inferiority}; it cannot be negative.")
-        positive("holdout", self.holdout)
-
-
 class ShadowSettings(Section, frozen=True, kw_only=True):
     """How many rows with mature labels a shadow must be compared on."""
 
@@ -172,11 +152,11 @@ class ProvenSettings(Section, frozen=True, kw_only=True):
 
 
 class RolloutSettings(Section, frozen=True, kw_only=True):
-    """How a version that passed its gate is brought in."""
+    """How a version that passed its gate is brought in, and what stops it."""
 
     mode: Annotated[
         Literal["automatic", "approve", "manual"],
-        says("Who promotes: the engine, the engine after a person's yes, or a person."),
+        says("Who steps up and promotes: the engine, the engine after a person's yes, a person."),
     ] = "automatic"
     unit: Annotated[
         str, says('What keeps its version in a canary: "client", "id" or a feature.')
@@ -185,7 +165,23 @@ class RolloutSettings(Section, frozen=True, kw_only=True):
         ShadowSettings()
     )
     canary: Annotated[list[float], says("Steps in percent of the answers, 1 to 99, rising.")] = []
+    step_rows: Annotated[int, says("Rows a canary must answer at each step.")] = 500
+    warm_up: Annotated[str, says("The first of each step, counted for neither arm.")] = "1m"
+    slow_ms: Annotated[float, says("An answer that takes longer counts as slow.")] = 100.0
+    observe: Annotated[
+        list[Literal["errors", "latency", "quality"]],
+        says("Guardrails that are recorded and shown but stop nothing and ask for nothing."),
+    ] = []
     alpha: Annotated[float, says("False alarms allowed, shared among all guardrails.")] = 0.05
+    auto_rollback: Annotated[
+        bool, says("Roll back by itself while the champion is baking and fails its clients.")
+    ] = True
+    error_limit: Annotated[
+        float, says("A baking champion that surely fails more than this share is rolled back.")
+    ] = 0.02
+    actions_per_day: Annotated[
+        int, says("Automatic canary steps, promotions, aborts and rollbacks; then a freeze.")
+    ] = 6
     proven: Annotated[ProvenSettings, says("When a champion counts as proven.")] = ProvenSettings()
 
     def __post_init__(self) -> None:
@@ -193,14 +189,19 @@ class RolloutSettings(Section, frozen=True, kw_only=True):
             wrong("canary", f"found {self.canary}; every step is 1 to 99 percent.")
         if any(b <= a for a, b in zip(self.canary, self.canary[1:], strict=False)):
             wrong("canary", f"found {self.canary}; the steps must rise, like [10, 50].")
-        if self.canary and self.mode == "manual":
+        between("step_rows", self.step_rows, 1, 100_000_000)
+        read("warm_up", duration, self.warm_up)
+        if self.slow_ms <= 0:
+            wrong("slow_ms", f"found {self.slow_ms}; it must be above 0, like 100.")
+        for key, share in (("alpha", self.alpha), ("error_limit", self.error_limit)):
+            if not 0 < share < 1:
+                wrong(key, f"found {share}; it must lie between 0 and 1, like 0.05.")
+        if self.actions_per_day <= len(self.canary):
             wrong(
-                "canary",
-                'nobody walks the steps while mode is "manual". Empty the list, or set mode to '
-                '"approve" or "automatic".',
+                "actions_per_day",
+                f"found {self.actions_per_day}; {len(self.canary)} canary steps and the promotion "
+                "are more. Raise it, or take fewer steps.",
             )
-        if not 0 < self.alpha < 1:
-            wrong("alpha", f"found {self.alpha}; it must lie between 0 and 1, like 0.05.")
         if not self.unit.strip():
             wrong("unit", 'it is empty. Write "client", "id" or a feature\'s name.')
 
@@ -218,23 +219,6 @@ class KpiSettings(Section, frozen=True, kw_only=True):
             wrong("sql", "it is empty. Write an aggregate, or remove the KPI.")
         if ";" in self.sql:
             wrong("sql", "a semicolon is in it. Write one expression, no statement.")
-
-
-class MonitorSettings(Section, frozen=True, kw_only=True):
-    """How often, over which window the champion is watched, and what counts as a breach."""
-
-    every: Annotated[str, says("Watch this often.")] = "1d"
-    window: Annotated[str, says("The rows looked at, back from now.")] = "7d"
-    drift_limit: Annotated[float, says("A column's PSI beyond this is a breach.")] = 0.2
-    metric_limit: Annotated[
-        float | None, says("The realised metric beyond this is a breach; absent: no limit.")
-    ] = None
-
-    def __post_init__(self) -> None:
-        positive("every", self.every)
-        positive("window", self.window)
-        if self.drift_limit <= 0:
-            wrong("drift_limit", f"found {self.drift_limit}; it must be above 0, like 0.2.")
 
 
 class ModelSettings(Section, frozen=True, kw_only=True):
@@ -289,6 +273,10 @@ class ModelSettings(Section, frozen=True, kw_only=True):
         for column in self.exclude:
             if seen.get(column) in ("target", "time"):
                 wrong("exclude", f'"{column}" is the {seen[column]}. Take it off the list.')
+        if self.gate.group and self.gate.group in (self.target, self.time, self.label_time):
+            wrong("gate", f'group "{self.gate.group}" does not name what rows have in common.')
+        if self.gate.calibration is not None and self.task == "regression":
+            wrong("gate", "calibration is about probabilities; a regression task answers none.")
         if self.rollout.unit in (self.target, self.label_time):
             wrong("rollout", f'unit "{self.rollout.unit}" is not known when a row is predicted.')
 

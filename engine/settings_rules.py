@@ -4,11 +4,18 @@ from collections.abc import Callable
 from typing import NoReturn, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
+from msgspec import Meta
+
 from engine.errors import InvalidError
 from engine.quantities import duration
 from engine.settings_file import nearest
 
 T = TypeVar("T")
+
+
+def says(text: str) -> Meta:
+    """Carry the one line that `cdml check --keys` prints for a key."""
+    return Meta(description=text)
 
 
 def wrong(key: str, found: str) -> NoReturn:

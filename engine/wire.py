@@ -113,14 +113,28 @@ class VersionRow(msgspec.Struct, frozen=True):
     safe_mode: bool = False
 
 
+class Suppressed(msgspec.Struct, frozen=True):
+    """An automatic action that a lock stopped, and how often."""
+
+    action: str
+    count: int
+    first: str
+    last: str
+
+
 class Lock(msgspec.Struct, frozen=True):
-    """A lock as the operator sees it: who, why, since when; `version` of a pin."""
+    """A lock as the operator sees it: who, why, since when; `version` of a pin.
+
+    `everywhere` is a freeze of the whole engine; `suppressed` is what the lock stopped so far.
+    """
 
     kind: str
     owner: str
     reason: str
     since: str
     version: str | None = None
+    everywhere: bool = False
+    suppressed: list[Suppressed] = []
 
 
 class PlanCheck(msgspec.Struct, frozen=True):
@@ -132,7 +146,7 @@ class PlanCheck(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What a key would do now. `etag` changes when the plan does; `ready` arms the key.
+    """What a key would do now. `ready` arms the key.
 
     `overrides` names the guards that a person would have to override (class D); `why` is one
     sentence for the person, empty when ready.
@@ -143,7 +157,6 @@ class Plan(msgspec.Struct, frozen=True):
     why: str
     from_version: str | None
     to: str | None
-    etag: str
     checks: list[PlanCheck] = []
     measured: str = ""
     same_as: str = ""
@@ -241,6 +254,7 @@ class ModelState(msgspec.Struct, frozen=True):
     undo_until: str | None = None
     undo_of: str | None = None
     trained_age_days: float | None = None
+    incident: int | None = None
 
 
 class EngineState(msgspec.Struct, frozen=True):
@@ -300,10 +314,11 @@ class Change(msgspec.Struct, frozen=True):
     expect: str | None = None
     to: str | None = None
     reason: str = ""
-    etag: str | None = None
     attack: bool = False
     no_way_back: bool = False
     override: list[str] = []
+    share_pct: float | None = None
+    before: str | None = None
 
 
 class ChangeAnswer(msgspec.Struct, frozen=True):
@@ -320,10 +335,11 @@ class ChangeAnswer(msgspec.Struct, frozen=True):
 
 
 class LockRequest(msgspec.Struct, frozen=True):
-    """Body of hold and resume."""
+    """Body of hold, resume, freeze, thaw, pin and unpin; `version` is whom to pin."""
 
     idempotency_key: str
     reason: str = ""
+    version: str | None = None
 
 
 class LockAnswer(msgspec.Struct, frozen=True):
@@ -337,11 +353,58 @@ class LockAnswer(msgspec.Struct, frozen=True):
     message: str = ""
 
 
+class Taint(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """What is not trusted: a version, a batch, or rows with from <= time < to.
+
+    A batch carries the interval of its rows. `touches` are the versions that it reaches.
+    """
+
+    number: int
+    model: str
+    owner: str
+    reason: str
+    since: str
+    from_: str | None = None
+    to: str | None = None
+    batch: str | None = None
+    version: str | None = None
+    lifted: str | None = None
+    touches: list[str] = []
+
+
+class TaintRequest(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """Body of taint: an interval, a batch by the beginning of its digest, or a version.
+
+    With `lift` a taint is lifted instead; 0 means the only one that stands.
+    """
+
+    idempotency_key: str
+    from_: str | None = None
+    to: str | None = None
+    batch: str | None = None
+    version: str | None = None
+    lift: int | None = None
+    reason: str = ""
+
+
+class TaintAnswer(msgspec.Struct, frozen=True):
+    """The taints of a model after the change, and the versions whose fitness it changed."""
+
+    model: str
+    taints: list[Taint]
+    versions: list[str]
+    generation: int
+    audit_seq: int
+    changed: bool
+    message: str = ""
+
+
 class RunRequest(msgspec.Struct, frozen=True):
-    """Body of train and monitor."""
+    """Body of train, monitor and validate; `version` is the one to judge again."""
 
     idempotency_key: str
     reason: str = ""
+    version: str | None = None
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -356,11 +419,13 @@ class Proof(msgspec.Struct, frozen=True):
 
 
 class RollbackReady(msgspec.Struct, frozen=True):
-    """Whether one key would take the model back, and to what."""
+    """Whether one key would take the model back, and to what; what was proven before the key."""
 
     to: str | None
     ready: bool
     why: str
+    checks: list[PlanCheck] = []
+    measured: str = ""
 
 
 class ModelStatus(msgspec.Struct, frozen=True):
@@ -369,23 +434,77 @@ class ModelStatus(msgspec.Struct, frozen=True):
     model: str
     champion: str | None
     generation: int
-    locks: list[str]
+    locks: list[Lock]
     rollback: RollbackReady
+    incident: int | None = None
+    rollout: str = ""
 
 
 class Status(msgspec.Struct, frozen=True):
-    """`cdml status`: engine and serving in a word, models in a line."""
+    """`cdml status`: engine and serving in a word, models in a line; `wall` is the time there."""
 
     engine: str
     serving: str
     models: list[ModelStatus]
+    wall: str = ""
+
+
+class Look(msgspec.Struct, frozen=True):
+    """One look at a guardrail: its value after n rows, as an e-value or with its bounds."""
+
+    time: str
+    n: int
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+class Guardrail(msgspec.Struct, frozen=True):
+    """A guardrail of a rollout: what it says now, its boundary, and its looks, oldest first."""
+
+    name: Literal["errors", "latency", "quality", "routing"]
+    acting: bool
+    verdict: Literal["pass", "fail", "inconclusive"]
+    n: int
+    text: str
+    value: float | None
+    low: float | None
+    high: float | None
+    boundary: float | None
+    looks: list[Look] = []
+
+
+class RolloutStep(msgspec.Struct, frozen=True):
+    """A step of the plan, and about how long errors of 1 % -> 3 % would go unseen at its share."""
+
+    share_pct: float
+    rows: int
+    detect_rows: int | None
+    detect_minutes: float | None
+
+
+class RolloutPage(msgspec.Struct, frozen=True):
+    """`cdml rollout`: the rollout that runs, or how the last one ended; the evidence, the plan."""
+
+    model: str
+    mode: str
+    phase: Literal["none", "shadow", "canary"]
+    version: str | None
+    champion: str | None
+    share_pct: float
+    since: str | None
+    decision: str
+    why: str
+    waiting: str
+    ended: str
+    guardrails: list[Guardrail]
+    plan: list[RolloutStep]
 
 
 class Check(msgspec.Struct, frozen=True):
     """One line of a gate report. The interval is of `value`.
 
-    `needed` is how many rows in all would decide it: against a margin, those that make the interval
-    as narrow; else, those that would tell the value seen from none.
+    `needed` is how many rows in all would decide an open check, if the value stayed as it is.
     """
 
     name: str
@@ -419,6 +538,28 @@ class VersionPage(msgspec.Struct, frozen=True):
     row: VersionRow
     report: GateReport | None
     manifest: dict[str, Any]
+
+
+class CompareAnswer(msgspec.Struct, frozen=True):
+    """`cdml compare A B`: both on the same mature rows, newer than what either was trained on.
+
+    Of each line's value, positive means that B is better; a difference of answers has no side.
+    `missing` says why there are too few rows to tell them apart.
+    """
+
+    model: str
+    a: str
+    b: str
+    metric: str
+    higher_is_better: bool
+    since: str
+    until: str
+    n: int
+    blocks: int
+    block: str
+    values: dict[str, float | None]
+    lines: list[Check]
+    missing: str = ""
 
 
 class UploadAnswer(msgspec.Struct, frozen=True):
@@ -482,15 +623,148 @@ class AuditEntry(msgspec.Struct, frozen=True):
     detail: dict[str, Any]
     prev_hash: str
     hash: str
+    key: str | None = None
+
+
+class AuditQuestion(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What `cdml audit` asks for; without anything, the newest entries.
+
+    `overrides` is those since `since`, or of this month; `at` who served then.
+    """
+
+    verify: bool = False
+    model: str | None = None
+    version: str | None = None
+    batch: str | None = None
+    at: str | None = None
+    overrides: bool = False
+    since: str | None = None
+
+
+class Served(msgspec.Struct, frozen=True):
+    """Who served a model at a moment, since when, and by which entry."""
+
+    model: str
+    champion: str | None
+    canary: str | None
+    canary_share_pct: float
+    shadow: str | None
+    generation: int
+    since: str
+    audit_seq: int
+
+
+class BatchTrace(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """A batch and what it touched: versions trained on its rows, versions judged on them."""
+
+    model: str
+    batch: str
+    file: str
+    received: str
+    rows: int
+    from_: str | None
+    to: str | None
+    trained: list[str]
+    judged: list[str]
+    taints: list[Taint]
 
 
 class AuditAnswer(msgspec.Struct, frozen=True):
-    """`cdml audit`: the entries asked for; `fault` names the first broken link, if any."""
+    """`cdml audit`: the entries asked for; `fault` names the first broken link, if any.
+
+    `served` answers who served at a time, `batch` what a batch touched.
+    """
 
     entries: list[AuditEntry]
     verified: bool
     head: str
     fault: str | None = None
+    served: list[Served] = []
+    batch: BatchTrace | None = None
+
+
+class LineageBatch(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """A batch that a version knew; `used` says whether it was trained on rows of it."""
+
+    batch: str
+    file: str
+    rows: int
+    from_: str | None
+    to: str | None
+    used: bool
+
+
+class Lineage(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """`cdml lineage`: what a version was made of, compared with, and what came of it.
+
+    `without` are intervals left out as tainted; `led` are the audit entries that made it champion,
+    `measured` the versions that were judged against it.
+    """
+
+    model: str
+    version: str
+    state: str
+    from_: str
+    to: str
+    rows: int
+    window: str
+    recipe: str
+    metric: str
+    seed: int
+    packages: dict[str, str]
+    run: str
+    created_at: str
+    manifest: str
+    artifact: str
+    batches: list[LineageBatch]
+    without: list[tuple[str, str]]
+    against: str | None
+    verdict: str | None
+    measured: list[str]
+    led: list[int]
+    taints: list[Taint]
+
+
+class IncidentRow(msgspec.Struct, frozen=True):
+    """One incident; `closed` is None while it is open, `seq` the last audit entry before it."""
+
+    number: int
+    model: str
+    version: str | None
+    title: str
+    opened: str
+    closed: str | None
+    seq: int
+
+
+class IncidentNote(msgspec.Struct, frozen=True):
+    """One line of an incident's timeline: an alert, an action, evidence or a person's note."""
+
+    time: str
+    author: str
+    kind: Literal["alert", "action", "evidence", "note"]
+    text: str
+
+
+class IncidentPage(msgspec.Struct, frozen=True):
+    """`cdml incident N`: the incident and what gathered on it, oldest first."""
+
+    row: IncidentRow
+    timeline: list[IncidentNote]
+
+
+class NoteRequest(msgspec.Struct, frozen=True):
+    """A person's note on an incident, its closing, or both."""
+
+    text: str = ""
+    close: bool = False
+
+
+class IncidentReport(msgspec.Struct, frozen=True):
+    """`cdml incident N --report`: the post-mortem as Markdown."""
+
+    number: int
+    text: str
 
 
 class ClockRequest(msgspec.Struct, frozen=True):

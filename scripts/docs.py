@@ -38,7 +38,7 @@ def commands() -> Iterator[str]:
     yield "|---|---|---|"
     yield "| `cdml` | the console | |"
     for name, verb in VERBS.items():
-        own = ", ".join(f"`--{option}`" for option in verb.options)
+        own = ", ".join(f"`--{option.partition('/')[0]}`" for option in verb.options)
         yield f"| `{f'cdml {name} {cell(verb.words)}'.strip()}` | {cell(verb.help)} | {own} |"
 
 

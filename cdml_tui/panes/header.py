@@ -1,5 +1,7 @@
 """The first two lines: who and what this is, and what is wrong or when it is looked at next."""
 
+from datetime import datetime
+
 from cdml_tui.panes.figures import NONE, age, clock, count, figure, span_of
 from cdml_tui.panes.line import (
     EMPTY,
@@ -164,12 +166,18 @@ def _calm(screen: Screen, model: wire.ModelState) -> str:
 
 
 def locks(model: wire.ModelState, screen: Screen) -> Line:
-    """Name the locks of a model, for the title of its versions."""
-    now = decision_now(screen)
-    text = "; ".join(
-        f"{lock.kind.upper()} by {inert(lock.owner)} {age(lock.since, now)}" for lock in model.locks
-    )
+    """Name the locks of a model, for the title of its versions; locks are set in wall time."""
+    now = wall(screen)
+    text = "; ".join(_lock(lock, now) for lock in model.locks)
     return line((f"{text} ", "warn")) if text else EMPTY
+
+
+def _lock(lock: wire.Lock, now: datetime | None) -> str:
+    what = f"{lock.kind.upper()}{f' {inert(lock.version)}' if lock.version else ''}"
+    where = " of all" if lock.everywhere else ""
+    stopped = sum(s.count for s in lock.suppressed)
+    since = f"{age(lock.since, now)}{f', stopped {stopped}' if stopped else ''}"
+    return f"{what}{where} by {inert(lock.owner)} {since}"
 
 
 def fitted(screen: Screen, width: int) -> list[Line]:

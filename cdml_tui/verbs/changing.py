@@ -9,7 +9,7 @@ from typing import TypeVar
 from cdml_tui.client import Client, ConsoleError, EngineLost
 from cdml_tui.output import json_line, line, talk
 from cdml_tui.verbs.session import Session, new_key, usage
-from engine.wire import Change, ChangeAnswer, LockAnswer, LockRequest
+from engine.wire import Change, ChangeAnswer
 
 T = TypeVar("T")
 
@@ -21,8 +21,9 @@ def promote(session: Session) -> int:
     args = session.args
     if len(args.words) > 2:
         raise usage("write cdml promote [MODEL] [VERSION].", "version")
-    if args.override and not args.reason:
-        raise usage("--override needs a --reason.", "reason")
+    override = [*args.override, *(["freeze"] if args.override_freeze else [])]
+    if override and not args.reason:
+        raise usage("an override needs a --reason.", "reason")
     model, words = session.model_and(args.words, lambda words: len(words) <= 1)
     to, expect = (words[0], args.expect) if words else _ready(session, model)
     change = Change(
@@ -31,9 +32,9 @@ def promote(session: Session) -> int:
         expect=args.expect or expect,
         reason=args.reason,
         no_way_back=args.no_way_back,
-        override=args.override,
+        override=override,
     )
-    return _changed(session, certainly(lambda: session.client.change("promote", model, change)))
+    return changed(session, certainly(lambda: session.client.change("promote", model, change)))
 
 
 def _ready(session: Session, model: str) -> tuple[str, str | None]:
@@ -65,11 +66,13 @@ def rollback(session: Session) -> int:
         expect=args.expect,
         reason=args.reason,
         attack=args.attack,
+        override=args.override,
+        before=args.before,
     )
     try:
         model = session.model()
         ask = session.client.change
-        return _changed(session, certainly(lambda: ask("rollback", model, change)))
+        return changed(session, certainly(lambda: ask("rollback", model, change)))
     except EngineLost as lost:
         named = args.model or "MODEL"
         raise EngineLost(
@@ -80,24 +83,13 @@ def rollback(session: Session) -> int:
 def undo(session: Session) -> int:
     """Take back the last change, within a minute of it."""
     change = Change(
-        idempotency_key=new_key(), expect=session.args.expect, reason=session.args.reason
+        idempotency_key=new_key(),
+        expect=session.args.expect,
+        reason=session.args.reason,
+        override=["freeze"] if session.args.override_freeze else [],
     )
     model = session.model()
-    return _changed(session, certainly(lambda: session.client.change("undo", model, change)))
-
-
-def hold(session: Session) -> int:
-    """Forbid automatic replacement of the champion."""
-    request = LockRequest(idempotency_key=new_key(), reason=session.args.reason)
-    model = session.model()
-    return _locked(session, certainly(lambda: session.client.lock("hold", model, request)))
-
-
-def resume(session: Session) -> int:
-    """Lift a hold."""
-    request = LockRequest(idempotency_key=new_key(), reason=session.args.reason)
-    model = session.model()
-    return _locked(session, certainly(lambda: session.client.lock("resume", model, request)))
+    return changed(session, certainly(lambda: session.client.change("undo", model, change)))
 
 
 def reload(session: Session) -> int:
@@ -163,7 +155,8 @@ def certainly(ask: Callable[[], T]) -> T:
         ) from None
 
 
-def _changed(session: Session, answer: ChangeAnswer) -> int:
+def changed(session: Session, answer: ChangeAnswer) -> int:
+    """Write what a change did."""
     if session.json:
         json_line(
             {
@@ -182,19 +175,6 @@ def _changed(session: Session, answer: ChangeAnswer) -> int:
         )
     if not session.json and (answer.message or not answer.changed):
         line(answer.message or f"{answer.model}: nothing changed, {answer.to} serves already")
-    return 0
-
-
-def _locked(session: Session, answer: LockAnswer) -> int:
-    if session.json:
-        json_line(answer)
-        return 0
-    for lock in answer.locks:
-        line(f"{answer.model}: {lock.kind} by {lock.owner} since {lock.since}: {lock.reason}")
-    if not answer.locks:
-        line(f"{answer.model}: no locks")
-    if answer.message:
-        line(answer.message)
     return 0
 
 

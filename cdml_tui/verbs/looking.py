@@ -7,8 +7,12 @@ import msgspec
 
 from cdml_tui.client import ConsoleError, EngineLost
 from cdml_tui.output import cell, json_line, line, table, talk
+from cdml_tui.panes.figures import age
+from cdml_tui.state import moment
+from cdml_tui.verbs import judging
+from cdml_tui.verbs.locking import lock_text, stopped_text
 from cdml_tui.verbs.session import Session, usage
-from engine.wire import EventRow, GateReport, JobRow, VersionRow
+from engine.wire import EventRow, JobRow, VersionRow
 
 _VERSION_KEYS = (
     *("version", "fitness", "roles", "share_pct"),
@@ -30,12 +34,17 @@ def status(session: Session) -> int:
             m.model,
             m.champion,
             m.generation,
-            m.locks,
+            [lock.kind for lock in m.locks],
+            m.rollout or None,
             f"ready, to {m.rollback.to}" if m.rollback.ready else f"no: {m.rollback.why}",
         ]
         for m in answer.models
     ]
-    table(["MODEL", "CHAMPION", "GENERATION", "LOCKS", "ROLLBACK"], rows)
+    table(["MODEL", "CHAMPION", "GENERATION", "LOCKS", "ROLLOUT", "ROLLBACK"], rows)
+    for m in answer.models:
+        for lock in m.locks:
+            old = age(lock.since, moment(answer.wall))
+            line(f"{m.model}: {lock_text(lock)}, {old} old: {lock.reason}{stopped_text(lock)}")
     return 0
 
 
@@ -75,7 +84,7 @@ def show(session: Session) -> int:
     if page.report is None:
         line("not judged yet")
     else:
-        _report(page.report)
+        judging.report(page.report)
     line("manifest (--json has all of it)")
     for key, value in page.manifest.items():
         line(f"  {key}: {_short(key, value)}")
@@ -89,19 +98,6 @@ def _short(key: str, value: Any) -> str:
     if isinstance(value, list) and len(msgspec.json.encode(value)) > SHOWN:
         return f"{len(value)}"
     return str(value) if isinstance(value, str | float) else msgspec.json.encode(value).decode()
-
-
-def _report(report: GateReport) -> None:
-    line(f"gate {report.verdict} against {report.against or 'the baselines'}, n {report.n}")
-    for reason in report.reasons:
-        line(f"  {reason}")
-    table(
-        ["CHECK", "VERDICT", "VALUE", "LOW", "HIGH", "THRESHOLD", "UNIT", "N", "NEEDED", "FOUND"],
-        [
-            [c.name, c.verdict, c.value, c.low, c.high, c.threshold, c.unit, c.n, c.needed, c.text]
-            for c in report.checks
-        ],
-    )
 
 
 def jobs(session: Session) -> int:
@@ -237,29 +233,6 @@ def _event(session: Session, row: EventRow) -> None:
         json_line(row)
     else:
         line(f"{row.time} {row.level:<4} {row.kind:<9} {row.model or '-'}  {row.text}")
-
-
-def audit(session: Session) -> int:
-    """List the latest audit entries; with --verify check the whole chain."""
-    answer = session.client.audit(session.args.limit, verify=session.args.verify)
-    if session.json:
-        json_line(answer)
-    else:
-        table(
-            ["SEQ", "TIME", "ACTOR", "ACTION", "MODEL", "ABOUT", "FROM", "TO", "GEN", "REASON"],
-            [
-                [
-                    *(e.seq, e.time, e.actor, e.action, e.model, ", ".join(e.detail["fitness"])),
-                    *(e.from_version, e.to_version, e.generation_after, e.reason),
-                ]
-                for e in answer.entries
-            ],
-        )
-        if answer.fault:
-            line(f"the chain is broken: {answer.fault}")
-        elif answer.verified:
-            line(f"the chain is whole; its head is {answer.head}")
-    return 1 if answer.fault else 0
 
 
 def keys(session: Session) -> int:

@@ -18,17 +18,32 @@ _REFUSED = ("fail", "inconclusive")
 
 def train(session: Session) -> int:
     """Train new candidates; with --wait until they are judged."""
-    return _run(session, session.client.train)
+    return _run(session, session.client.train, session.model())
 
 
 def monitor(session: Session) -> int:
     """Watch the champion now."""
-    return _run(session, session.client.monitor)
+    return _run(session, session.client.monitor, session.model())
 
 
-def _run(session: Session, start: Callable[[str, RunRequest], JobRow]) -> int:
-    request = RunRequest(idempotency_key=new_key(), reason=session.args.reason)
-    model = session.model()
+def validate(session: Session) -> int:
+    """Have a version judged again, on the rows that are mature now."""
+    words = session.args.words
+    if not 1 <= len(words) <= 2:
+        raise usage("write cdml validate [MODEL] VERSION.", "version")
+    model, named = session.model_and(words, lambda words: len(words) == 1)
+    if not named:
+        raise usage(f"which version of {model}? Write cdml validate {model} VERSION.", "version")
+    return _run(session, session.client.validate, model, named[0])
+
+
+def _run(
+    session: Session,
+    start: Callable[[str, RunRequest], JobRow],
+    model: str,
+    version: str | None = None,
+) -> int:
+    request = RunRequest(new_key(), session.args.reason, version)
     row = certainly(lambda: start(model, request))
     if session.args.wait:
         row = _wait(session.client, row)

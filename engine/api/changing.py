@@ -35,6 +35,14 @@ def _lock(verb: str) -> HTTPRouteHandler:
     return post(path, name=verb, status_code=200, sync_to_thread=True)(lock)
 
 
+@post("/api/v1/models/{model:str}/taint", status_code=200, sync_to_thread=True)
+def taint(
+    request: Req, state: State, model: FromPath[str], data: JSONBody[wire.TaintRequest]
+) -> wire.TaintAnswer:
+    """Taint rows, a batch or a version, or lift a taint."""
+    return desk_of(state).taint(model, operator(request), data)
+
+
 @post("/api/v1/models/{model:str}/train", status_code=200, sync_to_thread=True)
 def train(
     request: Req, state: State, model: FromPath[str], data: JSONBody[wire.RunRequest]
@@ -49,6 +57,14 @@ def monitor(
 ) -> wire.JobRow:
     """Queue a monitoring run."""
     return desk_of(state).submit(model, "monitor", operator(request), data)
+
+
+@post("/api/v1/models/{model:str}/validate", status_code=200, sync_to_thread=True)
+def validate(
+    request: Req, state: State, model: FromPath[str], data: JSONBody[wire.RunRequest]
+) -> wire.JobRow:
+    """Queue the validation of a version that was judged before."""
+    return desk_of(state).validate(model, operator(request), data)
 
 
 @post("/api/v1/models/{model:str}/ingest", status_code=200)
@@ -71,6 +87,14 @@ async def labels(
     return await desk.upload(model, name, request.stream(), desk.take_labels)
 
 
+@post("/api/v1/incidents/{number:int}", status_code=200, sync_to_thread=True)
+def note(
+    request: Req, state: State, number: FromPath[int], data: JSONBody[wire.NoteRequest]
+) -> wire.IncidentPage:
+    """Add a note to an incident, or close it."""
+    return desk_of(state).note(number, operator(request), data)
+
+
 @post("/api/v1/reload", status_code=200, sync_to_thread=True)
 def reload(request: Req, state: State) -> dict[str, str]:
     """Read cdml.toml again."""
@@ -91,4 +115,4 @@ def clock(request: Req, state: State, data: JSONBody[wire.ClockRequest]) -> wire
 
 
 ROUTES = [*map(_change, CHANGES), *map(_lock, LOCKS)]
-ROUTES += [train, monitor, ingest, labels, reload, stop, clock]
+ROUTES += [taint, train, monitor, validate, ingest, labels, note, reload, stop, clock]

@@ -7,7 +7,8 @@ import re
 import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Protocol
+from threading import Lock
+from typing import Protocol, TypeVar
 
 import anyio.to_thread
 from litestar.datastructures import State
@@ -15,13 +16,26 @@ from litestar.datastructures import State
 from engine import wire
 from engine.api.verbs import CHANGES, LOCKS
 from engine.clock import Clock, SimulatedClock, iso, parse_time
-from engine.errors import RefusedError, UnavailableError, UnknownError
+from engine.errors import InvalidError, RefusedError, UnavailableError, UnknownError
 from engine.ledger.change import Actor
 from engine.ledger.ledger import Ledger
-from engine.pipeline import deliver_labels, overview
+from engine.pipeline import (
+    compare,
+    deliver_labels,
+    incidents,
+    overview,
+    postmortem,
+    requests,
+    rollout_page,
+    taints,
+    tracing,
+    validate,
+)
 from engine.pipeline.ingest import ingest
+from engine.pipeline.measurement import ValidateResult
 from engine.pipeline.site import Site
 
+T = TypeVar("T")
 PROBE_CLIENT = "cdml-probe"
 EVENTS_SHOWN = 200
 _NAME = re.compile(r"[^A-Za-z0-9._-]+")
@@ -35,8 +49,11 @@ class Conductor(Protocol):
     started: str
     version: str
 
-    def submit(self, model: str, job: str, cause: str) -> wire.JobRow:
-        """Queue a run."""
+    def submit(self, model: str, job: str, cause: str, version: str | None = None) -> wire.JobRow:
+        """Queue a run; `version` is what a validation is about."""
+
+    def measure(self, model: str, verb: str, inputs: object, answer: type[T]) -> T:
+        """Run a measuring verb in a limited process now and return its checked answer."""
 
     def runs(self) -> list[wire.JobRow]:
         """Return running, queued and finished runs."""
@@ -56,6 +73,9 @@ class Conductor(Protocol):
     def reload(self) -> str:
         """Read cdml.toml again; return what happened."""
 
+    def wake_due(self) -> None:
+        """Look at what is due now: a lock may have been lifted."""
+
     def stop(self) -> None:
         """End the engine and what it started."""
 
@@ -72,6 +92,7 @@ class Desk:
     def __init__(self, site: Site, conductor: Conductor) -> None:
         self.site = site
         self._conductor = conductor
+        self._submitting = Lock()
 
     @property
     def ledger(self) -> Ledger:
@@ -128,7 +149,8 @@ class Desk:
         """Return engine, serving and models in a few words."""
         up = self._conductor.serving_state().up
         models = [overview.model_status(self.site, m) for m in self.site.settings.models]
-        return wire.Status("ready", "up" if up else "down", models)
+        wall = iso(self.site.clock.wall())
+        return wire.Status("ready", "up" if up else "down", models, wall)
 
     def versions(self, model: str) -> list[wire.VersionRow]:
         """Return the versions of a model."""
@@ -138,6 +160,24 @@ class Desk:
         """Return one version."""
         return overview.version_page(self.site, model, version)
 
+    def compare(self, model: str, a: str, b: str) -> wire.CompareAnswer:
+        """Return two versions measured on the same rows."""
+        inputs = compare.gather(self.site, model, a, b)
+        found = self._conductor.measure(model, "validate", inputs, ValidateResult)
+        return compare.answer(self.site, model, a, b, inputs, found)
+
+    def validate(self, model: str, actor: Actor, asked: wire.RunRequest) -> wire.JobRow:
+        """Queue the validation of a version that a person wants judged again."""
+        if asked.version is None:
+            raise InvalidError(
+                f"Validating a version of {model}: none was named. Name one of cdml versions.",
+                code="no_version",
+                field="version",
+            )
+        self.site.model(model)
+        validate.check_askable(self.site, model, asked.version)
+        return self.submit(model, "validate", actor, asked)
+
     def drift(self, model: str) -> wire.DriftAnswer:
         """Return the live drift of a model."""
         return overview.drift(self.site, model)
@@ -146,11 +186,33 @@ class Desk:
         """Return the realised performance of a model."""
         return overview.realised(self.site, model)
 
-    def audit(self, limit: int, *, verify: bool) -> wire.AuditAnswer:
-        """Return the newest audit entries, and whether the whole chain holds."""
-        fault = self.ledger.audit_fault() if verify else None
-        entries = self.ledger.audit_entries(limit=limit)
-        return wire.AuditAnswer(entries, verify and fault is None, self.ledger.audit_head(), fault)
+    def audit(self, limit: int, asked: wire.AuditQuestion) -> wire.AuditAnswer:
+        """Return the newest audit entries that were asked for; see tracing.answer."""
+        return tracing.answer(self.site, limit, asked)
+
+    def lineage(self, model: str, version: str) -> wire.Lineage:
+        """Return what a version was made of and what came of it."""
+        return tracing.lineage(self.site, model, version)
+
+    def incidents(self) -> list[wire.IncidentRow]:
+        """Return the newest incidents, newest first."""
+        return self.ledger.incidents.newest()
+
+    def incident(self, number: int) -> wire.IncidentPage:
+        """Return one incident with its timeline."""
+        return incidents.page(self.site, number)
+
+    def report(self, number: int) -> wire.IncidentReport:
+        """Return the post-mortem of an incident."""
+        return wire.IncidentReport(number, postmortem.text(self.site, number))
+
+    def note(self, number: int, actor: Actor, asked: wire.NoteRequest) -> wire.IncidentPage:
+        """Add a person's note to an incident, or close it."""
+        return incidents.add(self.site, number, actor, asked.text, close=asked.close)
+
+    def rollout(self, model: str) -> wire.RolloutPage:
+        """Return the rollout that runs, or how the last one ended."""
+        return rollout_page.page(self.site, model)
 
     def proof(self, model: str, generation: int) -> wire.Proof:
         """Say who has answered since a generation began; without traffic, ask three probe rows."""
@@ -195,16 +257,37 @@ class Desk:
 
     def change(self, verb: str, model: str, actor: Actor, asked: wire.Change) -> wire.ChangeAnswer:
         """Move who serves."""
+        requests.check_key(self.site, verb, model, asked.idempotency_key, asked.to)
         return CHANGES[verb](self.site, model, actor, asked)
 
     def lock(self, verb: str, model: str, actor: Actor, asked: wire.LockRequest) -> wire.LockAnswer:
         """Set or lift a lock."""
-        return LOCKS[verb](self.site, model, actor, asked)
+        requests.check_key(self.site, verb, model, asked.idempotency_key)
+        answer = LOCKS[verb](self.site, model, actor, asked)
+        self._conductor.wake_due()
+        return answer
+
+    def taint(self, model: str, actor: Actor, asked: wire.TaintRequest) -> wire.TaintAnswer:
+        """Taint something, or lift a taint."""
+        verb = "taint" if asked.lift is None else "lift"
+        requests.check_key(self.site, verb, model, asked.idempotency_key)
+        return taints.taint(self.site, model, actor, asked)
+
+    def taints(self, model: str) -> list[wire.Taint]:
+        """Return every taint of a model."""
+        return taints.listed(self.site, model)
 
     def submit(self, model: str, job: str, actor: Actor, asked: wire.RunRequest) -> wire.JobRow:
-        """Queue a run for a person."""
-        why = f": {asked.reason}" if asked.reason else ""
-        return self._conductor.submit(model, job, f"operator {actor.name}{why}")
+        """Queue a run for a person; asked again by the same key, it is the same run."""
+        requests.check_key(self.site, job, model, asked.idempotency_key)
+        with self._submitting:
+            if (known := requests.run_of(self.site, asked.idempotency_key)) is not None:
+                return self._conductor.a_run(known)
+            why = f": {asked.reason}" if asked.reason else ""
+            cause = f"operator {actor.name}{why}"
+            row = self._conductor.submit(model, job, cause, asked.version)
+            requests.record_run(self.site, actor, asked, row)
+        return row
 
     async def upload(
         self,

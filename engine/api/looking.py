@@ -1,5 +1,6 @@
 """Routes that only look. Each is one call of the desk."""
 
+import msgspec
 from litestar import get
 from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery
@@ -9,6 +10,7 @@ from engine import wire
 from engine.api.desk import desk_of
 from engine.api.peer import Req, actor_of, role_of
 from engine.api.stream import hub_of
+from engine.errors import InvalidError
 
 
 @get("/api/v1/state", sync_to_thread=True)
@@ -64,6 +66,14 @@ def version(state: State, model: FromPath[str], version: FromPath[str]) -> wire.
     return desk_of(state).version(model, version)
 
 
+@get("/api/v1/models/{model:str}/compare", sync_to_thread=True)
+def compare(
+    state: State, model: FromPath[str], a: FromQuery[str], b: FromQuery[str]
+) -> wire.CompareAnswer:
+    """Return two versions measured on the same mature rows, newer than what either has seen."""
+    return desk_of(state).compare(model, a, b)
+
+
 @get("/api/v1/models/{model:str}/drift", sync_to_thread=True)
 def drift(state: State, model: FromPath[str]) -> wire.DriftAnswer:
     """Return the live drift of a model, worst column first."""
@@ -76,6 +86,12 @@ def performance(state: State, model: FromPath[str]) -> wire.Performance:
     return desk_of(state).performance(model)
 
 
+@get("/api/v1/models/{model:str}/rollout", sync_to_thread=True)
+def rollout(state: State, model: FromPath[str]) -> wire.RolloutPage:
+    """Return the evidence of the rollout that runs, or how the last one ended."""
+    return desk_of(state).rollout(model)
+
+
 @get("/api/v1/models/{model:str}/proof", sync_to_thread=True)
 def proof(state: State, model: FromPath[str], generation: FromQuery[int]) -> wire.Proof:
     """Say who has answered since a generation began."""
@@ -83,14 +99,54 @@ def proof(state: State, model: FromPath[str], generation: FromQuery[int]) -> wir
 
 
 @get("/api/v1/audit", sync_to_thread=True)
-def audit(
-    state: State, limit: FromQuery[int] = 50, *, verify: FromQuery[bool] = False
-) -> wire.AuditAnswer:
-    """Return the newest audit entries; on request, whether the chain holds."""
-    return desk_of(state).audit(max(1, min(limit, 10_000)), verify=verify)
+def audit(request: Req, state: State, limit: FromQuery[int] = 50) -> wire.AuditAnswer:
+    """Return the newest audit entries; the query may ask for what AuditQuestion has."""
+    asked = {
+        k: v for k, v in request.query_params.items() if k in wire.AuditQuestion.__struct_fields__
+    }
+    try:
+        question = msgspec.convert(asked, type=wire.AuditQuestion, strict=False)
+    except msgspec.ValidationError as e:
+        raise InvalidError(
+            f"Asking the audit: {e}. See /api/v1/openapi.json.", code="bad_question"
+        ) from None
+    return desk_of(state).audit(max(1, min(limit, 10_000)), question)
+
+
+@get("/api/v1/models/{model:str}/taints", sync_to_thread=True)
+def taints(state: State, model: FromPath[str]) -> list[wire.Taint]:
+    """Return every taint of a model, the lifted ones too."""
+    return desk_of(state).taints(model)
+
+
+@get("/api/v1/models/{model:str}/versions/{version:str}/lineage", sync_to_thread=True)
+def lineage(state: State, model: FromPath[str], version: FromPath[str]) -> wire.Lineage:
+    """Return what a version was made of, and what came of it."""
+    return desk_of(state).lineage(model, version)
+
+
+@get("/api/v1/incidents", sync_to_thread=True)
+def incidents(state: State) -> list[wire.IncidentRow]:
+    """Return the newest incidents, newest first."""
+    return desk_of(state).incidents()
+
+
+@get("/api/v1/incidents/{number:int}", sync_to_thread=True)
+def incident(state: State, number: FromPath[int]) -> wire.IncidentPage:
+    """Return one incident with what gathered on it."""
+    return desk_of(state).incident(number)
+
+
+@get("/api/v1/incidents/{number:int}/report", sync_to_thread=True)
+def report(state: State, number: FromPath[int]) -> wire.IncidentReport:
+    """Return the post-mortem of an incident as Markdown."""
+    return desk_of(state).report(number)
 
 
 ROUTES = [
+    incidents,
+    incident,
+    report,
     snapshot,
     status,
     events,
@@ -99,8 +155,12 @@ ROUTES = [
     job,
     versions,
     version,
+    compare,
     drift,
     performance,
+    rollout,
     proof,
     audit,
+    taints,
+    lineage,
 ]

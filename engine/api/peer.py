@@ -6,6 +6,7 @@ import os
 import pwd
 import socket
 import struct
+from pathlib import Path
 from typing import Any, Literal
 
 from litestar import Request
@@ -13,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from engine.errors import RefusedError
 from engine.ledger.change import Actor
+from engine.serving.control import short_path
 
 _CREDENTIALS = struct.Struct("3i")
 _GROUPS = {"cdml-admin": "admin", "cdml-operate": "operator", "cdml-view": "viewer"}
@@ -71,3 +73,17 @@ def operator(request: Req) -> Actor:
             code="forbidden",
         )
     return actor
+
+
+def listen(path: Path) -> socket.socket:
+    """Bind the control socket, for owner and group only; the workspace's lock makes it ours."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o117)
+    try:
+        with short_path(path) as address:
+            listener.bind(address)
+    finally:
+        os.umask(before)
+    listener.listen(128)
+    return listener

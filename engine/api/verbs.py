@@ -3,7 +3,9 @@
 from collections.abc import Callable
 
 from engine.ledger.change import Actor
-from engine.pipeline.holds import hold, resume
+from engine.pipeline.approve import approve, reject
+from engine.pipeline.canary import abort, canary, roll_through
+from engine.pipeline.locks import freeze, hold, pin, resume, thaw, unpin
 from engine.pipeline.promote import promote
 from engine.pipeline.rollback import rollback
 from engine.pipeline.site import Site
@@ -14,8 +16,17 @@ CHANGES: dict[str, Callable[[Site, str, Actor, Change], ChangeAnswer]] = {
     "promote": promote,
     "rollback": rollback,
     "undo": undo,
+    "canary": canary,
+    "abort": abort,
+    "roll-through": roll_through,
+    "approve": approve,
+    "reject": reject,
 }
 LOCKS: dict[str, Callable[[Site, str, Actor, LockRequest], LockAnswer]] = {
     "hold": hold,
     "resume": resume,
+    "freeze": freeze,
+    "thaw": thaw,
+    "pin": pin,
+    "unpin": unpin,
 }

@@ -33,6 +33,34 @@ def superiority(low: float | None, high: float | None, worthwhile: float) -> Ver
     return Verdict.FAIL if high < worthwhile else Verdict.INCONCLUSIVE
 
 
+def within(
+    low: float | None, high: float | None, limit: float, *, higher_is_better: bool
+) -> Verdict:
+    """Judge a number's own interval against an absolute limit: wholly on its good side."""
+    if low is None or high is None:
+        return Verdict.INCONCLUSIVE
+    good, bad = (low >= limit, high < limit) if higher_is_better else (high <= limit, low > limit)
+    return Verdict.PASS if good else Verdict.FAIL if bad else Verdict.INCONCLUSIVE
+
+
+def not_shown_worse(high: float | None, margin: float) -> Verdict:
+    """Judge an improvement's interval as a guard: only what is surely worse by the margin fails.
+
+    For what stands beside the metric that decides; without an interval nothing was looked at.
+    """
+    if high is None:
+        return Verdict.INCONCLUSIVE
+    return Verdict.FAIL if high < -margin else Verdict.PASS
+
+
+def replaceable(better: Verdict, not_worse: Verdict, because: str | None) -> Verdict:
+    """Judge whether the champion may be replaced: by what is better, or for a recorded reason.
+
+    A reason (stale, drifting) stands in for a gain only where it was shown that nothing is lost.
+    """
+    return Verdict.PASS if because is not None and not_worse is Verdict.PASS else better
+
+
 def overall(verdicts: Iterable[Verdict]) -> Verdict:
     """Add up: one fail fails, no evidence at all is inconclusive."""
     found = set(verdicts)

@@ -93,6 +93,8 @@ def after(fitness: Fitness, event: Event) -> Fitness:
 
 def shown_state(fitness: Fitness, roles: list[str]) -> str:
     """Name what a person sees of fitness and roles together."""
+    if fitness is Fitness.TAINTED:
+        return "tainted, serving" if "champion" in roles else "tainted"
     if "champion" in roles:
         return "proven" if fitness is Fitness.PROVEN else "baking"
     for role in ("canary", "shadow"):

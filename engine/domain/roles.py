@@ -1,5 +1,6 @@
 """Who serves what. A value; moved only as a whole, one generation at a time."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 
@@ -35,6 +36,11 @@ class Roles:
         """Return every version that serving keeps in memory, the champion first."""
         wanted = (self.champion, *self.standby[:2], self.canary, self.shadow)
         return list(dict.fromkeys(v for v in wanted if v))
+
+
+def safe_mode_of(version: str) -> str:
+    """Return the name of the safe mode that was trained beside a version."""
+    return f"{version}-safe"
 
 
 def promoted(roles: Roles, version: str, *, by_person: bool) -> Roles:
@@ -90,6 +96,16 @@ def canarying(roles: Roles, version: str, share_pct: float, salt: str) -> Roles:
         shadow=version,
         salt=roles.salt if roles.canary == version else salt,
     )
+
+
+def without(roles: Roles, versions: Collection[str]) -> Roles:
+    """Return the roles without these as canary, shadow or standby; the champion goes on serving."""
+    left = replace(
+        cleared(roles) if {roles.canary, roles.shadow} & set(versions) else roles,
+        generation=roles.generation,
+        standby=tuple(v for v in roles.standby if v not in versions),
+    )
+    return roles if left == roles else replace(left, generation=roles.generation + 1)
 
 
 def cleared(roles: Roles) -> Roles:

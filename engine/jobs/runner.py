@@ -2,12 +2,13 @@
 
 import contextlib
 import logging
+import shutil
 import traceback
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from threading import Condition, Event, Thread
+from threading import Condition, Event, Lock, Thread
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,6 +16,7 @@ import msgspec
 from engine.clock import iso
 from engine.errors import CdmlError, RefusedError, UnknownError
 from engine.jobs.process import JobDiedError, JobProcess, started_at, sweep
+from engine.pipeline import locks, validate
 from engine.pipeline.delivery import JOBS
 from engine.pipeline.site import Site
 from engine.quantities import duration, size
@@ -44,6 +46,14 @@ class _Run:
     @property
     def model(self) -> str:
         return self.row.model
+
+    @property
+    def version(self) -> str | None:
+        return self.row.version
+
+    @property
+    def cause(self) -> str:
+        return self.row.cause
 
     @property
     def folder(self) -> Path:
@@ -90,23 +100,48 @@ class Runner:
         self._threads: list[Thread] = []
         self._last = int(site.ledger.meta("last_run") or 0)
         self._unrecorded: dict[str, JobRow] = {}
+        self._measuring, self._measured = Lock(), 0
+        self._asked: list[_Run] = []
 
-    def submit(self, model: str, job: str, cause: str) -> JobRow:
+    def submit(self, model: str, job: str, cause: str, version: str | None = None) -> JobRow:
         """Queue a run; one that waits already answers for this cause as well."""
         self._site.model(model)
         with self._changed:
             for run in self._queue:
-                if (run.model, run.row.job) == (model, job):
+                if (run.model, run.row.job, run.version) == (model, job, version):
                     cause_now = f"{run.row.cause}; {cause}"
                     run.row = msgspec.structs.replace(run.row, cause=cause_now)
                     return run.row
             self._last += 1
             self._site.ledger.set_meta("last_run", str(self._last))
-            row = JobRow(f"r{self._last}", model, job, "queued", cause, self._site.moment())
+            row = JobRow(
+                f"r{self._last}",
+                model,
+                job,
+                "queued",
+                cause,
+                self._site.moment(),
+                version=version,
+            )
             self._record(row)  # before a lane can take it and write how it ended
             self._queue.append(_Run(self._site, self, row))
             self._changed.notify_all()
         return row
+
+    def measure(self, model: str, verb: str, inputs: object, answer: type[T]) -> T:
+        """Measure at once for somebody who waits, one at a time; nothing of it is kept."""
+        with self._measuring:
+            self._measured += 1
+            row = JobRow(f"m{self._measured}", model, verb, "running", "", self._site.moment())
+            run = _Run(self._site, self, row)
+            with self._changed:
+                self._asked.append(run)
+            try:
+                return run.work(verb, inputs, answer)
+            finally:
+                with self._changed:
+                    self._asked.remove(run)
+                shutil.rmtree(run.folder, ignore_errors=True)
 
     def rows(self) -> list[JobRow]:
         """Return running and queued runs, then the newest finished ones."""
@@ -150,7 +185,7 @@ class Runner:
         with self._changed:
             self._stopping = True
             self._queue.clear()
-            for run in self._active.values():
+            for run in (*self._active.values(), *self._asked):
                 run.cancelled.set()
             self._changed.notify_all()
         for thread in self._threads:
@@ -161,6 +196,8 @@ class Runner:
         for run, (pid, started) in self._site.ledger.processes().items():
             sweep(pid, started)
             self._site.ledger.process_ended(run)
+        for model in self._site.ledger.models():
+            validate.settle(self._site, model, "the engine ended while it was validated")
         for row in runs.unfinished(self._site.store):
             ended = msgspec.structs.replace(
                 row, state="interrupted", ended_at=self._site.moment(), error="the engine ended"
@@ -169,7 +206,11 @@ class Runner:
             self._site.tell("WARN", "job", row.model, f"{row.job} {row.id} was interrupted")
             if row.model in self._site.settings.models and INTERRUPTED not in row.cause:
                 # Once: what ends an engine again and again is not tried for ever.
-                self.submit(row.model, row.job, f"{row.cause}; {row.id} {INTERRUPTED}")
+                cause = f"{row.cause}; {row.id} {INTERRUPTED}"
+                what = f"train: {row.id} {INTERRUPTED}"
+                if row.job == "train" and locks.stops(self._site, row.model, "train", what):
+                    continue
+                self.submit(row.model, row.job, cause, row.version)
 
     def _record(self, row: JobRow) -> None:
         """Store how a run stands; what the store cannot take now is stored with the next one."""
@@ -249,7 +290,8 @@ class Runner:
             del self._active[run.id]
             self._changed.notify_all()
         for cause in follows:
-            self.submit(run.model, "train", cause)
+            if not locks.stops(site, run.model, "train", f"train: {cause}", repeated=True):
+                self.submit(run.model, "train", cause)
 
     def _tell(self, level: str, kind: str, model: str, text: str) -> None:
         """Tell people how a run ended; on a full disk only the log can, and the lane goes on."""

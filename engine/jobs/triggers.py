@@ -1,11 +1,16 @@
-"""What makes a run: a due time, new data, a first table. Each run carries its cause."""
+"""What makes a run: a due time, new data, a first table. Each run carries its cause.
+
+A freeze stops the launch of trainings; what is due stays due, and one run a model makes up for it.
+"""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from engine.clock import iso
+from engine.clock import iso, parse_time
+from engine.domain.locks import FREEZE, stopped_by
 from engine.jobs.runner import Runner
-from engine.jobs.schedule import caught_up, next_due, schedules
+from engine.jobs.schedule import Schedule, caught_up, next_due, schedules
+from engine.pipeline import locks
 from engine.pipeline.site import Site
 from engine.wire import ScheduleRow
 
@@ -14,6 +19,7 @@ LATE = timedelta(minutes=1)
 
 def due(site: Site, runner: Runner) -> None:
     """Queue one run for each schedule that is due, however many times it was missed."""
+    make_up(site, runner)
     now = site.clock.now()
     for schedule in schedules(site.settings):
         last = site.ledger.last_due(schedule.model, schedule.job)
@@ -24,7 +30,7 @@ def due(site: Site, runner: Runner) -> None:
                 site.ledger.set_last_due(schedule.model, schedule.job, now)
             continue
         at = next_due(schedule, last, now)
-        if at is None or at > now:
+        if at is None or at > now or _frozen(site, schedule, last, now):
             continue
         answered = caught_up(schedule, at, now)
         late = f", {(now - at) // LATE} min late" if now - at > LATE else ""
@@ -36,9 +42,48 @@ def new_data(site: Site, runner: Runner, models: Iterable[str]) -> None:
     """Queue a training where accepted rows arrived: always the first one, later by policy."""
     for model in models:
         if site.ledger.roles(model).champion is None:
-            runner.submit(model, "train", "first data")
+            launch(site, runner, model, "first data")
         elif "new_data" in site.model(model).train.on:
-            runner.submit(model, "train", "new data")
+            launch(site, runner, model, "new data")
+
+
+def launch(site: Site, runner: Runner, model: str, cause: str) -> None:
+    """Queue a training for a cause, unless a lock stops it."""
+    if not locks.stops(site, model, "train", f"train: {cause}", repeated=True):
+        runner.submit(model, "train", cause)
+
+
+def make_up(site: Site, runner: Runner) -> None:
+    """After a thaw, queue one training for all that the freeze stopped of a model."""
+    for model in site.settings.models:
+        stopped = [s for s in site.ledger.suppressed.by(model, FREEZE) if locks.is_training(s)]
+        frozen = stopped_by(locks.standing(site, model), "train", person=False)
+        if not stopped or frozen is not None:
+            continue
+        causes = "; ".join(f"{s.action}, {s.count} times" for s in stopped)
+        runner.submit(model, "train", f"makes up for what a freeze stopped: {causes}")
+        now = site.clock.now()
+        for schedule in schedules(site.settings):
+            last = site.ledger.last_due(model, schedule.job)
+            if (schedule.model, schedule.job) == (model, "train") and last is not None:
+                at = next_due(schedule, last, now)
+                if at is not None and at <= now:
+                    site.ledger.set_last_due(model, "train", caught_up(schedule, at, now))
+        site.ledger.suppressed.forget(model, FREEZE, [s.action for s in stopped])
+
+
+def _frozen(site: Site, schedule: Schedule, last: datetime, now: datetime) -> bool:
+    """Say whether a freeze stops a schedule's training, and count each due time once."""
+    if schedule.job != "train":
+        return False
+    what = f"train: {schedule.shown}"
+    known = {s.action: s.last for s in site.ledger.suppressed.by(schedule.model, FREEZE)}
+    counted = max(last, parse_time(known[what])) if what in known else last
+    at = next_due(schedule, counted, now)
+    if at is not None and at <= now:
+        return locks.stops(site, schedule.model, "train", what, repeated=True)
+    standing = locks.standing(site, schedule.model)
+    return stopped_by(standing, "train", person=False) is not None
 
 
 def rows(site: Site) -> list[ScheduleRow]:
@@ -48,7 +93,9 @@ def rows(site: Site) -> list[ScheduleRow]:
     for schedule in schedules(site.settings):
         last = site.ledger.last_due(schedule.model, schedule.job)
         at = next_due(schedule, last, now) if last else None
+        lock = stopped_by(locks.standing(site, schedule.model), schedule.job, person=False)
+        note = f"waits: {locks.said_of(lock)}" if lock else ""
         found.append(
-            ScheduleRow(schedule.model, schedule.job, schedule.shown, iso(at) if at else None)
+            ScheduleRow(schedule.model, schedule.job, schedule.shown, iso(at) if at else None, note)
         )
     return found

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 
 from engine.domain.lifecycle import Event, Fitness, after
-from engine.domain.roles import Roles
+from engine.domain.roles import Roles, safe_mode_of
 from engine.ledger import audit
+from engine.ledger.incidents import gather
 from engine.ledger.rows import read_locks, read_roles
 from engine.wire import GateReport, Lock
 
@@ -27,6 +28,8 @@ class Actor:
 
 
 ENGINE = Actor("engine", "engine")
+# What changes neither roles nor locks; an incident gathers the rest.
+_UNNOTED = ("register", "validate", "judge", "prove", "verify", "assess")
 
 
 class Change:
@@ -47,6 +50,7 @@ class Change:
         self._head = (actor, action, model, now, wall, reason)
         self._key = key
         self._model = model
+        self.model = model
         self.now = now
         self.detail: dict[str, Any] = {}
         self.answer: Any = None
@@ -83,15 +87,19 @@ class Change:
         )
         self.roles = roles
 
-    def add_version(self, run: str, created_at: str) -> str:
-        """Begin a version of the model and return its name, v1, v2, ..."""
+    def add_version(self, run: str, created_at: str, *, beside: str | None = None) -> str:
+        """Begin a version of the model and return its name, v1, v2, ...
+
+        The safe mode trained `beside` a version is named after it.
+        """
         self.set_roles(self.roles)
-        row = self._db.execute(
-            "update models set last_version = last_version + 1 where model = ? "
-            "returning last_version",
-            (self._model,),
-        ).fetchone()
-        version = f"v{row['last_version']}"
+        if beside is None:
+            row = self._db.execute(
+                "update models set last_version = last_version + 1 where model = ? "
+                "returning last_version",
+                (self._model,),
+            ).fetchone()
+        version = safe_mode_of(beside) if beside else f"v{row['last_version']}"
         self._db.execute(
             "insert into versions values (?, ?, ?, null, null, null, ?, ?, null, null, ?, 0)",
             (self._model, version, Fitness.BUILDING, created_at, run, self.roles.generation),
@@ -137,7 +145,8 @@ class Change:
         self._fitness[version] = (first, fitness.value)
 
     def judge(self, version: str, report: GateReport) -> None:
-        """Keep a gate report with its version."""
+        """Keep a gate report with its version, and in the audit as the evidence it is."""
+        self.detail["report"] = msgspec.to_builtins(report)
         self._db.execute(
             "update versions set verdict = ?, report = ? where model = ? and version = ?",
             (report.verdict, msgspec.json.encode(report).decode(), self._model, version),
@@ -174,6 +183,8 @@ class Change:
             "generation_before": before.generation,
             "generation_after": roles.generation,
             "reason": reason,
+            "key": self._key,
+            "answer": None if self.answer is None else msgspec.to_builtins(self.answer),
             "detail": {
                 "actor": asdict(actor),
                 "roles_before": asdict(before),
@@ -188,9 +199,20 @@ class Change:
         last = self._db.execute("select hash from audit order by seq desc limit 1").fetchone()
         prev_hash = last["hash"] if last else audit.GENESIS
         head = audit.link(prev_hash, text)
-        answer = None if self.answer is None else msgspec.json.encode(self.answer).decode()
+        # The key stands beside its entry only to be looked up; the answer is read from the entry.
         self._db.execute(
-            "insert into audit values (?, ?, ?, ?, ?, ?)",
-            (self.seq, text, self._key, answer, prev_hash, head),
+            "insert into audit values (?, ?, ?, null, ?, ?)",
+            (self.seq, text, self._key, prev_hash, head),
         )
         self._db.execute("insert or replace into meta values ('audit_head', ?)", (head,))
+        if action not in _UNNOTED:
+            gather(self._db, model, now, str(actor), self._said())
+
+    def _said(self) -> str:
+        """Return the change in a line, as the timeline of an incident keeps it."""
+        _, action, _, _, _, reason = self._head
+        before, after = self._before[0].champion, self.roles.champion
+        said = getattr(self.answer, "message", "")
+        if before != after:
+            said = f"{before or 'none'} -> {after or 'none'}"
+        return f"{': '.join(filter(None, (action, said, reason)))} (audit {self.seq})"

@@ -21,7 +21,10 @@ from engine.errors import UnavailableError, UnknownError
 from engine.ledger import audit
 from engine.ledger.change import Actor, Change
 from engine.ledger.connection import connect
+from engine.ledger.incidents import Incidents
 from engine.ledger.rows import read_locks, read_roles
+from engine.ledger.suppressed import Suppressions
+from engine.ledger.taints import Taints
 from engine.wire import AuditEntry, EventRow, GateReport, Lock
 
 
@@ -49,6 +52,9 @@ class Ledger:
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
         self._db = connect(path, readonly=readonly)
         self._lock = RLock()
+        self.incidents = Incidents(self._db, self._lock)
+        self.suppressed = Suppressions(self._db, self._lock)
+        self.taints = Taints(self._db, self._lock)
 
     def close(self) -> None:
         """Close the file."""
@@ -95,8 +101,13 @@ class Ledger:
 
     def answered(self, key: str) -> Any | None:
         """Return the answer already given to an idempotency key, or None."""
-        row = self._one("select answer from audit where key = ?", key)
-        return msgspec.json.decode(row["answer"]) if row and row["answer"] else None
+        row = self._one("select entry from audit where key = ?", key)
+        return msgspec.json.decode(row["entry"]).get("answer") if row else None
+
+    def first_use(self, key: str) -> AuditEntry | None:
+        """Return the entry of the change that an idempotency key was used for."""
+        row = self._one("select * from audit where key = ?", key)
+        return _entry(row) if row else None
 
     # -- models and versions
 
@@ -155,6 +166,15 @@ class Ledger:
         """Remember one of the engine's own facts."""
         self._write("insert or replace into meta values (?, ?)", key, value)
 
+    def swap_meta(self, key: str, old: str, new: str) -> bool:
+        """Replace a fact only where it still is the old one; say whether it was."""
+        with self._lock:
+            try:
+                sql = "update meta set value = ? where key = ? and value = ?"
+                return old == new or self._db.execute(sql, (new, key, old)).rowcount == 1
+            except sqlite3.OperationalError as e:
+                raise _unwritable(e) from e
+
     def processes(self) -> dict[str, tuple[int, str]]:
         """Return run -> (pid, start time) of the job processes not yet seen to end."""
         rows = self._all("select * from processes")
@@ -204,12 +224,26 @@ class Ledger:
         return [_entry(r) for r in reversed(rows)]
 
     def last_change(self, model: str) -> AuditEntry | None:
-        """Return the newest entry that moved a model's roles or locks."""
+        """Return the newest entry that moved a model's roles or locks, or tainted something."""
+        row = self._one(
+            "select * from audit where json_extract(entry, '$.model') = ? and ("
+            "json_extract(entry, '$.generation_after') > json_extract(entry, '$.generation_before')"
+            " or json_extract(entry, '$.detail.locks_after') is not "
+            "json_extract(entry, '$.detail.locks_before') "
+            "or json_extract(entry, '$.action') in ('taint', 'lift')) order by seq desc limit 1",
+            model,
+        )
+        return _entry(row) if row else None
+
+    def judged(self, model: str, version: str) -> AuditEntry | None:
+        """Return the newest entry that judged a version."""
         row = self._one(
             "select * from audit where json_extract(entry, '$.model') = ? "
-            "and json_extract(entry, '$.action') not in ('register', 'validate', 'judge', 'prove') "
+            "and json_extract(entry, '$.detail.report') is not null "
+            "and json_extract(entry, '$.detail.fitness.\"' || ? || '\"') is not null "
             "order by seq desc limit 1",
             model,
+            version,
         )
         return _entry(row) if row else None
 
@@ -223,14 +257,54 @@ class Ledger:
         )
         return _entry(row) if row else None
 
+    def automatic_actions(self, model: str, since: datetime) -> int:
+        """Return how often nobody but the engine moved who answers a model since then."""
+        row = self._one(
+            "select count(*) as n from audit where json_extract(entry, '$.model') = ? "
+            "and json_extract(entry, '$.action') in ('canary', 'promote', 'rollback', 'abort') "
+            "and json_extract(entry, '$.detail.actor.kind') <> 'human' "
+            "and json_extract(entry, '$.time') > ?",
+            model,
+            iso(since),
+        )
+        return int(row["n"]) if row else 0
+
     def audit_fault(self) -> str | None:
-        """Verify the whole chain against its remembered head; return what is wrong, or None."""
-        rows = self._all("select seq, entry, prev_hash, hash from audit order by seq")
-        chain = [(r["seq"], r["entry"], r["prev_hash"], r["hash"]) for r in rows]
-        found = audit.fault(chain)
-        if found is None and (self.meta("audit_head") or audit.GENESIS) != self.audit_head():
-            return "entries at the end are missing: the last hash is not the remembered head"
-        return found
+        """Verify the whole chain, its remembered head, and that it adds up to the present state.
+
+        Return what is wrong, or None.
+        """
+        with self._lock:
+            rows = self._all("select * from audit order by seq")
+            columns = ("seq", "entry", "prev_hash", "hash", "key", "answer")
+            found = audit.fault(tuple(r[c] for c in columns) for r in rows)
+            if found is None and (self.meta("audit_head") or audit.GENESIS) != self.audit_head():
+                return "entries at the end are missing: the last hash is not the remembered head"
+            return found or self._state_fault(audit.folded(r["entry"] for r in rows))
+
+    def _state_fault(self, chain: dict[str, audit.Folded]) -> str | None:
+        """Return where the tables say something else than the chain adds up to, or None."""
+        locked = {r["model"] for r in self._all("select distinct model from locks")}
+        for model in sorted({*chain, *self.models(), *locked}):
+            told = chain.get(model, audit.Folded())
+            roles, locks = self.roles(model), self.locks(model)
+            fitness = {v.version: v.fitness.value for v in self.versions(model)}
+            if msgspec.convert(told.roles, type=Roles) != roles:
+                found, said = f"its champion is {roles.champion}", told.roles.get("champion")
+                return (
+                    f"{model} is not as the chain says: {found}, generation {roles.generation}; "
+                    f"the chain leads to {said}, generation {told.roles.get('generation', 0)}"
+                )
+            if msgspec.convert(told.locks, type=list[Lock]) != locks:
+                return f"the locks of {model} are not those that the chain leads to"
+            wrong = [v for v in {*fitness, *told.fitness} if fitness.get(v) != told.fitness.get(v)]
+            if wrong:
+                return f"the fitness of {min(wrong)} of {model} is not as the chain says"
+        return None
+
+    def entries(self) -> list[AuditEntry]:
+        """Return the whole audit, oldest first."""
+        return [_entry(r) for r in self._all("select * from audit order by seq")]
 
     def audit_head(self) -> str:
         """Return the hash of the newest entry."""

@@ -4,43 +4,56 @@ import msgspec
 
 from engine.domain import gates
 from engine.domain.gates import Verdict
-from engine.pipeline.fitting import Inner
-from engine.pipeline.scoring import SLICE_SUPPORT, Comparison, ValidateInputs, ValidateResult
+from engine.pipeline.fitting import Inner, Kpi
+from engine.pipeline.measurement import SLICE_SUPPORT, Comparison, ValidateResult
+from engine.settings import METRICS, GateSettings
 from engine.stats import comparison
 from engine.stats.comparison import Estimate
 from engine.wire import Check, GateReport
 
 ALPHA = 0.05
-SLOWEST = 10.0
+# How much worse calibrated than the champion, on average over ten bins, is still as good.
+CALIBRATION_MARGIN = 0.05
+# At most so many times the champion's; what is below the floor is never too much.
+COSTLIEST = 10.0
+LATENCY_FLOOR_MS = 10.0
+BYTES_FLOOR = 16 * 2**20
+MIB = 2**20
 
 
 def compared(
-    found: ValidateResult, inputs: ValidateInputs, margin: float, drifting: str | None
+    found: ValidateResult, metric: str, gate: GateSettings, kpi: Kpi | None, because: str | None
 ) -> list[Check]:
-    """Return the checks of a candidate against champion, anchor, trivial rules and slices.
+    """Return the checks of a candidate: against a floor, champion, anchor, trivial rules, slices.
 
-    The anchor's margin is twice the champion's: many small steps down may not add up past the
-    last baseline that a person approved.
+    `because` is a reason to replace the champion by what is only as good. The anchor's margin is
+    twice the champion's: many small steps down may not add up past the last baseline that a person
+    approved.
     """
-    checks = [_non_inferior("champion", found, margin, inputs.metric)]
-    checks += _superior(found, margin, inputs.metric, drifting)
-    if inputs.manifests.get("anchor") != inputs.manifests.get("champion"):
-        checks.append(_non_inferior("anchor", found, 2 * margin, inputs.metric))
-    checks += _trivial(found, inputs)
-    checks += _slice_checks(found, margin, inputs.metric)
-    return checks + _latency(found)
+    margin = gate.non_inferiority
+    checks = _floor(gate.floor, metric, found.value, found.low, found.high, found.n)
+    checks.append(_non_inferior("champion", found, margin, metric))
+    checks += _superior(found, margin, metric, because)
+    if "anchor" in found.against:
+        checks.append(_non_inferior("anchor", found, 2 * margin, metric))
+    checks += _trivial(found, metric)
+    checks += _slice_checks(found, margin, metric)
+    checks += _calibration(found, gate.calibration)
+    checks += _kpi(found, kpi)
+    return checks + _costs(found)
 
 
-def first(inner: Inner, metric: str, margin: float) -> Check:
+def first(inner: Inner, metric: str, gate: GateSettings) -> list[Check]:
     """Judge a model's first version by whether its recipe beats the base rate out of time.
 
     Nothing serves yet, so one of the two must: the version, where it did better and is not worse
-    by the margin; else the base rate.
+    by the margin; else the base rate. The floor holds for it as for any other.
     """
+    margin = gate.non_inferiority
     verdict = gates.non_inferiority(inner.gain_low, inner.gain_high, margin)
     if verdict is Verdict.PASS and not (inner.gain or 0.0) > 0.0:
         verdict = Verdict.FAIL
-    return Check(
+    better = Check(
         "better than the base rate",
         verdict.value,
         -margin,
@@ -53,6 +66,29 @@ def first(inner: Inner, metric: str, margin: float) -> Check:
         f"{metric} {_num(inner.value)}, base rate {_num(inner.prior)}; "
         "measured by the same recipe fitted without the inner hold-out",
     )
+    return [*_floor(gate.floor, metric, inner.value, inner.low, inner.high, inner.n), better]
+
+
+def _floor(
+    limit: float | None,
+    metric: str,
+    value: float | None,
+    low: float | None,
+    high: float | None,
+    n: int,
+) -> list[Check]:
+    if limit is None:
+        return []
+    higher = METRICS[metric][1]
+    verdict = gates.within(low, high, limit, higher_is_better=higher)
+    needed = None
+    if verdict is Verdict.INCONCLUSIVE and value is not None:
+        own = Estimate(value, low, high, n, 0, None, 0.95, 0)
+        needed = comparison.needed(own, abs(value - limit))
+    text = f"the metric itself, at {'least' if higher else 'most'} {limit:g}"
+    return [
+        Check("within the floor", verdict.value, limit, metric, value, low, high, n, needed, text)
+    ]
 
 
 def _non_inferior(role: str, found: ValidateResult, margin: float, metric: str) -> Check:
@@ -62,32 +98,59 @@ def _non_inferior(role: str, found: ValidateResult, margin: float, metric: str) 
 
 
 def _superior(
-    found: ValidateResult, worthwhile: float, metric: str, drifting: str | None
+    found: ValidateResult, worthwhile: float, metric: str, because: str | None
 ) -> list[Check]:
-    """A challenger must be better, or at least may be while the champion drifts."""
+    """A challenger must be better, or as good while there is a reason to replace the champion."""
     one = found.against.get("champion")
     if one is None:
         return []
-    verdict = gates.superiority(one.low, one.high, worthwhile)
+    better = gates.superiority(one.low, one.high, worthwhile)
+    not_worse = gates.non_inferiority(one.low, one.high, worthwhile)
+    verdict = gates.replaceable(better, not_worse, because)
     made = _check("better than the champion", verdict, 0.0, metric, one, found)
-    if verdict is Verdict.INCONCLUSIVE and drifting is not None:
-        text = f"{made.text}; not shown, but the champion drifts: {drifting}"
-        made = msgspec.structs.replace(made, verdict=Verdict.PASS.value, text=text)
+    if verdict is not better:
+        text = f"{made.text}; not shown, but {because}"
+        made = msgspec.structs.replace(made, text=text)
     return [made]
 
 
-def _trivial(found: ValidateResult, inputs: ValidateInputs) -> list[Check]:
+def _trivial(found: ValidateResult, metric: str) -> list[Check]:
     checks = []
-    if one := found.against.get("base rate"):
-        verdict = gates.superiority(one.low, one.high, 0.0)
-        checks.append(_check("better than the base rate", verdict, 0.0, inputs.metric, one, found))
-    if inputs.kpi is not None and (gain := found.kpi_gain) is not None:
-        verdict = gates.superiority(gain.low, gain.high, 0.0)
-        unit = inputs.kpi.unit or inputs.kpi.name
-        name = f"{inputs.kpi.name} better than never or always acting"
-        made = _check(name, verdict, 0.0, unit, gain, found)
-        text = ", ".join(f"{rule} {_num(v)}" for rule, v in found.kpi.items())
-        checks.append(msgspec.structs.replace(made, text=text))
+    for rule in ("base rate", "last value", "same time last week"):
+        if one := found.against.get(rule):
+            verdict = gates.superiority(one.low, one.high, 0.0)
+            checks.append(_check(f"better than the {rule}", verdict, 0.0, metric, one, found))
+    return checks
+
+
+def _kpi(found: ValidateResult, kpi: Kpi | None) -> list[Check]:
+    """The decisions must beat both trivial ones, and not be surely worse than the champion's."""
+    if kpi is None or found.kpi_gain is None:
+        return []
+    unit, text = kpi.unit or kpi.name, ", ".join(f"{r} {_num(v)}" for r, v in found.kpi.items())
+    gain, kept = found.kpi_gain, found.kpi_kept
+    verdict = gates.superiority(gain.low, gain.high, 0.0)
+    name = f"{kpi.name} better than never or always acting"
+    checks = [_check(name, verdict, 0.0, unit, gain, found, text)]
+    if kept is not None:
+        verdict = gates.not_shown_worse(kept.high, 0.0)
+        name = f"{kpi.name} not shown worse than the champion's"
+        checks.append(_check(name, verdict, 0.0, unit, kept, found, text))
+    return checks
+
+
+def _calibration(found: ValidateResult, limit: float | None) -> list[Check]:
+    unit, checks = "probability", []
+    if limit is not None and (own := found.calibration) is not None:
+        verdict = gates.within(own.low, own.high, limit, higher_is_better=False)
+        text = "mean distance of answers from what happened, in ten bins of equal counts"
+        checks.append(_check("calibrated", verdict, limit, unit, own, found, text))
+    if (gain := found.calibration_gain) is not None:
+        verdict = gates.not_shown_worse(gain.high, CALIBRATION_MARGIN)
+        own_value = found.calibration.value if found.calibration else None
+        text = f"calibration error {_num(own_value)} against {_num(gain.other)}"
+        name = "calibration not shown worse than the champion's"
+        checks.append(_check(name, verdict, -CALIBRATION_MARGIN, unit, gain, found, text))
     return checks
 
 
@@ -109,21 +172,40 @@ def _slice_checks(found: ValidateResult, margin: float, metric: str) -> list[Che
             -margin,
             metric,
             worst.value,
-            n=worst.n,
+            worst.value - 1.96 * worst.se,
+            worst.value + 1.96 * worst.se,
+            worst.n,
             text=f"{len(found.slices)} slices with at least {SLICE_SUPPORT} rows; "
             f"{'worse' if worse else 'lowest'}: {named}",
         )
     ]
 
 
-def _latency(found: ValidateResult) -> list[Check]:
-    own, other = found.latency_ms.get("candidate"), found.latency_ms.get("champion")
-    if own is None or other is None:
-        return []
-    verdict = Verdict.PASS if own <= SLOWEST * other else Verdict.FAIL
-    # Only the limit can fail a version; the time itself would differ from run to run.
-    text = f"at most {SLOWEST:g} times the champion's, median of 20 one-row answers"
-    return [Check("latency", verdict.value, SLOWEST, "times", None, n=20, text=text)]
+def _costs(found: ValidateResult) -> list[Check]:
+    """Return latency, file size and memory beside the champion's.
+
+    Only a multiple can fail a version: a time would differ from run to run.
+    """
+    latency = "median of 20 one-row answers", LATENCY_FLOOR_MS, 1.0, "ms", 20
+    size = "on disk", BYTES_FLOOR, MIB, "MiB", 1
+    memory = "unpacked", BYTES_FLOOR, MIB, "MiB", 1
+    measured = (
+        ("latency", found.latency_ms, latency),
+        ("file size", found.file_bytes, size),
+        ("memory", found.memory_bytes, memory),
+    )
+    checks = []
+    for name, values, (how, floor, scale, unit, n) in measured:
+        own, other = values.get("candidate"), values.get("champion")
+        if own is None or other is None:
+            continue
+        limit = COSTLIEST * max(other, floor / COSTLIEST)
+        verdict = Verdict.PASS if own <= limit else Verdict.FAIL
+        most = f"{COSTLIEST:g} times that or {floor / scale:g} {unit}"
+        text = f"the champion's {other / scale:.3g}; at most {most}, {how}"
+        shown = round(own / scale, 4)
+        checks.append(Check(name, verdict.value, limit / scale, unit, shown, n=n, text=text))
+    return checks
 
 
 def _check(
@@ -133,14 +215,15 @@ def _check(
     unit: str,
     one: Comparison,
     found: ValidateResult,
+    text: str = "",
 ) -> Check:
     estimate = Estimate(one.value, one.low, one.high, one.n, found.blocks, None, 0.95, 0)
-    effect = abs(threshold or one.value or 0.0)
-    settled = verdict is not Verdict.INCONCLUSIVE and threshold == 0.0
-    needed = None if settled else comparison.needed(estimate, effect)
-    text = f"{_num(found.value)} against {_num(one.other)}, {found.blocks} days"
+    effect = abs((one.value or 0.0) - threshold)
+    open_yet = verdict is Verdict.INCONCLUSIVE
+    needed = comparison.needed(estimate, effect) if open_yet else None
+    said = text or f"{_num(found.value)} against {_num(one.other)}, {found.blocks} {found.block}"
     return Check(
-        name, verdict.value, threshold, unit, one.value, one.low, one.high, one.n, needed, text
+        name, verdict.value, threshold, unit, one.value, one.low, one.high, one.n, needed, said
     )
 
 
@@ -161,7 +244,8 @@ def report(
 def _sentence(check: Check) -> str:
     value = f" by {check.value:+.4f} {check.unit}" if check.value is not None else ""
     interval = f" [{check.low:+.4f}, {check.high:+.4f}]" if check.low is not None else ""
-    needed = f"; about {check.needed} rows needed" if check.needed else ""
+    more = f", {check.needed - check.n} more" if check.needed and check.needed > check.n else ""
+    needed = f"; about {check.needed} rows needed{more}" if check.needed else ""
     said = "not shown" if check.verdict == "inconclusive" else "not so"
     return f"{check.name}: {said}{value}{interval}, n {check.n}{needed}"
 

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from engine.domain.roles import safe_mode_of
+from engine.errors import CdmlError
 from engine.ledger.change import Actor
-from engine.pipeline import rollout, train, validate
-from engine.pipeline.fitting import ESTIMATOR, TrainResult
+from engine.pipeline import recall, rollout, train, validate
+from engine.pipeline.fitting import ESTIMATOR, SAFE_MODE, TrainResult
+from engine.pipeline.measurement import ValidateResult
 from engine.pipeline.monitor import monitor, standing
 from engine.pipeline.promote import promote
-from engine.pipeline.scoring import ValidateResult
+from engine.pipeline.scoring import ValidateInputs
 from engine.pipeline.site import Site
 from engine.wire import Change
 
@@ -42,6 +45,14 @@ class Run(Protocol):
         """Return the model it is for."""
 
     @property
+    def version(self) -> str | None:
+        """Return the version it is about, where it was asked for one."""
+
+    @property
+    def cause(self) -> str:
+        """Return what started it."""
+
+    @property
     def folder(self) -> Path:
         """Return where its processes leave what they make."""
 
@@ -54,39 +65,85 @@ class Run(Protocol):
 
 def train_run(site: Site, run: Run) -> Outcome:
     """Train a candidate, judge it, and begin its rollout when it passed."""
-    first = site.ledger.roles(run.model).champion is None
+    began = site.ledger.roles(run.model)
+    first = began.champion is None
     result = run.work("train", train.gather(site, run.model, run.id), TrainResult)
     content = (run.folder / ESTIMATOR).read_bytes()
-    if first and not validate.beats_base_rate(site, run.model, result.inner):
-        _safe_mode(site, run)
-    version = train.register(site, run.model, run.id, result, content)
+    simple = (run.folder / SAFE_MODE).read_bytes()
+    version = train.register(site, run.model, run.id, result, content, simple)
+    fence = began.generation
+    if first and not validate.first_may_lead(site, run.model, result.inner):
+        fence = _safe_mode(site, run, safe_mode_of(version), fence)
     run.say(f"validating {version}")
     validate.began(site, run.model, version)
-    if first:
-        report = validate.first_report(site, run.model, version, result.inner)
-    else:
-        inputs = validate.gather(site, run.model, version)
-        found = run.work("validate", inputs, ValidateResult)
-        report = validate.report(site, run.model, version, inputs, found)
+    if not first:
+        verdict, found, inputs = _judge(site, run, version, began.generation, again=True)
+        recall.keep(site, run.model, inputs, found)
+        if verdict != "pass":
+            _recall(site, run, began.generation, inputs, found)
+        return Outcome(result.note, version, verdict)
+    report = validate.first_report(site, run.model, version, result.inner)
     validate.record(site, run.model, version, report)
-    if report.verdict == "pass" and first:
+    if report.verdict == "pass":
         asked = Change(f"first-{run.id}", to=version, reason="first version")
-        promote(site, run.model, TRAINING, asked)
-    elif report.verdict == "pass":
-        rollout.begin(site, run.model, version)
+        promote(site, run.model, TRAINING, asked, fence=fence)
     return Outcome(result.note, version, report.verdict)
 
 
-def _safe_mode(site: Site, run: Run) -> None:
-    """Put the simple baseline in service, so that predict answers, flagged, until better comes."""
-    inputs = train.gather(site, run.model, run.id, recipe="baseline")
-    simple = run.work("train", inputs, TrainResult)
-    content = (run.folder / ESTIMATOR).read_bytes()
-    version = train.register(site, run.model, run.id, simple, content)
+def validate_run(site: Site, run: Run) -> Outcome:
+    """Judge a version again because a person asked for it, and begin its rollout if it passes."""
+    version = run.version or ""
+    validate.check_askable(site, run.model, version)
+    generation = site.ledger.roles(run.model).generation
+    validate.began(site, run.model, version, run.cause)
+    verdict, _, _ = _judge(site, run, version, generation, again=False)
+    return Outcome(f"{version} judged again", version, verdict)
+
+
+def _judge(
+    site: Site, run: Run, version: str, fence: int, *, again: bool
+) -> tuple[str, ValidateResult, ValidateInputs]:
+    """Measure, judge and record a version; its rollout begins when it passed.
+
+    With `again`, former versions are measured on the same rows.
+    """
+    formers = recall.formers(site, run.model, version) if again else []
+    inputs = validate.gather(site, run.model, version, recall=formers)
+    try:
+        found = run.work("validate", inputs, ValidateResult)
+    except CdmlError as e:
+        validate.settle(site, run.model, e.message)
+        raise
+    report = validate.report(site, run.model, version, inputs, found)
+    validate.record(site, run.model, version, report)
+    if report.verdict == "pass":
+        rollout.begin(site, run.model, version, fence=fence)
+    return report.verdict, found, inputs
+
+
+def _recall(
+    site: Site, run: Run, fence: int, inputs: ValidateInputs, found: ValidateResult
+) -> None:
+    """Let a former version that fits today's rows better enter the gate like any candidate."""
+    fitting = recall.fitting(site, run.model, inputs, found)
+    if fitting is None:
+        return
+    version, reason = fitting
+    site.tell("INFO", "recall", run.model, f"{version} enters the gate again: {reason}")
+    run.say(f"validating {version} again")
+    validate.began(site, run.model, version, reason)
+    _judge(site, run, version, fence, again=False)
+
+
+def _safe_mode(site: Site, run: Run, version: str, fence: int) -> int:
+    """Put the simple baseline in service, so that predict answers, flagged, until better comes.
+
+    Returns the generation that this began.
+    """
     site.tell("WARN", "gate", run.model, f"nothing beats the base rate: {version} is safe mode")
     reason = "safe mode: nothing beat it"
     asked = Change(f"safe-{run.id}", to=version, override=[version], reason=reason)
-    promote(site, run.model, TRAINING, asked)
+    return promote(site, run.model, TRAINING, asked, fence=fence).generation
 
 
 def monitor_run(site: Site, run: Run) -> Outcome:
@@ -101,4 +158,4 @@ def monitor_run(site: Site, run: Run) -> Outcome:
     return Outcome(note, train_because=tuple(causes))
 
 
-JOBS = {"train": train_run, "monitor": monitor_run}
+JOBS = {"train": train_run, "validate": validate_run, "monitor": monitor_run}

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from engine.artifacts import ManifestFeature
-from engine.domain.schema import Kind
+from engine.domain.schema import Feature, Kind, Schema
 from engine.settings import ModelSettings
 
 KINDS = {
@@ -27,9 +27,24 @@ def feature_types(settings: ModelSettings, columns: Mapping[str, str]) -> dict[s
     }
 
 
+def moments(times: Any) -> Any:
+    """Return times of a table as whole microseconds since the epoch."""
+    return np.asarray(times, dtype="datetime64[us]").astype(np.int64)
+
+
 def contract(types: Mapping[str, str], table: Mapping[str, Any]) -> list[ManifestFeature]:
     """Return the contract of training rows: kinds, nulls, ranges and categories seen."""
     return [_feature(name, KINDS[kind], table[name]) for name, kind in types.items()]
+
+
+def schema(contract: list[ManifestFeature]) -> Schema:
+    """Return a contract as estimators and serving read it."""
+    return Schema(
+        tuple(
+            Feature(f.name, Kind(f.kind), f.nullable, f.low, f.high, tuple(f.categories))
+            for f in contract
+        )
+    )
 
 
 def _feature(name: str, kind: Kind, values: Any) -> ManifestFeature:

@@ -27,6 +27,7 @@ from engine.store.snapshots import Table
 MIN_ROWS = 200
 PROBES = 20
 ESTIMATOR = "estimator.skops"
+SAFE_MODE = "safe_mode.skops"
 SECOND = 1 / 86_400
 THRESHOLDS = [k / 100 for k in range(2, 99, 2)]
 
@@ -66,6 +67,7 @@ class TrainInputs(msgspec.Struct, frozen=True):
     kpi: Kpi | None
     created_at: str
     root: str
+    group: str | None = None
 
 
 class Inner(msgspec.Struct, frozen=True):
@@ -88,9 +90,13 @@ class Inner(msgspec.Struct, frozen=True):
 
 
 class TrainResult(msgspec.Struct, frozen=True):
-    """What a training job leaves beside its estimator.skops."""
+    """What a training job leaves beside its estimator.skops and its safe_mode.skops.
+
+    `simple` is the manifest of the baseline on the same rows, the last way back there is.
+    """
 
     manifest: Manifest
+    simple: Manifest
     profiles: dict[str, str]
     inner: Inner
     fits: int
@@ -135,7 +141,7 @@ def fit(inputs: TrainInputs, folder: Path, progress: Progress) -> TrainResult:
         features=features.contract(inputs.types, whole.table),
         classes=classes,
         threshold=_threshold(inputs, held, chosen.answers),
-        safe_mode=inputs.recipe == "baseline",
+        safe_mode=False,
         artifact=hashlib.sha256(content).hexdigest(),
         size_bytes=len(content),
         trained_from=_iso_day(float(whole.days[0])),
@@ -148,11 +154,38 @@ def fit(inputs: TrainInputs, folder: Path, progress: Progress) -> TrainResult:
         packages=_packages(),
         created_at=inputs.created_at,
         run=inputs.run,
+        without=inputs.table.without,
         **_probes(inputs, schema, estimator, whole),
     )
+    simple = _simple(inputs, classes, whole, held, folder, manifest)
     inner = _inner_result(inputs, held, before, chosen.answers, len(classes))
     note = f"{len(whole.labels)} rows, window {chosen.window}, {chosen.fits + 1} fits"
-    return TrainResult(manifest, _profiles(inputs, whole), inner, chosen.fits + 1, note)
+    return TrainResult(manifest, simple, _profiles(inputs, whole), inner, chosen.fits + 1, note)
+
+
+def _simple(
+    inputs: TrainInputs,
+    classes: list[str],
+    whole: _Rows,
+    held: _Rows,
+    folder: Path,
+    beside: Manifest,
+) -> Manifest:
+    """Fit the baseline on the rows of the shipped estimator and write it beside that."""
+    own = msgspec.structs.replace(inputs, recipe="baseline")
+    schema, estimator = _fitted(own, classes, whole, 0)
+    content = artifacts.dump(estimator)
+    (folder / SAFE_MODE).write_bytes(content)
+    answers = _answers(own, estimator, encoding.matrix(schema, held.table))
+    return msgspec.structs.replace(
+        beside,
+        recipe=own.recipe,
+        threshold=_threshold(own, held, answers),
+        safe_mode=True,
+        artifact=hashlib.sha256(content).hexdigest(),
+        size_bytes=len(content),
+        **_probes(own, schema, estimator, whole),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +234,8 @@ def _choose(
 
 def _read(inputs: TrainInputs) -> tuple[_Rows, list[str]]:
     until, known = parse_time(inputs.until), parse_time(inputs.known_by)
-    table = snapshots.rows(
-        inputs.table, list(inputs.types), since=None, until=until, known_by=known
-    )
+    columns = [*inputs.types, *([inputs.group] if inputs.group else [])]
+    table = snapshots.rows(inputs.table, columns, since=None, until=until, known_by=known)
     targets = table.get(inputs.table.target, [])
     if len(targets) < MIN_ROWS:
         raise InvalidError(
@@ -245,7 +277,7 @@ def _read(inputs: TrainInputs) -> tuple[_Rows, list[str]]:
 def _fitted(inputs: TrainInputs, classes: list[str], rows: _Rows, number: int) -> tuple[Any, Any]:
     """Return schema and fitted estimator; the seed of fit `number` comes from the run's."""
     draft = features.contract(inputs.types, rows.table)
-    schema = _schema(draft)
+    schema = features.schema(draft)
     seed = int(np.random.SeedSequence([inputs.seed, number]).generate_state(1)[0] % 2**31)
     places = encoding.categorical_places(schema)
     estimator = recipes.estimator(inputs.recipe, inputs.task, inputs.metric, places, seed)
@@ -259,17 +291,6 @@ def _fitted(inputs: TrainInputs, classes: list[str], rows: _Rows, number: int) -
             code="missing_class",
         )
     return schema, estimator.fit(matrix, labels)
-
-
-def _schema(draft: list[artifacts.ManifestFeature]) -> Any:
-    from engine.domain.schema import Feature, Kind, Schema
-
-    return Schema(
-        tuple(
-            Feature(f.name, Kind(f.kind), f.nullable, f.low, f.high, tuple(f.categories))
-            for f in draft
-        )
-    )
 
 
 def _answers(inputs: TrainInputs, estimator: Any, matrix: Any) -> Any:
@@ -289,6 +310,8 @@ def _answers_of(
 def _inner_result(inputs: TrainInputs, held: _Rows, before: _Rows, answers: Any, k: int) -> Inner:
     rng = np.random.default_rng([inputs.seed, 1])
     blocks = np.floor(held.days).astype(int)
+    if inputs.group:
+        blocks = np.array([str(v) for v in held.table[inputs.group]], dtype=object)
     own = comparison.interval(inputs.metric, inputs.task, held.labels, answers, blocks, rng)
     prior = performance.baseline_answers(
         "prior", inputs.task, before.labels, len(held.labels), max(k, 1), inputs.metric

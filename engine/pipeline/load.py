@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 
 from engine import spool
+from engine.domain.locks import EVERYWHERE
 from engine.errors import CorruptError
+from engine.pipeline import locks
 from engine.pipeline.site import Site
 from engine.spool import LabelRecord, PredictionRecord, ShadowRecord, SpoolDamageError
 from engine.store import predictions
@@ -138,7 +140,10 @@ def label_rows(model: str, received: str, labels: Sequence[Label]) -> list[Label
 
 
 def forget_loaded(site: Site) -> None:
-    """Delete sealed segments that are loaded and a day old; the newest always stays."""
+    """Delete sealed segments that are loaded and a day old; the newest always stays.
+
+    A freeze of the whole engine stops it.
+    """
     marks = predictions.marks(site.store)
     found = spool.segments(site.workspace.spool)
     oldest = (site.clock.wall() - KEEP).timestamp()
@@ -150,6 +155,8 @@ def forget_loaded(site: Site) -> None:
         and marks.get(s.path.name, 0) >= s.size
         and s.path.stat().st_mtime < oldest
     ]
+    if gone and locks.stops(site, EVERYWHERE, "retention", "forget the loaded log"):
+        return
     for path in gone:
         path.unlink()
     if gone:

@@ -10,7 +10,7 @@ import numpy as np
 from engine.clock import iso, parse_time
 from engine.domain.lifecycle import Event, Fitness
 from engine.ledger.change import ENGINE
-from engine.pipeline import features
+from engine.pipeline import aftermath, features, incidents
 from engine.pipeline.rehearsal import rehearse
 from engine.pipeline.site import Site
 from engine.quantities import duration
@@ -49,7 +49,9 @@ def monitor(site: Site, model: str) -> str:
     replayed = rehearse(site, model, window.mature_since, window.mature_until)
     scores.put(site.store, [*drifted, *realised, *business, *replayed])
     found = [*drifted, *realised, *business]
+    incidents.note(site, model, "engine", "evidence", _evidence(settings, found))
     _tell_breach(site, model, breaches(settings, found), _measured(settings, found))
+    aftermath.assess(site, model)
     # After the breach is known: what fails now has not proven itself.
     _prove(site, model, roles.champion, settings)
     served = next((s for s in realised if s.version == SERVED and s.name == settings.metric), None)
@@ -272,6 +274,18 @@ def _measured(settings: ModelSettings, found: list[Score]) -> set[str]:
     return kinds | (served & {settings.metric, *settings.kpi})
 
 
+def _evidence(settings: ModelSettings, found: list[Score]) -> str:
+    """Return what was measured in a line: performance and KPIs as served, with n."""
+    said = []
+    for s in found:
+        if s.version != SERVED or (s.kind == "realised" and s.name != settings.metric):
+            continue
+        sure = "" if s.low is None else f" [{s.low:.4f}, {s.high:.4f}]"
+        value = "not measured" if s.value is None else f"{s.value:.4f}{sure}"
+        said.append(f"{s.name} {value}, n {s.n}")
+    return "; ".join(said)
+
+
 def standing(site: Site, model: str) -> set[str]:
     """Return the kinds of breach that stand: "drift", the metric's name, a KPI's name."""
     return set(msgspec.json.decode(site.ledger.meta(f"breach:{model}") or "{}").get("kinds", []))
@@ -287,12 +301,17 @@ def _tell_breach(site: Site, model: str, said: list[str], measured: set[str]) ->
     if not said:
         if before and not set(before["kinds"]) - measured:
             site.tell("INFO", "monitor", model, "all within limits again")
+            incidents.note(site, model, "engine", "evidence", "all within limits again")
             site.ledger.set_meta(key, "")
         return
     kinds = [text.split(" ")[0] for text in said]
     if set(kinds) - set(before.get("kinds", [])):
         level = "WARN" if kinds == ["drift"] else "CRIT"
         site.tell(level, "monitor", model, "; ".join(said))
+        # Inputs that drift are no fault yet: they are evidence where an incident stands.
+        if level == "CRIT":
+            title = "; ".join(text for text in said if not text.startswith("drift "))
+            incidents.opened(site, model, title, site.ledger.roles(model).champion)
     champion = site.ledger.roles(model).champion
     same = before.get("version") == champion
     since = before["since"] if same else iso(site.clock.now())

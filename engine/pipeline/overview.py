@@ -6,12 +6,13 @@ import msgspec
 
 from engine.clock import iso, parse_time
 from engine.domain.lifecycle import Fitness, shown_state
+from engine.domain.locks import may_confirm, stopped_by
 from engine.ledger.ledger import Version
-from engine.pipeline import undo
+from engine.pipeline import incidents, locks, rollout_page, taints, undo
 from engine.pipeline.monitor import SERVED
 from engine.pipeline.promote import GREEN, green
-from engine.pipeline.rollback import etag, plan
 from engine.pipeline.site import Site
+from engine.pipeline.way_back import plan
 from engine.settings import ModelSettings
 from engine.stats import performance
 from engine.store import scores
@@ -55,6 +56,8 @@ def version_rows(site: Site, model: str) -> list[VersionRow]:
     latency = site.serving.p95_ms(model)
     rows = []
     for version in reversed(site.ledger.versions(model)):
+        if version.safe_mode and not roles.of(version.version):
+            continue  # the safe mode of a version that no longer leads
         measured = found.get(version.version)
         rows.append(
             _row(
@@ -64,6 +67,7 @@ def version_rows(site: Site, model: str) -> list[VersionRow]:
                 measured if measured and measured.value is not None else None,
                 worst if version.version == roles.champion else None,
                 latency.get(version.version),
+                rollout_page.waits(site, model, version.version),
             )
         )
     return rows
@@ -76,6 +80,7 @@ def _row(
     measured: Score | None,
     drift: float | None,
     p95_ms: float | None,
+    waits: str,
 ) -> VersionRow:
     metric, n, kind, until = None, 0, "none", None
     if measured is not None:
@@ -93,7 +98,7 @@ def _row(
         version.trained_from,
         version.trained_to,
         version.generation,
-        shown_state(version.fitness, roles),
+        shown_state(version.fitness, roles) + waits,
         metric,
         n,
         kind,  # type: ignore[arg-type]
@@ -174,13 +179,16 @@ def version_page(site: Site, model: str, version: str) -> VersionPage:
 def model_status(site: Site, model: str) -> ModelStatus:
     """Return one model in a line."""
     roles = site.ledger.roles(model)
-    ready = plan(site, model)
+    ready = _measured(site, model, plan(site, model))
+    incident = incidents.standing(site, model)
     return ModelStatus(
         model,
         roles.champion,
         roles.generation,
-        [lock.kind for lock in site.ledger.locks(model)],
-        RollbackReady(ready.to, ready.ready, ready.why),
+        locks.standing(site, model),
+        RollbackReady(ready.to, ready.ready, ready.why, ready.checks, ready.measured),
+        incident.number if incident else None,
+        rollout_page.summary(site, model),
     )
 
 
@@ -188,6 +196,7 @@ def model_state(site: Site, model: str, next_check: str | None) -> ModelState:
     """Return all the console shows of one model."""
     settings = site.model(model)
     roles = site.ledger.roles(model)
+    incident = incidents.standing(site, model)
     versions = version_rows(site, model)
     breach = msgspec.json.decode(site.ledger.meta(f"breach:{model}") or "{}")
     # What was told of a version that no longer leads says nothing of this one.
@@ -205,7 +214,7 @@ def model_state(site: Site, model: str, next_check: str | None) -> ModelState:
         higher_is_better=performance.metric_named(settings.metric).higher_is_better,
         champion=roles.champion,
         generation=roles.generation,
-        locks=site.ledger.locks(model),
+        locks=locks.standing(site, model),
         versions=versions,
         signals=signals(site, model, settings),
         drift=drift_columns(site, model),
@@ -218,6 +227,7 @@ def model_state(site: Site, model: str, next_check: str | None) -> ModelState:
         undo_until=iso(parse_time(last.wall) + timedelta(seconds=60)) if last else None,
         undo_of=last.action if last else None,
         trained_age_days=age,
+        incident=incident.number if incident else None,
     )
 
 
@@ -251,30 +261,38 @@ def _promotion(site: Site, model: str, row: VersionRow) -> Plan:
     loaded = row.version in site.serving.loaded(model)
     served = row.version == roles.champion
     report = version.report
+    lock = stopped_by(locks.standing(site, model), "promote", person=True)
     why = ""
     if served:
         why = f"{row.version} is the champion already"
-    elif version.fitness is Fitness.TAINTED or row.fitness in ("building", "failed", "purged"):
+    elif version.fitness is Fitness.TAINTED:
+        by = taints.of_version(site, model, row.version)
+        why = f"{row.version} is tainted" + (f" by {taints.said_of(by)}" if by else "")
+    elif row.fitness in ("building", "failed", "purged"):
         why = f"{row.version} is {row.fitness}"
+    elif lock is not None:
+        why = f"{model} is {locks.said_of(lock)}"
     elif not passed and version.fitness in GREEN and report is not None:
         why = f"{row.version} was judged against {report.against}, not {roles.champion}"
     elif not passed:
         why = f"{row.version} has not passed its gate: {row.state}"
-    typed = version.fitness in _OVERRIDABLE and not passed and not served
+    typed = [row.version] if version.fitness in _OVERRIDABLE and not passed and not served else []
+    if lock is not None and not served:
+        open_to = passed or typed
+        typed = [*typed, lock.kind] if open_to and may_confirm(lock.kind, "promote") else []
     return Plan(
         "promote",
-        passed and not served,
+        passed and not served and lock is None,
         why,
         roles.champion,
         row.version,
-        etag(roles, row.version),
         [
             PlanCheck("gate", passed, row.verdict or "no gate report"),
             PlanCheck("loaded", loaded, "in memory" if loaded else "will be loaded first"),
         ],
         measured="; ".join(report.reasons[:2]) if report else "",
         same_as=f"cdml promote {model} {row.version} --expect {roles.champion}",
-        overrides=[row.version] if typed else [],
+        overrides=typed,
     )
 
 

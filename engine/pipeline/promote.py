@@ -1,13 +1,15 @@
 """Promotion: a version becomes champion, in one transaction, by a person or by its rollout."""
 
+from dataclasses import replace
+
 from engine.domain import roles as moves
 from engine.domain.lifecycle import Fitness
-from engine.domain.locks import HOLD, stopped_by
+from engine.domain.locks import HOLD
 from engine.domain.roles import Roles
 from engine.errors import ConflictError, InvalidError, RefusedError, UnavailableError
-from engine.ledger.change import Actor
+from engine.ledger.change import Actor, Change
 from engine.ledger.ledger import Version
-from engine.pipeline import changes
+from engine.pipeline import changes, locks, taints, way_back
 from engine.pipeline.site import Control
 from engine.wire import Change as Asked
 from engine.wire import ChangeAnswer
@@ -16,9 +18,15 @@ GREEN = (Fitness.BLESSED, Fitness.PROVEN)
 
 
 def promote(
-    site: Control, model: str, actor: Actor, asked: Asked, *, fence: int | None = None
+    site: Control,
+    model: str,
+    actor: Actor,
+    asked: Asked,
+    *,
+    fence: int | None = None,
+    action: str = "promote",
 ) -> ChangeAnswer:
-    """Make the named version champion; `fence` is the generation of an automatic decision."""
+    """Make the named version champion; `fence` is the generation that the decision was made at."""
     site.model(model)
     version = asked.to
     if version is None:
@@ -32,7 +40,7 @@ def promote(
     person = actor.kind == "human"
     now, wall = site.clock.now(), site.clock.wall()
     with site.ledger.change(
-        actor, "promote", model, now=now, wall=wall, reason=asked.reason, key=asked.idempotency_key
+        actor, action, model, now=now, wall=wall, reason=asked.reason, key=asked.idempotency_key
     ) as change:
         roles = change.roles
         changes.check_expected(site, model, roles, asked.expect)
@@ -45,21 +53,20 @@ def promote(
                 f"is {roles.generation} now. Nothing was changed; the rollout begins anew.",
                 code="conflict",
             )
-        lock = None if person else stopped_by((k.kind for k in change.standing()), "promote")
-        if lock is not None and roles.champion is not None:
-            raise ConflictError(
-                f"Promoting {version} of {model}: a {lock} stands. Nothing was changed; a person "
-                "lifts it with cdml resume.",
-                code="conflict",
-            )
+        if roles.champion is not None:
+            what = f"Promoting {version} of {model}"
+            locks.permit(site, change, model, actor, "promote", what, asked.override, asked.reason)
         found = site.ledger.version(model, version)
-        check_promotable(found, roles, asked)
+        taints.check(site, found, "Promote")
+        check_promotable(found, roles, asked, may_override=person or roles.champion is None)
         _check_files(site, found, roles, asked)
-        change.set_roles(moves.promoted(roles, version, by_person=person))
-        if person:
-            change.unlock(HOLD)
-        if asked.override:
-            change.detail["overrides"] = asked.override
+        moved = moves.promoted(roles, version, by_person=person)
+        trusted = [v for v in moved.standby if change.fitness_of(v) is not Fitness.TAINTED]
+        moved = replace(moved, standby=tuple(trusted))
+        change.set_roles(way_back.arranged(site, model, moved))
+        if person and any(k.kind == HOLD for k in change.standing()):
+            locks.lift(site, change, HOLD)
+        _record_evidence(site, change, found, asked)
         made = changes.answer(
             change,
             model,
@@ -71,6 +78,22 @@ def promote(
     site.tell("ACT", "promote", model, f"{actor} promoted {version} (was {made.from_ or 'none'})")
     site.confirm(model)
     return made
+
+
+def _record_evidence(site: Control, change: Change, found: Version, asked: Asked) -> None:
+    """Write into the audit what spoke for the version, and what it was promoted in spite of."""
+    judged = site.ledger.judged(found.model, found.version)
+    change.detail["evidence"] = {
+        "manifest": found.manifest,
+        "verdict": found.verdict,
+        "against": found.report.against if found.report else None,
+        "judged": judged.seq if judged else None,
+        "trained": [found.trained_from, found.trained_to],
+    }
+    spite = [o for o in asked.override if o == found.version]
+    spite += ["no way back"] if asked.no_way_back else []
+    if spite:
+        change.detail.setdefault("overrides", []).extend(spite)
 
 
 def _check_files(site: Control, found: Version, roles: Roles, asked: Asked) -> None:
@@ -103,7 +126,7 @@ def green(found: Version, roles: Roles) -> bool:
     return found.fitness in GREEN and (former or against == roles.champion)
 
 
-def check_promotable(found: Version, roles: Roles, asked: Asked) -> None:
+def check_promotable(found: Version, roles: Roles, asked: Asked, *, may_override: bool) -> None:
     """Raise RefusedError unless the gate passed or a person overrides it by name and reason."""
     if green(found, roles):
         return
@@ -114,13 +137,7 @@ def check_promotable(found: Version, roles: Roles, asked: Asked) -> None:
             "Promote another version.",
             code="not_loadable",
         )
-    if found.fitness is Fitness.TAINTED:
-        raise RefusedError(
-            f"Promoting {name} of {found.model}: it is tainted. Promote another version, or lift "
-            "the taint first.",
-            code="tainted",
-        )
-    if name in asked.override and asked.reason.strip():
+    if may_override and name in asked.override and asked.reason.strip():
         return
     why = found.report.reasons[0] if found.report and found.report.reasons else "no gate passed"
     if found.fitness in GREEN and found.report is not None:

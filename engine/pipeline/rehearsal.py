@@ -6,9 +6,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from engine.domain import rollbacks
 from engine.errors import CdmlError
-from engine.pipeline.rollback import formers
+from engine.pipeline import readiness, way_back
 from engine.pipeline.site import Site
 from engine.stats import comparison, outcomes, performance
 from engine.store import predictions
@@ -26,7 +25,7 @@ def rehearse(site: Site, model: str, since: datetime, until: datetime) -> list[S
     """
     settings = site.model(model)
     roles = site.ledger.roles(model)
-    found = rollbacks.target(formers(site, model, roles))
+    found, _ = way_back.target(site, model, roles)
     if found is None or roles.champion is None:
         return []
     rows = predictions.asked(site.store, model, roles.champion, since, until)
@@ -38,9 +37,9 @@ def rehearse(site: Site, model: str, since: datetime, until: datetime) -> list[S
     try:
         answers = _ask(site, model, found.version, [rows.features[at] for at in usable])
     except CdmlError as e:
-        site.tell(
-            "WARN", "rehearsal", model, f"{found.version} cannot answer live rows: {e.message}"
-        )
+        said = f"{found.version} cannot answer live rows: {e.message}"
+        site.tell("WARN", "rehearsal", model, said)
+        readiness.drilled(site, model, found.version, ok=False, found=said)
         return []
     labels, champion = labels[usable], rows.answers[usable]
     days = rows.times[usable].astype("datetime64[D]").astype(np.int64)
@@ -50,6 +49,9 @@ def rehearse(site: Site, model: str, since: datetime, until: datetime) -> list[S
     )
     value = performance.value(settings.metric, settings.task, labels, answers)
     n = len(labels)
+    low, high = float(np.min(answers)), float(np.max(answers))
+    said = f"{n} live rows answered, from {low:.3g} to {high:.3g}"
+    readiness.drilled(site, model, found.version, ok=True, found=said)
     return [
         Score(model, found.version, "replayed", settings.metric, since, until, value, n),
         Score(

@@ -1,8 +1,6 @@
 """Scoring, inside a job: a candidate against everything else on rows newer than all of them."""
 
 import time
-from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +9,24 @@ import numpy as np
 
 from engine.artifacts import Artifacts, Loaded
 from engine.clock import parse_time
+from engine.errors import CorruptError
+from engine.pipeline import measurement, trivial
+from engine.pipeline.features import moments
 from engine.pipeline.fitting import Kpi, Progress
-from engine.stats import comparison, encoding, outcomes, performance
+from engine.pipeline.measurement import Comparison, Held, ValidateResult
+from engine.stats import encoding, outcomes
 from engine.store import kpis, snapshots
 from engine.store.snapshots import Table
 
-SLICE_SUPPORT = 200
 KPI_DRAWS = 200
+DAY = 86_400_000_000
 
 
 class ValidateInputs(msgspec.Struct, frozen=True):
-    """What a validation job is handed: manifests by role, and the rows of the hold-out."""
+    """What a validation job is handed: manifests by role, and the rows of the hold-out.
+
+    `recall` are former versions to be looked at again, each against the champion.
+    """
 
     model: str
     task: str
@@ -37,43 +42,9 @@ class ValidateInputs(msgspec.Struct, frozen=True):
     slices: list[str]
     kpi: Kpi | None
     seed: int
-
-
-class Comparison(msgspec.Struct, frozen=True):
-    """The candidate's improvement over something else on the same rows; positive is better."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-    other: float | None
-
-
-class Slice(msgspec.Struct, frozen=True):
-    """The improvement over the champion within one slice, with its standard error."""
-
-    name: str
-    value: float
-    se: float
-    n: int
-
-
-class ValidateResult(msgspec.Struct, frozen=True):
-    """What a validation job measured. KPI values are of candidate, champion, never, always.
-
-    `kpi_gain` is the candidate's improvement over the better of never and always acting.
-    """
-
-    n: int
-    blocks: int
-    value: float | None
-    low: float | None
-    high: float | None
-    against: dict[str, Comparison]
-    slices: list[Slice]
-    kpi: dict[str, float | None]
-    kpi_gain: Comparison | None
-    latency_ms: dict[str, float]
+    group: str | None = None
+    maturity_s: float = 0.0
+    recall: dict[str, str] = {}
 
 
 def score(inputs: ValidateInputs, progress: Progress) -> ValidateResult:
@@ -81,138 +52,148 @@ def score(inputs: ValidateInputs, progress: Progress) -> ValidateResult:
     store = Artifacts(Path(inputs.artifacts), Path(inputs.keys))
     loaded = {role: store.load(name) for role, name in inputs.manifests.items()}
     progress(0.2, "loaded")
+    classes = loaded["candidate"].manifest.classes
+    rows, held = _held(inputs, classes)
+    if len(held.labels) == 0:
+        return measurement.nothing(held)
+    answers = {role: _answers(one, rows) for role, one in loaded.items()}
+    progress(0.5, f"scored {len(held.labels)} rows")
+    others = {r: a for r, a in answers.items() if r != "candidate"}
+    found = measurement.measured(
+        held, answers["candidate"], others | _trivial(inputs, classes, rows), [inputs.seed]
+    )
+    kpi, gain, kept = _kpi(inputs, loaded, rows, held, answers)
+    progress(0.8, "compared")
+    return msgspec.structs.replace(
+        found,
+        kpi=kpi,
+        kpi_gain=gain,
+        kpi_kept=kept,
+        latency_ms={role: _latency_ms(one) for role, one in loaded.items()},
+        file_bytes={role: store.sizes(name)[0] for role, name in inputs.manifests.items()},
+        memory_bytes={role: store.sizes(name)[1] for role, name in inputs.manifests.items()},
+        differences=_differences(inputs.task, loaded, answers),
+        recalled=_recalled(inputs, store, rows, held, answers.get("champion")),
+    )
+
+
+def _held(inputs: ValidateInputs, classes: list[str]) -> tuple[dict[str, Any], Held]:
+    """Read the hold-out: rows with a usable label, after all that any version was trained on."""
     since, until = parse_time(inputs.since), parse_time(inputs.until)
     known = parse_time(inputs.known_by)
-    rows = snapshots.rows(
-        inputs.table, list(inputs.types), since=since, until=until, known_by=known
-    )
-    classes = loaded["candidate"].manifest.classes
+    columns = [*inputs.types, *inputs.slices, *([inputs.group] if inputs.group else [])]
+    rows = snapshots.rows(inputs.table, columns, since=since, until=until, known_by=known)
     labels = outcomes.codes(inputs.task, classes, rows.get(inputs.table.target, []))
-    usable = ~np.isnan(labels)
+    times = moments(rows.get(inputs.table.time, []))
     # The first instant after training counts: rows at `since` itself were trained on.
-    times = np.asarray(rows.get(inputs.table.time, []), dtype="datetime64[us]").astype(np.int64)
-    usable &= times > int(since.timestamp() * 1e6)
+    usable = ~np.isnan(labels) & (times > int(since.timestamp() * 1e6))
     rows = {name: column[usable] for name, column in rows.items()}
-    labels, blocks = labels[usable], times[usable] // 86_400_000_000
-    if len(labels) == 0:
-        return ValidateResult(0, 0, None, None, None, {}, [], {}, None, {})
-    answers = {role: _answers(one, rows) for role, one in loaded.items()}
-    progress(0.5, f"scored {len(labels)} rows")
-    prior = _prior(inputs, classes, since, known, len(labels))
-    others = {r: a for r, a in answers.items() if r != "candidate"}
-    others |= {"base rate": prior} if prior is not None else {}
-    return _compared(inputs, loaded, rows, labels, blocks, answers["candidate"], others)
-
-
-def _compared(
-    inputs: ValidateInputs,
-    loaded: dict[str, Loaded],
-    rows: dict[str, Any],
-    labels: Any,
-    blocks: Any,
-    candidate: Any,
-    others: dict[str, Any],
-) -> ValidateResult:
-    task, metric = inputs.task, inputs.metric
-    rng = np.random.default_rng([inputs.seed, 2])
-    own = comparison.interval(metric, task, labels, candidate, blocks, rng)
-    against = {}
-    for role, answers in others.items():
-        found = comparison.paired(metric, task, labels, answers, candidate, blocks, rng)
-        other = performance.value(metric, task, labels, answers)
-        against[role] = Comparison(found.value, found.low, found.high, found.n, other)
-    features = {name: rows[name] for name in inputs.types}
-    facts = kpis.facts(features, candidate[:, 0], labels > 0, rows[inputs.table.time])
-    codes = np.unique(blocks, return_inverse=True)[1]
-    kpi, kpi_gain = _kpi(inputs, loaded, facts, {"candidate": candidate, **others}, codes, rng)
-    slices: list[Slice] = []
-    if "champion" in others:
-        gain = _gain(metric, task, labels, others["champion"], candidate)
-        slices = _slices(inputs.slices, rows, gain, blocks)
-    return ValidateResult(
-        n=len(labels),
-        blocks=own.blocks,
-        value=own.value,
-        low=own.low,
-        high=own.high,
-        against=against,
-        slices=slices,
-        kpi=kpi,
-        kpi_gain=kpi_gain,
-        latency_ms={role: _latency_ms(one) for role, one in loaded.items()},
-    )
+    blocks = times[usable] // DAY
+    if inputs.group and rows:
+        blocks = np.array([str(v) for v in rows[inputs.group]], dtype=object)
+    slices = {name: rows[name] for name in inputs.slices} if rows else {}
+    unit = "groups" if inputs.group else "days"
+    return rows, Held(inputs.task, inputs.metric, labels[usable], blocks, slices, unit)
 
 
 def _answers(one: Loaded, rows: dict[str, Any]) -> Any:
     return one.answers(encoding.matrix(one.schema, rows))
 
 
-def _prior(
-    inputs: ValidateInputs, classes: Sequence[str], since: datetime, known: datetime, n: int
-) -> Any | None:
-    before = snapshots.rows(inputs.table, [], since=None, until=since, known_by=known)
-    past = outcomes.codes(inputs.task, classes, before.get(inputs.table.target, []))
-    return performance.baseline_answers(
-        "prior", inputs.task, past[~np.isnan(past)], n, max(len(classes), 1), inputs.metric
+def _trivial(inputs: ValidateInputs, classes: list[str], rows: dict[str, Any]) -> dict[str, Any]:
+    return trivial.answers(
+        inputs.task,
+        inputs.metric,
+        classes,
+        inputs.table,
+        inputs.maturity_s,
+        moments(rows[inputs.table.time]),
+        parse_time(inputs.since),
+        parse_time(inputs.until),
+        parse_time(inputs.known_by),
     )
 
 
-def _gain(metric: str, task: str, labels: Any, a: Any, b: Any) -> Any | None:
-    one = performance.losses(metric, task, labels, a)
-    two = performance.losses(metric, task, labels, b)
-    if one is None or two is None:
-        return None
-    return two - one if performance.metric_named(metric).higher_is_better else one - two
+def _recalled(
+    inputs: ValidateInputs, store: Artifacts, rows: dict[str, Any], held: Held, champion: Any
+) -> dict[str, Comparison]:
+    """Return how much better each former version is than the champion now.
 
-
-def _slices(
-    names: Sequence[str], rows: dict[str, Any], gain: Any | None, blocks: Any
-) -> list[Slice]:
-    """Return the gain of each slice with support; its error counts days, not rows, as one."""
-    found: list[Slice] = []
-    if gain is None:
-        return found
-    for name in names:
-        values = np.array([str(v) for v in rows[name]], dtype=object)
-        for value in sorted(set(values)):
-            picked = values == value
-            if picked.sum() >= SLICE_SUPPORT:
-                mean, se = comparison.clustered(gain[picked], blocks[picked])
-                found.append(Slice(f"{name}={value}", mean, se, int(picked.sum())))
+    The level is shared among them: the best of many would look good by chance.
+    """
+    found: dict[str, Comparison] = {}
+    for number, (version, name) in enumerate(inputs.recall.items() if champion is not None else ()):
+        try:
+            answers = _answers(store.load(name), rows)
+        except (CorruptError, KeyError):
+            continue  # its file is damaged, or a column that it needs is no longer delivered
+        rng = np.random.default_rng([inputs.seed, 4, number])
+        level = 1.0 - 0.05 / len(inputs.recall)
+        found[version] = measurement.compared(held, champion, answers, rng, level)
     return found
+
+
+def _differences(
+    task: str, loaded: dict[str, Loaded], answers: dict[str, Any]
+) -> measurement.Differences | None:
+    if "champion" not in answers:
+        return None
+    cuts = loaded["candidate"].manifest.threshold, loaded["champion"].manifest.threshold
+    return measurement.differences(task, answers["candidate"], answers["champion"], cuts)
 
 
 def _kpi(
     inputs: ValidateInputs,
     loaded: dict[str, Loaded],
-    facts: dict[str, Any],
+    rows: dict[str, Any],
+    held: Held,
     answers: dict[str, Any],
-    blocks: Any,
-    rng: np.random.Generator,
-) -> tuple[dict[str, float | None], Comparison | None]:
-    """Return the KPI by decision rule, and the candidate's gain over the best trivial rule."""
+) -> tuple[dict[str, float | None], Comparison | None, Comparison | None]:
+    """Return the KPI by decision rule, and the candidate's gain over the best trivial rule.
+
+    The third is its gain over the champion, each deciding at its own threshold.
+    """
     if inputs.kpi is None:
-        return {}, None
+        return {}, None, None
+    features = {name: rows[name] for name in inputs.types}
     sql, direction = inputs.kpi.sql, inputs.kpi.direction
-    n = len(facts["label"])
+    n = len(held.labels)
     decisions = {"never act": np.zeros(n, bool), "always act": np.ones(n, bool)}
     for role in ("candidate", "champion"):
         if role in answers:
             decisions[role] = answers[role][:, 0] >= loaded[role].manifest.threshold
-    found = {name: kpis.of_rows(sql, facts, d) for name, d in decisions.items()}
+    facts = {
+        name: kpis.facts(
+            features,
+            answers[name if name in answers else "candidate"][:, 0],
+            held.labels > 0,
+            rows[inputs.table.time],
+        )
+        for name in decisions
+    }
+    found = {name: kpis.of_rows(sql, facts[name], d) for name, d in decisions.items()}
     sign = -1.0 if direction == "minimize" else 1.0
     trivial = {k: sign * v for k, v in found.items() if k.endswith("act") and v is not None}
-    own = found["candidate"]
-    if own is None or not trivial:
-        return found, None
+    if found["candidate"] is None or not trivial:
+        return found, None, None
     best = max(trivial, key=trivial.__getitem__)
-    count = int(blocks.max()) + 1
-    draws = rng.integers(count, size=(KPI_DRAWS, count))
-    pair = {"candidate": decisions["candidate"], best: decisions[best]}
-    drawn = kpis.resampled(sql, facts, pair, blocks, draws)
-    gains = sign * (drawn["candidate"] - drawn[best])
-    low, high = (float(q) for q in np.nanquantile(gains, [0.025, 0.975]))
-    return found, Comparison(sign * own - trivial[best], low, high, n, found[best])
+    rivals = [r for r in (best, "champion") if found.get(r) is not None]
+    codes = np.unique(held.blocks, return_inverse=True)[1].reshape(-1)
+    count = int(codes.max()) + 1
+    draws = np.random.default_rng([inputs.seed, 5]).integers(count, size=(KPI_DRAWS, count))
+    drawn = {
+        name: kpis.resampled(sql, facts[name], {name: decisions[name]}, codes, draws)[name]
+        for name in ("candidate", *rivals)
+    }
+
+    def gain(over: str) -> Comparison | None:
+        mine, other = found["candidate"], found.get(over)
+        if mine is None or other is None:
+            return None
+        low, high = np.nanquantile(sign * (drawn["candidate"] - drawn[over]), [0.025, 0.975])
+        return Comparison(sign * (mine - other), float(low), float(high), n, other)
+
+    return found, gain(best), gain("champion")
 
 
 def _latency_ms(one: Loaded) -> float:

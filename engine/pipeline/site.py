@@ -12,7 +12,7 @@ from engine.errors import UnavailableError, UnknownError
 from engine.ledger.ledger import Ledger
 from engine.settings import ModelSettings, Settings
 from engine.store.connection import Store
-from engine.wire import EventRow
+from engine.wire import EventRow, PlanCheck
 from engine.workspace import Workspace
 
 log = logging.getLogger("cdml.engine")
@@ -33,12 +33,47 @@ class Serving(Protocol):
     def p95_ms(self, model: str) -> Mapping[str, float]:
         """Return the 95th percentile of each version's last answers, as last heard."""
 
+    def tallies(self, model: str) -> Mapping[str, tuple[int, int]]:
+        """Return rows answered and rows failed of each version since the generation began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How many of the newest live rows a version's contract takes, and the first fault found."""
+
+    share: float
+    n: int
+    fault: str = ""
+
+    @property
+    def said(self) -> str:
+        """Say it in half a sentence."""
+        fault = f": {self.fault}" if self.fault else ""
+        return f"takes {round(self.share * self.n)} of the newest {self.n} live rows{fault}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What was last proven of a model's way back: at which generation, when, of which target.
+
+    `fresh` says whether live rows of that generation were among those tried, `store` how often the
+    store had changed by then.
+    """
+
+    generation: int
+    looked: float
+    target: str | None
+    checks: list[PlanCheck]
+    taken: dict[str, Taken]
+    fresh: bool
+    store: int
+
 
 @dataclass(slots=True)
 class Control:
     """What moving a role needs, and all that works while the metric store is broken.
 
-    `settings` is replaced as a whole on reload.
+    `settings` is replaced as a whole on reload; `ready` is kept up to date in the background.
     """
 
     workspace: Workspace
@@ -48,6 +83,7 @@ class Control:
     clock: Clock
     serving: Serving
     told: Callable[[EventRow], None]
+    ready: dict[str, Ready] = field(default_factory=dict, kw_only=True)
 
     def model(self, name: str) -> ModelSettings:
         """Return a model's settings; UnknownError names the models there are."""
@@ -66,6 +102,9 @@ class Control:
 
         A fact that cannot be written, on a full disk, never hides what it is about.
         """
+        incident = self.ledger.incidents.standing(model) if model and level == "ACT" else None
+        if incident is not None:
+            text = f"{text} (incident {incident.number})"
         try:
             self.told(self.ledger.tell(self.clock.now(), level, kind, model, text))
         except UnavailableError as e:

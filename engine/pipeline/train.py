@@ -7,7 +7,7 @@ from pathlib import Path
 from engine.clock import iso
 from engine.errors import CorruptError, RefusedError
 from engine.ledger.change import ENGINE
-from engine.pipeline import features
+from engine.pipeline import features, taints
 from engine.pipeline.fitting import Kpi, TrainInputs, TrainResult
 from engine.pipeline.site import Site
 from engine.quantities import duration
@@ -26,14 +26,16 @@ class Cut:
 
 
 def accepted(site: Site, model: str) -> list[Batch]:
-    """Return the batches of a model that may be trained on, oldest first."""
-    return [b for b in batches.known(site.store, model) if b.verdict.startswith("accepted")]
+    """Return the batches of a model that may be trained on, oldest first: no tainted one."""
+    known, tainted = batches.known(site.store, model), taints.batches(site, model)
+    return [b for b in known if b.verdict.startswith("accepted") and b.batch not in tainted]
 
 
 def table_of(site: Site, model: str, settings: ModelSettings) -> Table:
-    """Return the accepted batches of a model as files; nothing quarantined is among them."""
+    """Return the accepted batches of a model as files, without what is quarantined or tainted."""
     paths = [str(site.workspace.batches / f"{b.batch}.parquet") for b in accepted(site, model)]
-    return Table(paths, settings.target, settings.time, settings.label_time, settings.id)
+    without = taints.spans(site, model)
+    return Table(paths, settings.target, settings.time, settings.label_time, settings.id, without)
 
 
 def cut(site: Site, model: str) -> Cut:
@@ -53,13 +55,13 @@ def cut(site: Site, model: str) -> Cut:
     return Cut(mature - duration(settings.gate.holdout), mature)
 
 
-def gather(site: Site, model: str, run: str, *, recipe: str | None = None) -> TrainInputs:
+def gather(site: Site, model: str, run: str) -> TrainInputs:
     """Gather a training run's inputs; RefusedError where there is nothing to train on."""
     settings = site.model(model)
     table = table_of(site, model, settings)
     if not table.paths:
         raise RefusedError(
-            f"Training {model}: no data was accepted yet. Put a file into "
+            f"Training {model}: there is no accepted data that is not tainted. Put a file into "
             f'"{site.workspace.incoming(model)}" or use cdml ingest.',
             code="no_data",
         )
@@ -68,7 +70,7 @@ def gather(site: Site, model: str, run: str, *, recipe: str | None = None) -> Tr
         model=model,
         run=run,
         task=settings.task,
-        recipe=recipe or settings.recipe,
+        recipe=settings.recipe,
         metric=settings.metric,
         windows=settings.train.windows,
         seeds=settings.train.seeds,
@@ -83,6 +85,7 @@ def gather(site: Site, model: str, run: str, *, recipe: str | None = None) -> Tr
         kpi=first_kpi(settings),
         created_at=site.moment(),
         root=str(site.workspace.root),
+        group=settings.gate.group,
     )
 
 
@@ -98,8 +101,10 @@ def _seen_by_champion(site: Site, model: str) -> str | None:
     return site.ledger.version(model, champion).trained_to if champion else None
 
 
-def register(site: Site, model: str, run: str, result: TrainResult, content: bytes) -> str:
-    """Seal a trained version: check its file, sign its manifest, freeze its profiles."""
+def register(
+    site: Site, model: str, run: str, result: TrainResult, content: bytes, simple: bytes
+) -> str:
+    """Seal a trained version and the safe mode beside it; freeze the profiles of their rows."""
     if result.manifest.model != model or result.manifest.run != run:
         raise CorruptError(
             f"Registering a version of {model}: the job's result is of another run. "
@@ -107,6 +112,7 @@ def register(site: Site, model: str, run: str, result: TrainResult, content: byt
             code="foreign_result",
         )
     name = site.artifacts.seal(content, result.manifest)
+    simple_name = site.artifacts.seal(simple, result.simple)
     manifest = result.manifest
     now, wall = site.clock.now(), site.clock.wall()
     with site.ledger.change(ENGINE, "register", model, now=now, wall=wall) as change:
@@ -116,10 +122,17 @@ def register(site: Site, model: str, run: str, result: TrainResult, content: byt
             name,
             manifest.trained_from,
             manifest.trained_to,
-            safe_mode=manifest.safe_mode,
+            safe_mode=False,
         )
         change.detail["artifact"] = manifest.artifact
+        tainted = taints.landed(site, change, version, manifest)
+        safe_mode = change.add_version(run, manifest.created_at, beside=version)
+        change.seal_version(
+            safe_mode, simple_name, manifest.trained_from, manifest.trained_to, safe_mode=True
+        )
+        taints.landed(site, change, safe_mode, result.simple)
     profiles.keep(site.store, model, version, result.profiles)
+    profiles.keep(site.store, model, safe_mode, result.profiles)
     site.tell(
         "INFO",
         "train",
@@ -127,4 +140,11 @@ def register(site: Site, model: str, run: str, result: TrainResult, content: byt
         f"{version} trained on {manifest.trained_from[:10]}..{manifest.trained_to[:10]}: "
         f"{result.note}",
     )
+    if tainted is not None:
+        raise RefusedError(
+            f"Training {model}: {version} is tainted by {taints.said_of(tainted)}, which was "
+            "trusted when the run began. It is kept and not judged. Train again: what is tainted "
+            "is left out now.",
+            code="tainted",
+        )
     return version

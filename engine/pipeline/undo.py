@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import msgspec
 
-from engine.clock import parse_time
+from engine.clock import iso, parse_time
 from engine.domain.lifecycle import Fitness
 from engine.domain.roles import Roles
 from engine.errors import RefusedError
 from engine.ledger.change import Actor
-from engine.pipeline import changes
+from engine.pipeline import changes, evidence, locks
 from engine.pipeline.site import Control
 from engine.wire import AuditEntry, ChangeAnswer, Lock
 from engine.wire import Change as Asked
@@ -48,6 +48,11 @@ def undo(site: Control, model: str, actor: Actor, asked: Asked) -> ChangeAnswer:
                 code="not_undoable",
             )
         changes.check_expected(site, model, change.roles, asked.expect)
+        if last.action == "rollback":
+            what = f"Undoing the rollback of {model}, which promotes {last.from_version} again"
+            locks.permit(site, change, model, actor, "promote", what, asked.override, asked.reason)
+        if (taint := last.detail.get("taint")) is not None:
+            site.ledger.taints.lift(taint["number"], iso(wall))
         former = msgspec.convert(last.detail["roles_before"], type=Roles)
         generation = change.roles.generation + 1
         for version, (fitness, _) in last.detail["fitness"].items():
@@ -59,7 +64,7 @@ def undo(site: Control, model: str, actor: Actor, asked: Asked) -> ChangeAnswer:
         roles = change.roles
         if former.shadow or former.canary:
             # Its evidence has led to the change just undone: it has to be shown anew.
-            site.ledger.set_meta(f"rollout:{model}", site.moment())
+            evidence.begun(site, model, former.canary or former.shadow or "", generation)
         change.set_roles(replace(former, generation=generation))
         made = changes.answer(
             change,

@@ -1,19 +1,28 @@
 """Validation, in the engine: gather what a job is handed, judge what it measured, record it.
 
-Load-and-query happens here too: the real serving process must answer the probe rows.
+Load-and-query happens here too: the real serving process must answer the probe rows. A former
+champion that is judged again keeps its fitness: as a way back it needs no gate.
 """
 
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+import msgspec
 import numpy as np
 
 from engine.clock import iso, parse_time
 from engine.domain.gates import Verdict
-from engine.domain.lifecycle import Event
-from engine.errors import RefusedError
+from engine.domain.lifecycle import TABLE, Event, Fitness
+from engine.errors import InvalidError, RefusedError
 from engine.ledger.change import ENGINE
-from engine.pipeline import checks, features, train
+from engine.ledger.ledger import Version
+from engine.pipeline import checks, features, taints, train
 from engine.pipeline.fitting import Inner
-from engine.pipeline.scoring import ValidateInputs, ValidateResult
-from engine.pipeline.site import Site
+from engine.pipeline.measurement import ValidateResult
+from engine.pipeline.scoring import ValidateInputs
+from engine.pipeline.site import Control, Site
+from engine.quantities import duration
+from engine.settings import ModelSettings
 from engine.store import batches, scores
 from engine.wire import Check, GateReport
 
@@ -25,52 +34,119 @@ _EVENTS = {
 }
 
 
-def gather(site: Site, model: str, version: str) -> ValidateInputs:
-    """Gather a validation's inputs; RefusedError where the comparison would be with itself."""
-    settings = site.model(model)
+def gather(
+    site: Site, model: str, version: str, *, recall: Sequence[Version] = ()
+) -> ValidateInputs:
+    """Gather a validation's inputs; RefusedError where the comparison would be with itself.
+
+    The anchor is left out where it is the champion, the version itself, or tainted. Of `recall`
+    only those are looked at that saw none of the rows.
+    """
     roles = site.ledger.roles(model)
-    named = {"candidate": version, "champion": roles.champion, "anchor": roles.anchor}
-    if version == roles.champion:
-        raise RefusedError(
-            f"Validating {version} of {model}: it is the champion, and a version compared with "
-            "itself always passes. Train a candidate first.",
-            code="self_comparison",
-        )
+    check_other(model, version, roles.champion)
+    named = {"candidate": version, "champion": roles.champion}
+    anchor = roles.anchor
+    if anchor not in (None, version, roles.champion):
+        tainted = taints.of_version(site, model, anchor or "")
+        named |= {"anchor": anchor} if tainted is None else {}
     found = {
         role: site.ledger.version(model, name) for role, name in named.items() if name is not None
     }
-    ends = [parse_time(v.trained_to) for v in found.values() if v.trained_to]
+    inputs = inputs_of(site, model, found)
+    since = parse_time(inputs.since)
+    fresh = [v for v in recall if v.trained_to and parse_time(v.trained_to) <= since]
+    return msgspec.structs.replace(inputs, recall={v.version: v.manifest or "" for v in fresh})
+
+
+def inputs_of(site: Site, model: str, named: Mapping[str, Version]) -> ValidateInputs:
+    """Gather what is needed to measure versions, by role, on mature rows newer than all of them."""
+    settings = site.model(model)
+    columns = batches.columns(site.store, model)
+    _check_columns(model, settings, columns)
+    ends = [parse_time(v.trained_to) for v in named.values() if v.trained_to]
     return ValidateInputs(
         model=model,
         task=settings.task,
         metric=settings.metric,
-        manifests={role: v.manifest for role, v in found.items() if v.manifest},
+        manifests={role: v.manifest for role, v in named.items() if v.manifest},
         artifacts=str(site.workspace.artifacts),
         keys=str(site.workspace.keys),
         table=train.table_of(site, model, settings),
-        types=features.feature_types(settings, batches.columns(site.store, model)),
+        types=features.feature_types(settings, columns),
         since=iso(max(ends)),
         until=iso(train.cut(site, model).mature),
         known_by=site.moment(),
         slices=settings.gate.slices,
         kpi=train.first_kpi(settings),
         seed=site.seed,
+        group=settings.gate.group,
+        maturity_s=duration(settings.label_maturity) / timedelta(seconds=1),
     )
 
 
-def began(site: Site, model: str, version: str) -> None:
-    """Mark a version as validating."""
+def _check_columns(model: str, settings: ModelSettings, columns: Mapping[str, str]) -> None:
+    """Raise InvalidError where the gate is told to look at a column that no row has."""
+    group = settings.gate.group
+    for key, names in (("slices", settings.gate.slices), ("group", [group] if group else [])):
+        for name in names:
+            if columns and name not in columns:
+                raise InvalidError(
+                    f'Validating a version of {model}: gate.{key} names "{name}", which the '
+                    f"delivered rows have not. They have: {', '.join(columns)}. Change cdml.toml "
+                    "and use cdml reload.",
+                    code="unknown_column",
+                    field=f"models.{model}.gate.{key}",
+                )
+
+
+def check_other(model: str, version: str, champion: str | None) -> None:
+    """Raise RefusedError where a version would be compared with itself."""
+    if version == champion:
+        raise RefusedError(
+            f"Validating {version} of {model}: it is the champion, and a version compared with "
+            "itself always passes. Train a candidate first.",
+            code="self_comparison",
+        )
+
+
+def check_askable(site: Control, model: str, version: str) -> None:
+    """Raise RefusedError where even a person may not have a version judged again."""
+    found = site.ledger.version(model, version)
+    check_other(model, version, site.ledger.roles(model).champion)
+    taints.check(site, found, "Validate")
+    possible = (found.fitness, Event.VALIDATION_BEGAN) in TABLE or keeps_fitness(site, found)
+    if not possible or not found.manifest or found.safe_mode:
+        what = "safe mode" if found.safe_mode else found.fitness.replace("_", " ")
+        raise RefusedError(
+            f"Validating {version} of {model}: it is {what}, which no gate judges. Nothing was "
+            "changed. Name a version that was trained as a candidate: cdml versions.",
+            code="not_judgeable",
+        )
+
+
+def keeps_fitness(site: Control, version: Version) -> bool:
+    """Say whether a version was champion and not left by a rollback."""
+    former = version.version in site.ledger.roles(version.model).standby
+    return version.fitness is Fitness.PROVEN or (former and version.fitness is Fitness.BLESSED)
+
+
+def began(site: Site, model: str, version: str, reason: str = "") -> None:
+    """Mark a version as validating, with the reason where it is not its first time."""
+    kept = keeps_fitness(site, site.ledger.version(model, version))
     now, wall = site.clock.now(), site.clock.wall()
-    with site.ledger.change(ENGINE, "validate", model, now=now, wall=wall) as change:
-        change.happened(version, Event.VALIDATION_BEGAN)
+    with site.ledger.change(ENGINE, "validate", model, now=now, wall=wall, reason=reason) as change:
+        change.detail["validated"] = version
+        if not kept:
+            change.happened(version, Event.VALIDATION_BEGAN)
 
 
 def report(
     site: Site, model: str, version: str, inputs: ValidateInputs, found: ValidateResult
 ) -> GateReport:
     """Judge what was measured, and what serving itself answers."""
-    margin = site.model(model).gate.non_inferiority
-    made = checks.compared(found, inputs, margin, drifting(site, model))
+    settings = site.model(model)
+    because = replaced_because(site, model)
+    made = checks.compared(found, inputs.metric, settings.gate, inputs.kpi, because)
     made.append(probe_check(site, model, version))
     # Not the present champion: it may have changed while this was being measured.
     measured = inputs.manifests.get("champion")
@@ -79,17 +155,17 @@ def report(
     return checks.report(champion, inputs.since, inputs.until, found.n, made, found.value)
 
 
-def beats_base_rate(site: Site, model: str, inner: Inner) -> bool:
+def first_may_lead(site: Site, model: str, inner: Inner) -> bool:
     """Say whether a first version may lead, or the base rate has to."""
     settings = site.model(model)
-    made = checks.first(inner, settings.metric, settings.gate.non_inferiority)
-    return Verdict(made.verdict) is Verdict.PASS
+    made = checks.first(inner, settings.metric, settings.gate)
+    return all(Verdict(check.verdict) is Verdict.PASS for check in made)
 
 
 def first_report(site: Site, model: str, version: str, inner: Inner) -> GateReport:
     """Judge a model's first version, which has nothing to be compared with but the base rate."""
     settings = site.model(model)
-    made = [checks.first(inner, settings.metric, settings.gate.non_inferiority)]
+    made = checks.first(inner, settings.metric, settings.gate)
     made.append(probe_check(site, model, version))
     return checks.report(None, inner.holdout_from, inner.holdout_to, inner.n, made, inner.value)
 
@@ -99,11 +175,32 @@ def record(site: Site, model: str, version: str, judged: GateReport) -> None:
     now, wall = site.clock.now(), site.clock.wall()
     with site.ledger.change(ENGINE, "judge", model, now=now, wall=wall) as change:
         change.judge(version, judged)
-        change.happened(version, _EVENTS[Verdict(judged.verdict)])
+        if change.fitness_of(version) is Fitness.VALIDATING:
+            change.happened(version, _EVENTS[Verdict(judged.verdict)])
         change.detail["verdict"] = judged.verdict
     level = "INFO" if judged.verdict == "pass" else "WARN"
     why = judged.reasons[0] if judged.reasons else "all checks passed"
     site.tell(level, "gate", model, f"{version} {judged.verdict}: {why}")
+
+
+def settle(site: Site, model: str, why: str) -> None:
+    """End a validation that will not end by itself: without its evidence it is inconclusive."""
+    left = [v for v in site.ledger.versions(model) if v.fitness is Fitness.VALIDATING]
+    now, wall = site.clock.now(), site.clock.wall()
+    for version in left:
+        with site.ledger.change(ENGINE, "judge", model, now=now, wall=wall, reason=why) as change:
+            change.happened(version.version, Event.GATE_INCONCLUSIVE)
+
+
+def replaced_because(site: Site, model: str) -> str | None:
+    """Return the reason for which something only as good may replace the champion, or None."""
+    champion, stale = site.ledger.roles(model).champion, site.model(model).gate.stale
+    ended = site.ledger.version(model, champion).trained_to if champion else None
+    age = site.clock.now() - parse_time(ended) if ended is not None else None
+    if stale is not None and age is not None and age > duration(stale):
+        return f"the champion is stale: trained to {(ended or '')[:10]}, older than {stale}"
+    drift = drifting(site, model)
+    return None if drift is None else f"the champion drifts: {drift}"
 
 
 def drifting(site: Site, model: str) -> str | None:

@@ -7,7 +7,7 @@ generator is passed in; nothing here knows a margin.
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,16 @@ class Estimate:
     se: float | None
     level: float
     draws: int
+
+
+class Measured(Protocol):
+    """Something measured over rows, which can be measured again over drawn blocks of them."""
+
+    n: int
+    value: float | None
+
+    def statistic(self, codes: NDArray[np.intp], count: int) -> Statistic:
+        """Return the function from block counts to the same number over the drawn rows."""
 
 
 Difference = Estimate  # of `paired`: how much better b is, in the metric's own unit
@@ -109,6 +119,30 @@ def interval(
         return Estimate(None, None, None, len(labels), count, None, level, 0)
     drawing = _Drawing(rng, draws, level)
     return _interval(model.value, len(labels), count, drawing, model.statistic(codes, count))
+
+
+def estimate(
+    measured: Measured,
+    blocks: NDArray[Any],
+    rng: np.random.Generator,
+    *,
+    draws: int = DRAWS,
+    level: float = 0.95,
+    basic: bool = False,
+) -> Estimate:
+    """Return any measured number with the same interval as `paired`.
+
+    `basic` mirrors it about the value (Davison & Hinkley 1997, 5.2): for numbers that drawing moves
+    to one side. No value: None; one block: value without interval.
+    """
+    codes, count = _coded(blocks)
+    if measured.value is None:
+        return Estimate(None, None, None, measured.n, count, None, level, 0)
+    value, drawing = measured.value + 0.0, _Drawing(rng, draws, level)
+    found = _interval(value, measured.n, count, drawing, measured.statistic(codes, count))
+    if not basic or found.low is None or found.high is None:
+        return found
+    return replace(found, low=2.0 * value - found.high, high=2.0 * value - found.low)
 
 
 def needed(found: Estimate, effect: float) -> int | None:
@@ -255,18 +289,3 @@ def _tail(level: float, blocks: int) -> float:
 
     t = float(stdtrit(blocks - 1, 0.5 + level / 2.0))
     return float(ndtr(-math.sqrt(blocks / (blocks - 1)) * t))
-
-
-def clustered(values: Floats, blocks: NDArray[Any]) -> tuple[float, float]:
-    """Return the mean and its standard error where rows of a block move together.
-
-    Source: Liang & Zeger 1986, the cluster-robust variance with the factor B / (B - 1). One block
-    gives an infinite error; no rows must not be asked.
-    """
-    mean = float(np.mean(values))
-    codes, count = _coded(blocks)
-    if count < 2:
-        return mean, math.inf
-    sums = np.bincount(codes, values - mean, minlength=count)
-    variance = float(np.sum(np.square(sums))) * count / (count - 1)
-    return mean, math.sqrt(variance) / len(values)

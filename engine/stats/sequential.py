@@ -8,6 +8,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
+from engine.stats.performance import Floats
+
 RATE_RATIOS = (1.5, 2.0, 3.0, 5.0, 10.0)
 _STEPS = 200
 _SMALLEST = 1e-30
@@ -96,21 +100,22 @@ def _beta_binomial_log(hits: int, misses: int, p: float, t_opt: float | None) ->
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorEvidence:
-    """Evidence that a canary errs more often than the champion, from errors alone.
+class RatioEvidence:
+    """Evidence that something bad (an error, a slow answer) meets a canary's rows more often.
 
-    Given that an error happened, it is the canary's with chance w, its share of the traffic, where
-    both err alike, and with w q / (w q + 1 - w) where it errs q times as often. The e-value is the
-    mean over the rate ratios q of the likelihood ratios: 1 at the start, at least 0, and above 1/a
-    with chance at most a, ever, for a canary that is no worse. The share may change at any time.
+    Given that it happened, it is the canary's with chance w, its share of the traffic, where both
+    arms are alike, and with w q / (w q + 1 - w) where it meets the canary q times as often. The
+    e-value is the mean over the rate ratios q of the likelihood ratios: 1 at the start, at least 0,
+    and above 1/a with chance at most a, ever, for a canary that is no worse. The share may change
+    at any time.
     """
 
     logs: tuple[float, ...] = (0.0,) * len(RATE_RATIOS)
 
-    def after(self, canary: int, champion: int, share: float) -> "ErrorEvidence":
-        """Return the evidence after that many errors of each at one traffic share of the canary.
+    def after(self, canary: int, champion: int, share: float) -> "RatioEvidence":
+        """Return the evidence after that many bad rows of each at one traffic share of the canary.
 
-        No errors change nothing; nor does a share outside (0, 1), which compares nothing.
+        None of them change nothing; nor does a share outside (0, 1), which compares nothing.
         """
         if not 0.0 < share < 1.0:
             return self
@@ -118,7 +123,17 @@ class ErrorEvidence:
         for log, q in zip(self.logs, RATE_RATIOS, strict=True):
             spread = math.log(share * q + 1.0 - share)
             logs.append(log + canary * (math.log(q) - spread) - champion * spread)
-        return ErrorEvidence(tuple(logs))
+        return RatioEvidence(tuple(logs))
+
+    def after_rows(self, canary: tuple[int, int], champion: tuple[int, int]) -> "RatioEvidence":
+        """Return the evidence after a block of (rows, bad rows) of each.
+
+        The share is that of the block itself, so a client with much traffic misleads nobody. Given
+        the bad rows, the canary's are hypergeometric, on which a convex likelihood ratio is on
+        average at most what it is on a binomial (Hoeffding 1963): still an e-value.
+        """
+        rows = canary[0] + champion[0]
+        return self.after(canary[1], champion[1], canary[0] / rows) if rows else self
 
     @property
     def log_e(self) -> float:
@@ -130,6 +145,51 @@ class ErrorEvidence:
     def e(self) -> float:
         """Return the e-value, at most 1e300."""
         return math.exp(min(self.log_e, 690.0))
+
+
+def rows_to_detect(share: float, before: float, after: float, alpha: float) -> float:
+    """Return about how many rows in all it takes until the e-value of `RatioEvidence` is 1/a.
+
+    At the counts expected where a bad row has chance `before` of the champion's and `after` of the
+    canary's; luck makes the median a tenth to a third lower. Above 0; infinite where the canary is
+    no worse, or one arm gets nothing.
+    """
+    if not (0.0 < share < 1.0 and 0.0 < before < after):
+        return math.inf
+    bad = share * after + (1.0 - share) * before
+    evidence = RatioEvidence().after(1, 0, share).logs, RatioEvidence().after(0, 1, share).logs
+    theirs = share * after / bad
+    drift = [
+        bad * (theirs * own + (1.0 - theirs) * other) for own, other in zip(*evidence, strict=True)
+    ]
+
+    def excess(rows: float) -> float:
+        return RatioEvidence(tuple(rows * d for d in drift)).log_e + math.log(alpha)
+
+    most = (math.log(1.0 / alpha) + math.log(len(RATE_RATIOS))) / max(*drift, _SMALLEST)
+    return math.inf if max(drift) <= 0.0 else _root(excess, 0.0, most)
+
+
+def mean_bounds(
+    values: Floats, n_opt: float, alpha_low: float, alpha_high: float
+) -> tuple[float, float] | None:
+    """Return how low and how high the mean of rows may be; each bound holds at all looks at once.
+
+    Formula: mean -/+ sd u(n) / n with the one-sided normal mixture boundary u, tightest near n_opt
+    rows: the asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas 2024,
+    Ann. Stat. 52:2613. It is of the average of what was to be expected of each row given those
+    before it, so rows may depend on each other. Too narrow on a few dozen rows. None for fewer than
+    two rows or a NaN; all equal: no width.
+    """
+    n = len(values)
+    if n < 2 or not np.isfinite(values).all():
+        return None
+    mean, sd = float(np.mean(values)), float(np.std(values))
+    reach = [
+        sd * normal_mixture_bound_one_sided(n, normal_mixture_r(2.0 * alpha, n_opt), alpha) / n
+        for alpha in (alpha_low, alpha_high)
+    ]
+    return mean - reach[0], mean + reach[1]
 
 
 def _log_beta(a: float, b: float) -> float:

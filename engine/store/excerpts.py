@@ -31,6 +31,38 @@ def deliver(
     return int(row[0]) if row else 0
 
 
+def poisoned(
+    source: Path,
+    into: Path,
+    columns: tuple[str, str, str],
+    since: datetime,
+    until: datetime,
+    share_pct: int,
+    seed: int,
+) -> tuple[int, int]:
+    """Write the rows of [since, until) with a share of their labels turned around.
+
+    `columns` are id, time and a true-or-false target; which rows are turned depends on id and seed
+    alone. Return how many rows there are and how many labels were turned.
+    """
+    key, time, target = (name_of(c) for c in columns)
+    turned = f"md5_number_lower({key} || '{int(seed)}') % 100 < {int(share_pct)}"
+    rows = (
+        f"from read_parquet('{text(source)}') where {time} >= '{naive(since)}' "
+        f"and {time} < '{naive(until)}' and {target} is not null"
+    )
+    body = (
+        f"select * replace (case when {turned} then not {target} else {target} end as {target}) "
+        f"{rows} order by {time}"
+    )
+    part = into.with_name(f".{into.name}")
+    with duckdb.connect(config={"threads": 1}) as db:
+        db.execute(f"copy ({body}) to '{text(part)}' (format parquet)")
+        row = db.execute(f"select count(*), count_if({turned}) {rows}").fetchone()
+    part.rename(into)
+    return (int(row[0]), int(row[1])) if row else (0, 0)
+
+
 def happened(
     source: Path, columns: Sequence[str], order: str, since: datetime, until: datetime
 ) -> list[tuple[Any, ...]]:

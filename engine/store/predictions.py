@@ -167,6 +167,20 @@ def pairs(
     )
 
 
+def newest_features(store: Store, model: str, n: int) -> tuple[list[str], int]:
+    """Return the features of the newest rows that clients sent, as JSON text, newest first.
+
+    Beside them the generation that answered the newest, -1 where there is none.
+    """
+    with store.read() as db:
+        found = db.execute(
+            "select features, generation from predictions where model = ? "
+            "and client is distinct from 'cdml-probe' order by rowid desc limit ?",
+            [model, n],
+        ).fetchall()
+    return [row[0] for row in found], (found[0][1] if found else -1)
+
+
 def count(store: Store, model: str, version: str, since: datetime | None = None) -> int:
     """Return how many answers a version gave."""
     with store.read() as db:

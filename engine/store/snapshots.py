@@ -8,6 +8,7 @@ import duckdb
 import msgspec
 import numpy as np
 
+from engine.clock import parse_time
 from engine.store.connection import naive
 from engine.store.files import name_of
 
@@ -17,13 +18,17 @@ _FILE = _FILE_TEXT.replace("'", '"')
 
 
 class Table(msgspec.Struct, frozen=True):
-    """Which Parquet files make a model's table, oldest batch first, and its special columns."""
+    """Which Parquet files make a model's table, oldest batch first, and its special columns.
+
+    Rows with from <= time < to of an interval in `without` are left out.
+    """
 
     paths: list[str]
     target: str
     time: str
     label_time: str | None
     id: str | None
+    without: list[tuple[str, str]] = []
 
 
 def rows(
@@ -51,13 +56,17 @@ def rows(
             f"{name_of(table.time)} desc, hash({wanted})) = 1"
         )
     known = f"and ({name_of(table.label_time)} <= $known)" if table.label_time else ""
+    outside = "".join(
+        f" and not ({name_of(table.time)} >= $from{n} and {name_of(table.time)} < $to{n})"
+        for n in range(len(table.without))
+    )
     order = name_of(table.id) if table.id else _FILE
     time = name_of(table.time)
     sql = (
         f"select {wanted} from (select * from read_parquet($paths, filename = {_FILE_TEXT}, "
         f"union_by_name = true, hive_partitioning = false) {newest}) "
         f"where {name_of(table.target)} is not null and {time} < $until "
-        f"and ($since is null or {time} >= $since) {known} order by {time}, {order}"
+        f"and ($since is null or {time} >= $since) {known}{outside} order by {time}, {order}"
     )
     values: dict[str, Any] = {
         "paths": table.paths,
@@ -66,6 +75,8 @@ def rows(
     }
     if known:
         values["known"] = naive(known_by)
+    for n, (begin, end) in enumerate(table.without):
+        values |= {f"from{n}": naive(parse_time(begin)), f"to{n}": naive(parse_time(end))}
     with duckdb.connect(config={"threads": 1}) as db:
         found = db.execute(sql, values).fetchnumpy()
     return {name: plain(column) for name, column in found.items()}

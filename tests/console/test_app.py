@@ -111,7 +111,7 @@ async def test_r_rolls_back_and_is_done_when_served(tmp_path: Path) -> None:
         await here.until(lambda: here.console.state.outcome is not None)
         assert "v1 serving: 37 predictions by v1, 0 by v3 since" in here.text
         verb, change = here.engine.changes[0]
-        assert (verb, change.expect, change.etag) == ("rollback", "v3", "r-4")
+        assert (verb, change.expect, change.to) == ("rollback", "v3", "v1")
         await here.until(lambda: "u = undo" in here.text)
 
 

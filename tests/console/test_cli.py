@@ -29,13 +29,13 @@ def version(name: str, roles: list[str]) -> wire.VersionRow:
 
 
 def plan(to: str, ready: bool) -> wire.Plan:
-    return wire.Plan("promote", ready, "" if ready else "its gate failed", "v2", to, "e1")
+    return wire.Plan("promote", ready, "" if ready else "its gate failed", "v2", to)
 
 
 def model_state(promote: dict[str, wire.Plan]) -> wire.ModelState:
     return wire.ModelState(
         "late", "binary", "log_loss", False, "v2", 2, [], [], [], [], "7d",
-        wire.Plan("rollback", True, "", "v2", "v1", "e2"), promote, None, None, None,
+        wire.Plan("rollback", True, "", "v2", "v1"), promote, None, None, None,
     )  # fmt: skip
 
 
@@ -177,9 +177,12 @@ def test_status_as_json_is_the_contract_and_nothing_else(fake: Fake) -> None:
                 "champion": "v2",
                 "generation": 2,
                 "locks": [],
-                "rollback": {"to": "v1", "ready": True, "why": ""},
+                "rollback": {"to": "v1", "ready": True, "why": "", "checks": [], "measured": ""},
+                "incident": None,
+                "rollout": "",
             }
         ],
+        "wall": "",
     }
 
 
@@ -388,6 +391,34 @@ def test_events_are_written_and_a_broken_chain_is_exit_1(fake: Fake, capsys: Out
     fake.routes["GET /api/v1/audit"] = (200, broken)
     assert cli.main(["audit", "--verify"]) == 1
     assert "entry 4" in capsys.readouterr().out
+
+
+def test_incidents_are_listed_shown_noted_and_written_as_a_report(
+    fake: Fake, capsys: Output, tmp_path: Path
+) -> None:
+    row = wire.IncidentRow(3, "late", "v2", "cost [bold]", "2024-03-01T00:00:00Z", None, 7)
+    notes = [wire.IncidentNote("2024-03-01T00:00:00Z", "engine", "alert", "cost\x1b[31m 0.7")]
+    fake.routes["GET /api/v1/incidents"] = (200, [row])
+    fake.routes["GET /api/v1/incidents/3"] = (200, wire.IncidentPage(row, notes))
+    fake.routes["POST /api/v1/incidents/3"] = (200, wire.IncidentPage(row, notes))
+    report = wire.IncidentReport(3, "# Incident 3\n")
+    fake.routes["GET /api/v1/incidents/3/report"] = (200, report)
+    assert cli.main(["incident"]) == 0
+    assert "cost [bold]" in capsys.readouterr().out
+    assert cli.main(["incident", "3"]) == 0
+    shown = capsys.readouterr().out
+    assert "incident 3 of late: cost [bold]" in shown
+    assert "\x1b" not in shown
+    assert cli.main(["incident", "3", "--note", "seen", "--close"]) == 0
+    assert fake.bodies[-1] == ("POST /api/v1/incidents/3", b'{"text":"seen","close":true}')
+    target = tmp_path / "day.md"
+    assert cli.main(["incident", "3", "--report", str(target)]) == 0
+    assert target.read_text() == "# Incident 3\n"
+    capsys.readouterr()
+    assert cli.main(["incident", "3", "--report", "-"]) == 0
+    assert capsys.readouterr().out == "# Incident 3\n"
+    assert cli.main(["incident", "3", "--report", str(tmp_path)]) == 2
+    assert cli.main(["incident", "--close"]) == 2
 
 
 def test_down_waits_until_nobody_answers(fake: Fake) -> None:

@@ -30,7 +30,7 @@ def test_one_key_rolls_back_after_the_window() -> None:
     (sent,) = desk.wait(0.02).sent
     assert isinstance(desk.screen.bar, Asking)
     assert guard.change_of(sent.intent) == wire.Change(
-        idempotency_key="token-1", expect="v3", to="v1", etag="r-4"
+        idempotency_key="token-1", expect="v3", to="v1"
     )
 
 
@@ -111,7 +111,7 @@ def test_a_lost_engine_never_blocks_the_key() -> None:
 
 def test_a_target_seen_for_less_than_a_second_asks_for_y() -> None:
     desk = Desk()
-    other = msgspec.structs.replace(flights.ROLLBACK, to="v2", etag="r-5")
+    other = msgspec.structs.replace(flights.ROLLBACK, to="v2")
     changed = flights.state(flights.model(rollback=other))
     desk.screen = snapshot_came(desk.screen, changed, desk.at)
     desk.press("R", 0.9)
@@ -151,7 +151,7 @@ def test_retraining_is_confirmed_and_started() -> None:
 def test_a_green_challenger_is_promoted_with_one_key() -> None:
     desk = Desk().select("v4").press("P").wait(0.9)
     change = guard.change_of(desk.sent[0].intent)
-    assert (change.expect, change.to, change.etag, change.override) == ("v3", "v4", "p-4", [])
+    assert (change.expect, change.to, change.override) == ("v3", "v4", [])
 
 
 @pytest.mark.parametrize(("version", "why"), [("v3", "is the champion"), ("v2", "rejected")])
@@ -189,11 +189,24 @@ def test_an_override_needs_a_reason() -> None:
 def test_a_rollback_that_is_not_ready_explains_itself() -> None:
     failed = [wire.PlanCheck("loaded", ok=False, found="not in memory")]
     plan = msgspec.structs.replace(
-        flights.ROLLBACK, ready=False, why="v1 is not loaded.", checks=failed, overrides=["loaded"]
+        flights.ROLLBACK, ready=False, why="v1 is not loaded.", checks=failed
     )
     desk = Desk(flights.state(flights.model(rollback=plan))).press("R")
     assert isinstance(desk.screen.bar, Explain)
     assert desk.screen.bar.lines == ("v1 is not loaded.", "loaded: not in memory")
+
+
+def test_a_rollback_past_a_pin_asks_for_the_version_and_a_reason() -> None:
+    why = "late is pinned to v3 by ben since 2024-03-01T00:00Z (audit week)"
+    plan = msgspec.structs.replace(flights.ROLLBACK, ready=False, why=why, overrides=["pin"])
+    desk = Desk(flights.state(flights.model(rollback=plan))).press("R")
+    assert isinstance(desk.screen.bar, Typing)
+    for text in ("v1", "3 a.m."):
+        for character in text:
+            desk.press(character)
+        desk.wait(1.0).press("enter")
+    change = guard.change_of(desk.sent[0].intent)
+    assert (change.to, change.override, change.reason) == ("v1", ["pin"], "3 a.m.")
 
 
 def test_undo_is_one_key_within_its_minute() -> None:

@@ -39,6 +39,16 @@ def held() -> Screen:
     return Desk(flights.state(flights.model(locks=[lock], breach=None))).screen
 
 
+def locked() -> Screen:
+    stopped = wire.Suppressed("train: new data", 3, flights.ago(hours=5), flights.ago(hours=1))
+    locks = [
+        wire.Lock("freeze", "ada", "moving racks", flights.ago(hours=6), everywhere=True,
+                  suppressed=[stopped]),
+        wire.Lock("pin", "ben", "audit week", flights.ago(days=2), version="v3"),
+    ]  # fmt: skip
+    return Desk(flights.state(flights.model(locks=locks, breach=None))).screen
+
+
 def replaying() -> Screen:
     state = flights.state()
     engine = msgspec.structs.replace(state.engine, simulated=True)
@@ -48,7 +58,7 @@ def replaying() -> Screen:
 def first_run() -> Screen:
     bare = flights.model(
         champion=None, versions=[], signals=[], drift=[], promote={}, breach=None, next_check=None,
-        rollback=wire.Plan("rollback", False, "no version was ever champion.", None, None, "e"),
+        rollback=wire.Plan("rollback", False, "no version was ever champion.", None, None),
     )  # fmt: skip
     return Desk(flights.state(bare, jobs=[], schedules=[], events=[])).screen
 
@@ -119,7 +129,7 @@ def done() -> Screen:
 
 
 SCENES: tuple[Callable[[], Screen], ...] = (
-    calm, held, replaying, first_run, no_model, lost, never_there, hostile, window, confirm,
+    calm, held, locked, replaying, first_run, no_model, lost, never_there, hostile, window, confirm,
     typing, explain, unknown, proving, done, empty,
 )  # fmt: skip
 

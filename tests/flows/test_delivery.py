@@ -18,13 +18,15 @@ def test_a_dropped_file_becomes_a_champion_that_answers_and_is_scored(fresh: Box
     eventually("v1 is champion", lambda: fresh.ask("status")["models"][0]["champion"] == "v1")
     status = fresh.ask("status")
     assert (status["engine"], status["serving"]) == ("ready", "up")
-    assert status["models"][0]["rollback"]["ready"] is False
-    (v1,) = fresh.ask("versions", "late")
+    eventually("safe mode is loaded", lambda: fresh.control.status().models[0].rollback.ready)
+    assert status["models"][0]["rollback"]["to"] == "v1-safe"
+    simple, v1 = fresh.ask("versions", "late")
+    assert (simple["version"], simple["roles"]) == ("v1-safe", ["standby"])
     assert set(v1["roles"]) == {"champion", "anchor"}
     assert fresh.ask("show", "late", "v1")["manifest"]["rows"] == 600
     assert [j["state"] for j in fresh.ask("jobs")] == ["done"]
     assert fresh.ask("job", "r1")["version"] == "v1"
-    assert fresh.refused("rollback", "late", code=4)["code"] == "no_target"
+    assert fresh.refused("rollback", "late", "--before", "2024-01-01", code=4)["code"] == "no_target"
     assert fresh.refused("show", "late", "v9", code=2)["code"] == "unknown_version"
 
     # Rows whose labels are mature: older than the two hours that the settings say.

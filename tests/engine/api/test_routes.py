@@ -18,11 +18,13 @@ from engine.api.stream import Hub
 from engine.errors import CdmlError
 from engine.jobs import triggers
 from engine.jobs.runner import Runner
+from engine.pipeline import incidents, scoring
+from engine.pipeline.ingest import ingest
 from engine.wire import JobRow, ScheduleRow, ServingState
 from tests.engine.pipeline.place import Place, csv
 
 ME, STRANGER = (1, os.getuid(), os.getgid()), (2, 4_000_000, 4_000_000)
-CHANGES = ["promote", "rollback", "undo", "hold", "resume", "train", "monitor"]
+CHANGES = ["promote", "rollback", "undo", "hold", "resume", "train", "monitor", "validate"]
 
 
 class Conducted:
@@ -35,8 +37,11 @@ class Conducted:
         self.runner = Runner(place)
         self.stopped = False
 
-    def submit(self, model: str, job: str, cause: str) -> JobRow:
-        return self.runner.submit(model, job, cause)
+    def submit(self, model: str, job: str, cause: str, version: str | None = None) -> JobRow:
+        return self.runner.submit(model, job, cause, version)
+
+    def measure(self, model: str, verb: str, inputs: Any, answer: Any) -> Any:
+        return scoring.score(inputs, lambda *_: None)
 
     def runs(self) -> list[JobRow]:
         return self.runner.rows()
@@ -55,6 +60,9 @@ class Conducted:
 
     def reload(self) -> str:
         return "read again"
+
+    def wake_due(self) -> None:
+        triggers.due(self.place, self.runner)
 
     def stop(self) -> None:
         self.stopped = True
@@ -143,6 +151,28 @@ async def test_a_version_a_run_and_a_proof_can_be_looked_at(served: Caller) -> N
     assert (await served.ask("GET", f"jobs/{run['id']}")).json() == run
 
 
+async def test_two_versions_are_compared_and_one_is_judged_again(served: Caller) -> None:
+    place = served.conductor.place
+    ingest(place, "late", place.drop("a.csv", csv()))
+    found = (await served.ask("GET", "models/late/compare?a=v1&b=v2")).json()
+    assert (found["a"], found["b"], found["n"] > 0) == ("v1", "v2", True)
+    assert found["lines"][0]["name"] == "log_loss"
+    run = (await served.change("validate", version="v3", reason="again")).json()
+    assert (run["job"], run["version"], run["state"]) == ("validate", "v3", "queued")
+    assert run["cause"].endswith(": again")
+    assert (await served.change("validate", version="v3", reason="again")).json() == run
+    for version, status, code in (
+        ("v2", 409, "self_comparison"),
+        ("v9", 404, "unknown_version"),
+        (None, 422, "no_version"),
+    ):
+        body = {"idempotency_key": f"k{version}", "version": version}
+        answer = await served.ask("POST", "models/late/validate", json=body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    same = await served.ask("GET", "models/late/compare?a=v1&b=v1")
+    assert (same.status_code, same.json()["error"]["code"]) == (422, "self_comparison")
+
+
 async def test_changes_carry_the_uid_that_the_socket_proved(served: Caller) -> None:
     promoted = await served.change("promote", to="v3", expect="v2")
     assert promoted.status_code == 200
@@ -156,6 +186,24 @@ async def test_changes_carry_the_uid_that_the_socket_proved(served: Caller) -> N
     audit = (await served.ask("GET", "audit?limit=1&verify=true")).json()
     assert audit["verified"]
     assert audit["entries"][0]["detail"]["actor"]["uid"] == os.getuid()
+
+
+async def test_an_incident_is_listed_shown_noted_closed_and_reported(served: Caller) -> None:
+    assert (await served.ask("GET", "incidents")).json() == []
+    incidents.opened(served.conductor.place, "late", "cost over its limit", "v2")
+    (row,) = (await served.ask("GET", "incidents")).json()
+    assert (row["number"], row["closed"]) == (1, None)
+    status = (await served.ask("GET", "status")).json()
+    assert status["models"][0]["incident"] == 1
+    noted = await served.ask("POST", "incidents/1", json={"text": "looking", "close": True})
+    assert noted.status_code == 200
+    kinds = [n["kind"] for n in (await served.ask("GET", "incidents/1")).json()["timeline"]]
+    assert kinds == ["alert", "note", "action"]
+    report = (await served.ask("GET", "incidents/1/report")).json()["text"]
+    assert report.startswith("# Incident 1: cost over its limit")
+    assert (await served.ask("GET", "incidents/9")).status_code == 404
+    served.peer = STRANGER
+    assert (await served.ask("POST", "incidents/1", json={"text": "no"})).status_code == 403
 
 
 @pytest.mark.parametrize("verb", [*CHANGES, "ingest?name=a.csv", "labels?name=a.csv"])

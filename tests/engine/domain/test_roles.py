@@ -2,14 +2,16 @@
 
 import contextlib
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.domain import rollbacks
+from engine.domain.gates import Verdict
 from engine.domain.lifecycle import Event, Fitness, after
 from engine.domain.roles import Roles, canarying, cleared, promoted, rolled_back, shadowing
-from engine.domain.rollbacks import NEVER, Former
+from engine.domain.rollbacks import NEVER, Former, Level
 from engine.errors import RefusedError
 
 VERSIONS = [f"v{n}" for n in range(1, 6)]
@@ -22,8 +24,8 @@ def moved(roles: Roles, move: str, version: str, fitness: dict[str, Fitness]) ->
     if move.startswith("promote") and version != roles.champion:
         return promoted(roles, version, by_person=move.endswith("person"))
     if move == "rollback":
-        formers = [Former(v, fitness[v], intact=True) for v in roles.standby]
-        target = rollbacks.target(formers)
+        formers = [Former(v, fitness[v]) for v in roles.standby]
+        target = rollbacks.target(formers, lambda _: True)
         if target is None:
             return roles
         left = roles.champion or ""
@@ -62,13 +64,17 @@ def test_random_walks_keep_one_champion_and_a_growing_generation(
 def test_a_rollback_never_takes_what_is_bad_or_broken(
     formers: list[tuple[Fitness, bool, bool]],
 ) -> None:
-    given_ = [Former(f"v{n}", *former) for n, former in enumerate(formers)]
-    found = rollbacks.target(given_)
-    usable = [f for f in given_ if f.intact and f.fitness not in NEVER]
-    simple = [f for f in given_ if f.intact and f.safe_mode and f.fitness is Fitness.REGISTERED]
+    given_ = [
+        Former(f"v{n}", fitness, safe_mode, accepts=1.0 if whole else None)
+        for n, (fitness, whole, safe_mode) in enumerate(formers)
+    ]
+    found = rollbacks.target(given_, lambda f: f.accepts is not None)
+    intact = [f for f in given_ if f.accepts is not None]
+    usable = [f for f in intact if f.fitness not in NEVER]
+    simple = [f for f in intact if f.safe_mode and f.fitness is Fitness.REGISTERED]
     assert (found is None) == (not usable and not simple)
     if found is not None:
-        assert found.intact
+        assert found in intact
         assert found.fitness not in (Fitness.ROLLED_BACK, Fitness.REJECTED, Fitness.TAINTED)
         if any(f.fitness is Fitness.PROVEN for f in usable):
             assert found == next(f for f in usable if f.fitness is Fitness.PROVEN)
@@ -77,11 +83,40 @@ def test_a_rollback_never_takes_what_is_bad_or_broken(
 
 
 def test_safe_mode_is_the_last_rung_of_the_ladder() -> None:
-    simple = Former("v1", Fitness.REGISTERED, intact=True, safe_mode=True)
-    unproven = Former("v2", Fitness.BLESSED, intact=True)
-    assert rollbacks.target([simple]) == simple
-    assert rollbacks.target([simple, unproven]) == unproven
-    assert rollbacks.target([replace(simple, safe_mode=False)]) is None
+    simple = Former("v1-safe", Fitness.REGISTERED, safe_mode=True)
+    unproven = Former("v2", Fitness.BLESSED)
+    assert rollbacks.ladder([simple]) == [simple]
+    assert rollbacks.ladder([simple, unproven]) == [unproven, simple]
+    assert rollbacks.ladder([replace(simple, safe_mode=False)]) == []
+
+
+def test_what_would_refuse_clients_or_knows_too_late_rows_is_no_way_back() -> None:
+    until = datetime(2024, 3, 1, tzinfo=UTC)
+    late = Former("v3", Fitness.PROVEN, trained_to=until)
+    refusing = Former("v2", Fitness.PROVEN, trained_to=until - timedelta(days=9), accepts=0.5)
+    early = Former("v1", Fitness.BLESSED, trained_to=until - timedelta(days=20), accepts=0.99)
+    unknown = Former("v0", Fitness.PROVEN)
+    formers = [late, refusing, early, unknown]
+    assert rollbacks.ladder(formers, until) == [refusing, early]
+    assert rollbacks.target(formers, lambda _: True, until) == early
+    assert rollbacks.target(formers, lambda _: True) == late
+
+
+def test_a_rollback_helped_only_where_the_intervals_lie_apart() -> None:
+    bad, good = Level(0.60, 0.55, 0.65, 900), Level(0.45, 0.42, 0.50, 900)
+    near = Level(0.58, 0.53, 0.63, 900)
+    assert rollbacks.helped(bad, good, higher=False) is Verdict.PASS
+    assert rollbacks.helped(bad, near, higher=False) is Verdict.INCONCLUSIVE
+    assert rollbacks.helped(near, bad, higher=False) is Verdict.FAIL
+    assert rollbacks.helped(good, bad, higher=True) is Verdict.PASS
+    nothing = Level(None, None, None, 12)
+    assert rollbacks.helped(bad, nothing, higher=False) is Verdict.INCONCLUSIVE
+
+
+def test_no_live_row_verifies_nothing() -> None:
+    assert rollbacks.verified(0, 0) is Verdict.INCONCLUSIVE
+    assert rollbacks.verified(990, 10) is Verdict.PASS
+    assert rollbacks.verified(989, 11) is Verdict.FAIL
 
 
 def test_a_promotion_leaves_the_former_champion_first_in_standby_and_stops_all_others() -> None:

@@ -85,3 +85,46 @@ def test_a_forged_entry_with_a_hash_of_its_own_is_found(path: Path) -> None:
         f"'{'0' * 64}' from audit where seq = 6"
     )
     assert fault(path, forged) == "entry 7 was altered"
+
+
+def test_a_key_or_an_answer_written_beside_an_entry_is_found(path: Path) -> None:
+    assert fault(path, "update audit set key = 'k' where seq = 2") == (
+        "the key of entry 2 was altered"
+    )
+    assert fault(path, "update audit set key = null, answer = '{}' where seq = 2") == (
+        "the key of entry 2 was altered"
+    )
+
+
+@pytest.mark.parametrize(
+    ("edit", "found"),
+    [
+        ("update models set champion = 'v3'", "late is not as the chain says: its champion is v3"),
+        ("update models set generation = 9", "generation 9; the chain leads to None, generation 0"),
+        ("update versions set fitness = 'blessed' where version = 'v2'", "the fitness of v2 of"),
+        ("delete from versions where version = 'v2'", "the fitness of v2 of late"),
+        ("insert into locks values ('*', 'freeze', 'x', 'y', 'z', null)", "the locks of *"),
+    ],
+)
+def test_a_state_that_the_entries_do_not_add_up_to_is_found(
+    path: Path, edit: str, found: str
+) -> None:
+    assert found in (fault(path, edit) or "")
+
+
+@pytest.mark.parametrize("kept", [0, 4])
+def test_a_chain_cut_off_with_its_head_is_found_by_the_state_it_no_longer_explains(
+    path: Path, kept: int
+) -> None:
+    head = f"coalesce((select hash from audit where seq = {kept}), '{'0' * 64}')"
+    found = fault(
+        path,
+        f"delete from audit where seq > {kept}",
+        f"update meta set value = {head} where key = 'audit_head'",
+    )
+    assert "the fitness of v" in (found or "")
+    assert "delete" not in (found or "")
+
+
+def test_a_head_that_was_removed_with_everything_is_found(path: Path) -> None:
+    assert fault(path, "delete from audit", "delete from meta where key = 'audit_head'")

@@ -4,12 +4,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from engine.artifacts import Artifacts, Manifest, ManifestFeature, dump
 from engine.domain.lifecycle import Event
+from engine.errors import CorruptError
 from engine.ledger.change import ENGINE, Actor
 from engine.ledger.ledger import Ledger
 from engine.pipeline.promote import promote
@@ -23,6 +25,7 @@ from engine.store.predictions import Block
 from engine.wire import Change, EventRow, GateReport
 from engine.workspace import Workspace
 
+WIND = ManifestFeature("wind", "numeric", nullable=True, low=0.0, high=9.0)
 START = datetime(2024, 3, 1, tzinfo=UTC)
 PERSON = Actor("human", "ada", 1000, 7)
 ROBOT = Actor("guardrail", "rollout")
@@ -83,12 +86,16 @@ class InProcess:
         self._ledger = ledger
         self._artifacts = artifacts
         self.behind = 0
+        self.counted: dict[str, tuple[int, int]] = {}
+        self.broken: set[str] = set()
 
     def sync(self, model: str | None = None) -> Mapping[str, int]:
         return {m: g - self.behind for m, g in self._ledger.generations().items()}
 
     def probe(self, model: str, version: str, rows: Sequence[Mapping[str, Any]]) -> Any:
         loaded = self._artifacts.load(self._ledger.version(model, version).manifest or "")
+        if version in self.broken:
+            raise CorruptError(f"Predicting with {version}: a test broke it.", code="bad_answer")
         return loaded.answers(rows_matrix(loaded.schema, rows)).tolist()
 
     def loaded(self, model: str) -> Sequence[str]:
@@ -96,6 +103,9 @@ class InProcess:
 
     def p95_ms(self, model: str) -> Mapping[str, float]:
         return {}
+
+    def tallies(self, model: str) -> Mapping[str, tuple[int, int]]:
+        return dict(self.counted)
 
 
 class Place(Site):
@@ -134,7 +144,17 @@ class Place(Site):
         return path
 
     def version(
-        self, *events: Event, bias: float = 0.5, safe_mode: bool = False, against: str | None = None
+        self,
+        *events: Event,
+        bias: float = 0.5,
+        safe_mode: bool = False,
+        against: str | None = None,
+        beside: str | None = None,
+        features: Sequence[ManifestFeature] = (WIND,),
+        packages: Mapping[str, str] = MappingProxyType({}),
+        trained: tuple[str, str] = ("2024-01-01T00:00:00Z", "2024-02-01T00:00:00Z"),
+        batches: Sequence[str] = (),
+        without: Sequence[tuple[str, str]] = (),
     ) -> str:
         """Seal and register a version that always answers `bias`, then let things happen to it."""
         from sklearn.dummy import DummyClassifier
@@ -145,15 +165,17 @@ class Place(Site):
         content = dump(estimator)
         manifest = Manifest(
             "late", "binary", "linear", "late", "log_loss",
-            [ManifestFeature("wind", "numeric", nullable=True, low=0.0, high=9.0)],
+            list(features),
             ["false", "true"], 0.5, safe_mode, hashlib.sha256(content).hexdigest(), len(content),
-            "2024-01-01T00:00:00Z", "2024-02-01T00:00:00Z", 100, [], "all", number, None, {},
-            "2024-03-01T00:00:00Z", "r1", [{"wind": 1.0}], [[bias]],
+            *trained, 100, list(batches), "all", number, None,
+            dict(packages),
+            "2024-03-01T00:00:00Z", "r1", [{features[0].name: 1.0}], [[bias]],
+            without=list(without),
         )  # fmt: skip
         name = self.artifacts.seal(content, manifest)
         now = self.clock.now()
         with self.ledger.change(ENGINE, "register", "late", now=now, wall=now) as change:
-            version = change.add_version("r1", manifest.created_at)
+            version = change.add_version("r1", manifest.created_at, beside=beside)
             change.seal_version(
                 version, name, manifest.trained_from, manifest.trained_to, safe_mode=safe_mode
             )
@@ -181,6 +203,7 @@ class Place(Site):
     def answered(
         self, version: str, shadow: str | None = None, *, n: int = 120, days: float = 3.0,
         late: float = 0.3, score: float = 0.5, shadow_score: float = 0.5, wind: float = 5.0,
+        features: str | None = None,
     ) -> None:  # fmt: skip
         """Store n answers over the last days, labelled at once, a share of them late."""
         tag = self.store.changes
@@ -193,7 +216,7 @@ class Place(Site):
             decision = "true" if score >= 0.5 else "false"
             rows.append(
                 ("late", name, name, ts, ts, None, 1, version, "champion",
-                 f'{{"wind":{wind + at % 7}}}', f"[{score}]", decision, "", 1.0)
+                 features or f'{{"wind":{wind + at % 7}}}', f"[{score}]", decision, "", 1.0)
             )  # fmt: skip
             value = "true" if at * 7919 % 1000 < late * 1000 else "false"
             known.append(LabelRow("late", name, ts, value, ts))

@@ -16,10 +16,11 @@ from engine.errors import (
     UnknownError,
 )
 from engine.ledger.change import ENGINE
-from engine.pipeline import holds, rollout
+from engine.pipeline import locks, rollout
 from engine.pipeline.promote import promote
-from engine.pipeline.rollback import plan, rollback
+from engine.pipeline.rollback import rollback
 from engine.pipeline.undo import undo
+from engine.pipeline.way_back import plan
 from engine.wire import Change, ChangeAnswer, LockRequest
 from tests.engine.pipeline.place import PERSON, ROBOT, Place, roles
 
@@ -166,7 +167,7 @@ def test_a_forced_former_champion_is_never_a_target_by_itself(place: Place) -> N
     promote(place, "late", PERSON, Change("f", to=forced, override=[forced], reason="r"))
     place.clock.passes(minutes=10)
     place.champions(0.3)
-    assert roles(place).standby[0] == forced
+    assert roles(place).standby == ("v2", v1, forced)
     assert plan(place, "late").to == "v2"
     assert back(place).to == "v2"
     assert back(place, "k2", to=v1).to == v1
@@ -303,7 +304,7 @@ def test_undo_is_for_a_minute_and_not_itself_undoable(place: Place) -> None:
 def test_undo_is_refused_once_another_change_came_between(place: Place) -> None:
     place.champions(0.5, 0.4)
     back(place)
-    holds.resume(place, "late", PERSON, LockRequest("r"))
+    locks.resume(place, "late", PERSON, LockRequest("r"))
     assert "last change was resume" in refused(lambda: undone(place), "not_undoable")
     assert roles(place).champion == "v1"
 
@@ -332,11 +333,12 @@ def test_an_automatic_promotion_taken_back_is_not_repeated_on_the_same_evidence(
 
 def test_hold_and_resume_say_when_there_is_nothing_to_do(place: Place) -> None:
     place.champions(0.5)
-    one = holds.hold(place, "late", PERSON, LockRequest("k1", "deploy freeze"))
+    one = locks.hold(place, "late", PERSON, LockRequest("k1", "deploy freeze"))
     assert (one.changed, one.locks[0].reason) == (True, "deploy freeze")
-    assert holds.hold(place, "late", PERSON, LockRequest("k1")) == one
-    two = holds.hold(place, "late", PERSON, LockRequest("k2", "another"))
-    assert (two.changed, two.message, two.locks) == (False, "held already", one.locks)
-    assert holds.resume(place, "late", PERSON, LockRequest("k3")).locks == []
-    assert not holds.resume(place, "late", PERSON, LockRequest("k4")).changed
+    assert locks.hold(place, "late", PERSON, LockRequest("k1")) == one
+    two = locks.hold(place, "late", PERSON, LockRequest("k2", "another"))
+    assert (two.changed, two.locks) == (False, one.locks)
+    assert "already held by ada" in two.message
+    assert locks.resume(place, "late", PERSON, LockRequest("k3")).locks == []
+    assert not locks.resume(place, "late", PERSON, LockRequest("k4")).changed
     assert len([e for e in place.ledger.audit_entries() if e.action in ("hold", "resume")]) == 2

@@ -1,8 +1,8 @@
-"""A rollout steps only on evidence of live rows, and a hold stops it."""
+"""A shadow steps only on evidence of live rows, and a hold stops it."""
 
 from engine.domain.lifecycle import Fitness
 from engine.domain.rollouts import Next
-from engine.pipeline import holds, rollout
+from engine.pipeline import locks, rollout
 from engine.pipeline.rollback import rollback
 from engine.store import predictions
 from engine.wire import Change, LockRequest
@@ -61,7 +61,7 @@ def test_a_shadow_that_shows_nothing_is_given_up_after_four_times_its_rows(place
 
 def test_a_hold_stops_the_step_up_but_not_the_step_down(place: Place) -> None:
     v1, v2 = shadowing(place)
-    holds.hold(place, "late", PERSON, LockRequest("h"))
+    locks.hold(place, "late", PERSON, LockRequest("h"))
     place.answered(v1, v2, late=0.9, score=0.3, shadow_score=0.9, n=200, days=5)
     assert matured(place) is Next.WAIT
     assert roles(place).champion == v1
@@ -79,7 +79,7 @@ def test_a_rollback_ends_the_rollout_and_its_hold_keeps_the_next_one_from_beginn
     rollback(place, "late", PERSON, Change("back"))
     assert rollout.advance(place, "late") is None
     assert not rollout.begin(place, "late", place.blessed(against="v1"))
-    assert "hold stands" in place.told_of("rollout")[-1]
+    assert place.told_of("hold")[-1] == "stopped: shadow v4"
 
 
 def test_a_version_judged_against_a_former_champion_begins_no_rollout(place: Place) -> None:

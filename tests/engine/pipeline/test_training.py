@@ -10,11 +10,14 @@ import pytest
 
 from engine.domain.lifecycle import Fitness
 from engine.errors import CdmlError, CorruptError, InvalidError, RefusedError
-from engine.pipeline import delivery, fitting, scoring, train, validate
+from engine.pipeline import delivery, fitting, locks, scoring, train, validate
 from engine.pipeline.fitting import TrainInputs, TrainResult
 from engine.pipeline.ingest import ingest
-from engine.pipeline.scoring import ValidateInputs, ValidateResult
-from tests.engine.pipeline.place import SETTINGS, START, Place, csv, roles
+from engine.pipeline.measurement import ValidateResult
+from engine.pipeline.rollback import rollback
+from engine.pipeline.scoring import ValidateInputs
+from engine.wire import Change, LockRequest
+from tests.engine.pipeline.place import PERSON, SETTINGS, START, Place, csv, roles
 
 SECOND = START.replace(day=1)
 
@@ -41,9 +44,10 @@ class Here:
         assert note
 
 
-def estimator(place: Place) -> bytes:
-    """Return what the last fit left in the runs folder."""
-    return (place.workspace.runs / "estimator.skops").read_bytes()
+def files(place: Place) -> tuple[bytes, bytes]:
+    """Return what the last fit left in the runs folder: the estimator and its safe mode."""
+    runs = place.workspace.runs
+    return (runs / "estimator.skops").read_bytes(), (runs / "safe_mode.skops").read_bytes()
 
 
 def fed(place: Place, *seeds: int) -> None:
@@ -89,10 +93,10 @@ def test_where_nothing_beats_the_base_rate_the_baseline_answers_in_safe_mode(
     place.drop("a.csv", "\n".join(["id,t,wind,kind,windy,late", *lines]))
     ingest(place, "late", place.workspace.incoming("late") / "a.csv")
     outcome = delivery.train_run(place, Here(place))
-    assert outcome.version == "v2"
+    assert outcome.version == "v1"
     assert outcome.verdict in ("fail", "inconclusive")
     champion = place.ledger.version("late", roles(place).champion or "")
-    assert champion.version == "v1"
+    assert champion.version == "v1-safe"
     assert champion.safe_mode
     answers = np.array(
         place.serving.probe("late", champion.version, [{"wind": 1.0, "kind": "a", "windy": False}])
@@ -179,7 +183,7 @@ def test_other_tasks_train_validate_and_answer(
         train.gather(place, "late", "r9"), recipe="hist_gradient_boosting", newer_than=None
     )
     made = fitting.fit(inputs, place.workspace.runs, lambda *_: None)
-    version = train.register(place, "late", "r9", made, estimator(place))
+    version = train.register(place, "late", "r9", made, *files(place))
     result = scoring.score(replace_since(validate.gather(place, "late", version)), lambda *_: None)
     assert result.n > 0
     assert {"champion", "base rate"} <= set(result.against)
@@ -199,7 +203,7 @@ def test_a_kpi_may_use_time_and_version_in_the_gate_too(tmp_path: Path) -> None:
     place = Place.made(tmp_path, SETTINGS.replace(old, sql))
     fed(place)
     made = fitted(place)
-    version = train.register(place, "late", "r1", made, estimator(place))
+    version = train.register(place, "late", "r1", made, *files(place))
     result = scoring.score(replace_since(validate.gather(place, "late", version)), lambda *_: None)
     assert set(result.kpi) == {"candidate", "never act", "always act"}
     assert result.kpi_gain is not None
@@ -221,7 +225,7 @@ def test_a_recipe_of_the_users_own_lies_beside_cdml_toml(place: Place) -> None:
     fed(place)
     made = fitted(place, recipe="own_recipes:good")
     assert made.manifest.recipe == "own_recipes:good"
-    version = train.register(place, "late", "r1", made, estimator(place))
+    version = train.register(place, "late", "r1", made, *files(place))
     assert validate.probe_check(place, "late", version).verdict == "pass"
     for recipe in ("own_recipes:nothing", "own_recipes:absent", "no_such_module:f"):
         found = error(lambda recipe=recipe: fitted(place, recipe=recipe))
@@ -264,10 +268,10 @@ def test_a_result_of_another_run_is_not_registered(place: Place) -> None:
     fed(place)
     made = fitted(place)
     with pytest.raises(CorruptError, match="of another run"):
-        train.register(place, "late", "r2", made, estimator(place))
+        train.register(place, "late", "r2", made, *files(place))
     (place.workspace.runs / "estimator.skops").write_bytes(b"other")
     with pytest.raises(CorruptError, match="digest"):
-        train.register(place, "late", "r1", made, estimator(place))
+        train.register(place, "late", "r1", made, *files(place))
     assert place.ledger.versions("late") == []
 
 
@@ -282,3 +286,38 @@ def test_serving_that_answers_otherwise_than_training_did_fails_the_gate(place: 
 
     off = replace(place, serving=Off(place.ledger, place.artifacts))
     assert validate.probe_check(off, "late", version).verdict == "fail"
+
+
+class Timeless(Here):
+    """A run whose answers take no time, so that a busy machine decides nothing."""
+
+    def work(self, verb: str, inputs: Any, answer: Any) -> Any:
+        made = super().work(verb, inputs, answer)
+        return msgspec.structs.replace(made, latency_ms={}) if verb == "validate" else made
+
+
+class TakenBack(Timeless):
+    """A run during whose training a person rolls the champion back, and resumes at once."""
+
+    def __init__(self, place: Place, number: int) -> None:
+        super().__init__(place, number)
+        self._place = place
+
+    def work(self, verb: str, inputs: Any, answer: Any) -> Any:
+        if verb == "train":
+            rollback(self._place, "late", PERSON, Change("back"))
+            locks.resume(self._place, "late", PERSON, LockRequest("go on"))
+        return super().work(verb, inputs, answer)
+
+
+def test_a_retrain_that_finishes_after_a_rollback_does_not_go_live(place: Place) -> None:
+    place.champions(0.4, 0.5)
+    began = roles(place).generation
+    fed(place)
+    outcome = delivery.train_run(place, TakenBack(place, 1))
+    assert (outcome.version, outcome.verdict) == ("v3", "pass")
+    assert (roles(place).champion, roles(place).shadow) == ("v1", None)
+    said = f"its training began at generation {began}, v1 became champion at {began + 1}"
+    assert said in place.told_of("rollout")[-1]
+    assert delivery.train_run(place, Timeless(place, 2)).verdict == "pass"
+    assert (roles(place).champion, roles(place).shadow) == ("v1", "v4")

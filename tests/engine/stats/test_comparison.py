@@ -86,7 +86,7 @@ def test_coverage_of_no_difference_over_days_is_the_stated_one(metric, days, per
         a, b = np.clip(a + day, 0.01, 0.99), np.clip(b - day, 0.01, 0.99)
         found = paired(metric, "binary", labels, a, b, blocks, rng, draws=800)
         inside += found.low <= 0.0 <= found.high
-    assert 0.925 <= inside / 400 <= 0.975
+    assert 0.93 <= inside / 400 <= 0.97, inside
 
 
 def test_pass_rate_exactly_at_the_margin_is_alpha():
@@ -101,7 +101,7 @@ def test_pass_rate_exactly_at_the_margin_is_alpha():
             "mean_absolute_error", "regression", labels, a, b, blocks, rng, draws=500, level=0.9
         )
         passed += found.low > -margin
-    assert 0.038 <= passed / runs <= 0.062
+    assert 0.045 <= passed / runs <= 0.055, passed
 
 
 def test_standard_error_of_an_auc_difference_agrees_with_delong():
@@ -110,6 +110,13 @@ def test_standard_error_of_an_auc_difference_agrees_with_delong():
     found = paired("roc_auc_score", "binary", labels, a, b, np.arange(1500), rng)
     assert found.value == pytest.approx(value, abs=1e-12)
     assert found.se == pytest.approx(se, rel=0.06)
+    assert found.low == pytest.approx(value - 1.96 * se, abs=0.2 * se)
+    assert found.high == pytest.approx(value + 1.96 * se, abs=0.2 * se)
+
+
+def test_delong_itself_says_nothing_of_identical_curves():
+    labels, a, _, _ = rows(2, 300)
+    assert delong(labels, a[:, 0], a[:, 0]) == (0.0, 0.0)
 
 
 def test_nothing_one_block_and_one_class_give_no_interval():

@@ -6,7 +6,10 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("module", ["performance", "comparison", "drift", "profile", "sequential"])
+@pytest.mark.parametrize(
+    "module",
+    ["performance", "comparison", "drift", "profile", "sequential", "calibration", "persistence"],
+)
 def test_importing_a_module_loads_neither_scipy_nor_heavier(module):
     code = (
         f"import sys, engine.stats.{module}\n"

@@ -1,0 +1,132 @@
+"""The verbs that ask the past: audit and lineage."""
+
+from typing import Any
+
+from cdml_tui.output import cell, json_line, line, table
+from cdml_tui.verbs.session import Session, usage
+from engine.wire import AuditAnswer, AuditEntry, AuditQuestion, BatchTrace
+
+
+def audit(session: Session) -> int:
+    """List the audit entries asked for; with --verify check the whole chain."""
+    args = session.args
+    question = AuditQuestion(
+        verify=args.verify,
+        model=args.model,
+        version=args.version,
+        batch=args.batch,
+        at=args.at,
+        overrides=args.overrides,
+        since=args.since,
+    )
+    answer = session.client.audit(args.limit, question)
+    if session.json:
+        json_line(answer)
+    else:
+        _written(answer, question)
+    return 1 if answer.fault else 0
+
+
+def _written(answer: AuditAnswer, asked: AuditQuestion) -> None:
+    if asked.at is not None:
+        table(
+            ["MODEL", "CHAMPION", "CANARY", "SHARE %", "SHADOW", "GENERATION", "SINCE", "AUDIT"],
+            [
+                [
+                    *(s.model, s.champion, s.canary, s.canary_share_pct, s.shadow),
+                    *(s.generation, s.since, s.audit_seq),
+                ]
+                for s in answer.served
+            ],
+        )
+    if answer.batch is not None:
+        _batch(answer.batch)
+    table(
+        ["SEQ", "TIME", "ACTOR", "ACTION", "MODEL", "ABOUT", "FROM", "TO", "GEN", "REASON"],
+        [
+            [
+                *(e.seq, e.time, e.actor, e.action, e.model, ", ".join(e.detail["fitness"])),
+                *(e.from_version, e.to_version, e.generation_after, e.reason),
+            ]
+            for e in answer.entries
+        ],
+    )
+    if not answer.entries:
+        line("no such entries")
+    if asked.version is not None or asked.overrides:
+        for entry in answer.entries:
+            _evidence(entry)
+    if answer.fault:
+        line(f"the chain is broken: {answer.fault}")
+    elif answer.verified:
+        line(f"the chain is whole; its head is {answer.head}")
+
+
+def _evidence(entry: AuditEntry) -> None:
+    """Write what spoke for a change and what it was made in spite of."""
+    detail = entry.detail
+    if report := detail.get("report"):
+        against = report["against"] or "the baselines"
+        line(f"{entry.seq} {entry.action}: {report['verdict']} against {against}, n {report['n']}")
+        for check in report["checks"]:
+            line(f"    {check['name']}: {check['verdict']}{_number(check)}")
+    if evidence := detail.get("evidence"):
+        judged = f"entry {evidence['judged']}" if evidence["judged"] else "no gate report"
+        verdict = evidence["verdict"] or "not judged"
+        against = f" against {evidence['against']}" if evidence["against"] else ""
+        line(f"{entry.seq} {entry.action}: on {judged}, {verdict}{against}")
+        line(f"    trained on {' .. '.join(cell(t) for t in evidence['trained'])}")
+        line(f"    manifest {evidence['manifest']}")
+    if detail.get("overrides"):
+        line(f"{entry.seq} {entry.action}: in spite of {', '.join(detail['overrides'])}")
+    if taint := detail.get("taint"):
+        line(f"{entry.seq} {entry.action}: taint {taint['number']}, {taint['reason']}")
+
+
+def _number(check: dict[str, Any]) -> str:
+    if check["value"] is None:
+        return ""
+    limit = "" if check["threshold"] is None else f", threshold {check['threshold']:.4g}"
+    return f", {check['value']:.4g} {check['unit']}{limit}, n {check['n']}"
+
+
+def _batch(found: BatchTrace) -> None:
+    line(f"batch {found.batch}")
+    line(f"{found.model}, {found.file}, {found.rows} rows, received {found.received}")
+    line(f"rows of {found.from_ or '?'} .. {found.to or '?'}")
+    line(f"trained on it: {cell(found.trained)}")
+    line(f"judged on it: {cell(found.judged)}")
+    taints = [f"{t.number}{' (lifted)' if t.lifted else ''}: {t.reason}" for t in found.taints]
+    line(f"taints: {cell(taints)}")
+
+
+def lineage(session: Session) -> int:
+    """Show what a version was made of, what it was compared with, and what came of it."""
+    if not 1 <= len(session.args.words) <= 2:
+        raise usage("write cdml lineage [MODEL] VERSION.", "version")
+    model, words = session.model_and(session.args.words, lambda words: len(words) == 1)
+    if not words:
+        raise usage(f"which version of {model}? Write cdml lineage {model} VERSION.", "version")
+    found = session.client.lineage(model, words[0])
+    if session.json:
+        json_line(found)
+        return 0
+    line(f"{model} {found.version}: {found.state}")
+    line(f"trained on {found.from_} .. {found.to}, {found.rows} rows, window {found.window}")
+    for since, until in found.without:
+        line(f"  without the tainted rows of {since} .. {until}")
+    line(f"recipe {found.recipe}, metric {found.metric}, seed {found.seed}, run {found.run}")
+    line(f"packages {', '.join(f'{name} {v}' for name, v in found.packages.items())}")
+    line(f"manifest {found.manifest}")
+    line(f"artifact {found.artifact}")
+    line(f"judged {found.verdict or 'not yet'}, against {found.against or 'nothing'}")
+    line(f"judged against it: {cell(found.measured)}")
+    line(f"made champion by audit {cell(found.led)}")
+    for t in found.taints:
+        lifted = f", lifted {t.lifted}" if t.lifted else ""
+        line(f"taint {t.number} by {t.owner} since {t.since}{lifted}: {t.reason}")
+    table(
+        ["BATCH", "FILE", "ROWS", "FROM", "TO", "TRAINED ON"],
+        [[b.batch[:12], b.file, b.rows, b.from_, b.to, b.used] for b in found.batches],
+    )
+    return 0

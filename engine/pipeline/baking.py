@@ -1,0 +1,154 @@
+"""A champion that is not proven yet, watched by what its clients get; taken back when it fails.
+
+Only on an alarm that holds however often one looks, on fresh evidence, once per incident, never
+after a rollback, and never where the version gone back to fails the same rows: then it is the data.
+"""
+
+from datetime import timedelta
+
+import msgspec
+
+from engine.clock import iso, parse_time
+from engine.domain import guardrails
+from engine.domain.guardrails import ERRORS
+from engine.domain.lifecycle import Fitness
+from engine.domain.locks import FREEZE, PIN
+from engine.errors import CdmlError
+from engine.ledger.change import Actor
+from engine.pipeline import incidents, limits, locks, way_back
+from engine.pipeline.evidence import Counts, since_heard
+from engine.pipeline.rollback import rollback
+from engine.pipeline.site import Site
+from engine.stats.sequential import rate_interval
+from engine.store import predictions
+from engine.wire import Change
+
+BAKING = Actor("guardrail", "baking")
+FRESH = timedelta(minutes=20)
+ROWS = 50
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """What is kept of a champion's reign: serving's counts as last taken in, what they came to."""
+
+    version: str
+    reign: int
+    generation: int
+    heard: dict[str, Counts] = {}
+    rows: int = 0
+    failed: int = 0
+    last_failed: str | None = None
+    alarmed: bool = False
+
+
+def watch(site: Site, model: str) -> bool:
+    """Take in what the champion failed; say whether that was an alarm, which is acted on."""
+    roles = site.ledger.roles(model)
+    if roles.champion is None:
+        return False
+    before = _watched(site, model, roles.champion, roles.generation)
+    after = _taken_in(site, model, before)
+    settings = site.model(model).rollout
+    alpha = guardrails.level(ERRORS, settings.alpha)
+    interval = rate_interval(after.failed, after.rows, alpha)
+    fresh = after.last_failed and site.clock.now() - parse_time(after.last_failed) <= FRESH
+    alarm = bool(interval and interval[0] > settings.error_limit and fresh and not after.alarmed)
+    after = msgspec.structs.replace(after, alarmed=after.alarmed or alarm)
+    if after != before:
+        # Before acting: an alarm is told once, also where the engine dies now.
+        site.ledger.set_meta(f"baking:{model}", msgspec.json.encode(after).decode())
+    if alarm and interval:
+        said = (
+            f"{after.version} failed {after.failed} of {after.rows} rows, surely more than "
+            f"{100 * interval[0]:.1f} %, limit {100 * settings.error_limit:g} %"
+        )
+        _act(site, model, after, said)
+    return alarm
+
+
+def _watched(site: Site, model: str, champion: str, generation: int) -> Watched:
+    """Return what is known of the champion of this generation; another one's counts for nothing."""
+    text = site.ledger.meta(f"baking:{model}")
+    found = msgspec.json.decode(text, type=Watched) if text else None
+    move = site.ledger.last_move(model)
+    reign = (move.generation_after if move else None) or 0
+    if found is None or (found.version, found.reign) != (champion, reign):
+        return Watched(champion, reign, generation)
+    # Serving counts from zero in each generation; what was counted before still counts.
+    same = found.generation == generation
+    return found if same else msgspec.structs.replace(found, generation=generation, heard={})
+
+
+def _taken_in(site: Site, model: str, before: Watched) -> Watched:
+    tallies = {v: (n, bad) for v, (n, bad) in site.serving.tallies(model).items()}
+    rows, failed = since_heard(before.heard, tallies, before.version)
+    if not rows:
+        return before
+    return msgspec.structs.replace(
+        before,
+        heard={v: c for v, c in tallies.items() if v == before.version},
+        rows=before.rows + rows,
+        failed=before.failed + failed,
+        last_failed=iso(site.clock.now()) if failed else before.last_failed,
+    )
+
+
+def _act(site: Site, model: str, found: Watched, said: str) -> None:
+    target, why = _way_out(site, model, found.version)
+    site.tell("CRIT", "baking", model, said if target else f"{said}. No automatic rollback: {why}")
+    incident = incidents.opened(site, model, said, version=found.version)
+    incidents.note(site, model, str(BAKING), "evidence", said)
+    key = f"baking-incident:{model}"
+    if target is None or site.ledger.meta(key) == str(incident):
+        if target is not None:
+            again = f"incident {incident} has had its automatic rollback; a person decides now"
+            site.tell("CRIT", "baking", model, again)
+        return
+    site.ledger.set_meta(key, str(incident))
+    asked = Change(f"baking-{model}-{found.reign}", expect=found.version, reason=said)
+    try:
+        rollback(site, model, BAKING, asked)
+    except CdmlError as e:
+        site.tell("CRIT", "baking", model, e.message)
+    limits.acted(site, model)
+
+
+def _way_out(site: Site, model: str, champion: str) -> tuple[str | None, str]:
+    """Return where an automatic rollback may go, or None and why there may be none."""
+    if not site.model(model).rollout.auto_rollback:
+        return None, "the policy says auto_rollback = false"
+    if site.ledger.version(model, champion).fitness is Fitness.PROVEN:
+        return None, f"{champion} is proven, a person decides: cdml rollback {model}"
+    move = site.ledger.last_move(model)
+    if move is None or move.action in ("rollback", "undo"):
+        return None, f"{champion} became champion by {move.action if move else 'nothing known'}"
+    lock = next((k for k in locks.standing(site, model) if k.kind in (FREEZE, PIN)), None)
+    if lock is not None:
+        return None, f"a {lock.kind} stands"
+    target, _ = way_back.target(site, model, site.ledger.roles(model))
+    if target is None:
+        return None, "there is no version to go back to"
+    if (same := _same_symptom(site, model, target.version)) is not None:
+        return None, f"it is the data: {same}"
+    return target.version, ""
+
+
+def _same_symptom(site: Site, model: str, version: str) -> str | None:
+    """Say how a version fails the newest rows, each asked alone of serving, or None if it does not.
+
+    Without rows it is asked those that were recorded when it was sealed.
+    """
+    features, _ = predictions.newest_features(site.store, model, ROWS)
+    rows = [msgspec.json.decode(text) for text in features]
+    if not rows:
+        manifest = site.ledger.version(model, version).manifest
+        rows = site.artifacts.manifest(manifest or "").probe_rows
+    failed, first = 0, ""
+    for row in rows:
+        try:
+            site.serving.probe(model, version, [row])
+        except CdmlError as e:
+            failed, first = failed + 1, first or e.message
+    if failed <= site.model(model).rollout.error_limit * len(rows):
+        return None
+    return f"{version} fails {failed} of the newest {len(rows)} rows too ({first})"

@@ -1,0 +1,56 @@
+"""The policies of a model that stand by themselves: what its gate asks for, how it is watched."""
+
+from typing import Annotated
+
+import msgspec
+
+from engine.settings_rules import between, positive, says, wrong
+
+
+class GateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a version must show on rows newer than its training and the champion's."""
+
+    non_inferiority: Annotated[
+        float, says("How much worse than the champion is still as good, in the metric's unit.")
+    ] = 0.01
+    holdout: Annotated[str, says("The newest rows, kept from training and judged on.")] = "14d"
+    slices: Annotated[list[str], says("Columns whose values are also judged one by one.")] = []
+    floor: Annotated[
+        float | None, says("The worst value that the metric itself may have; absent: no floor.")
+    ] = None
+    stale: Annotated[
+        str | None,
+        says("A champion whose training rows are older may be replaced by one as good."),
+    ] = None
+    calibration: Annotated[
+        float | None, says("The most that answered probabilities may be off, 0 to 1, on average.")
+    ] = None
+    group: Annotated[
+        str | None, says("Rows that agree in this column are drawn as one; absent: rows of a day.")
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.non_inferiority < 0:
+            wrong("non_inferiority", f"found {self.non_inferiority}; it cannot be negative.")
+        positive("holdout", self.holdout)
+        if self.stale is not None:
+            positive("stale", self.stale)
+        if self.calibration is not None:
+            between("calibration", self.calibration, 0.0, 1.0)
+
+
+class MonitorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How often, over which window the champion is watched, and what counts as a breach."""
+
+    every: Annotated[str, says("Watch this often.")] = "1d"
+    window: Annotated[str, says("The rows looked at, back from now.")] = "7d"
+    drift_limit: Annotated[float, says("A column's PSI beyond this is a breach.")] = 0.2
+    metric_limit: Annotated[
+        float | None, says("The realised metric beyond this is a breach; absent: no limit.")
+    ] = None
+
+    def __post_init__(self) -> None:
+        positive("every", self.every)
+        positive("window", self.window)
+        if self.drift_limit <= 0:
+            wrong("drift_limit", f"found {self.drift_limit}; it must be above 0, like 0.2.")
