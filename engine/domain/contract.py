@@ -23,10 +23,12 @@ NAN = float("nan")
 class Checked:
     """Columns in the contract's order, and by row what is unusual in it; most rows have nothing.
 
-    A null that training never saw is refused, or with `flag_nulls` answered and flagged.
+    A null that training never saw is refused, or with `flag_nulls` answered and flagged. `places`
+    says which rows of the request these are; all by default.
     """
 
     flag_nulls: bool = False
+    places: Sequence[int] = ()
     columns: list[list[float]] = field(default_factory=list)
     flags: dict[int, list[str]] = field(default_factory=dict)
 
@@ -66,9 +68,11 @@ class Contract:
                 field=unknown[:80],
             )
 
-    def read(self, columns: Mapping[str, Column], *, flag_nulls: bool = False) -> Checked:
+    def read(
+        self, columns: Mapping[str, Column], *, flag_nulls: bool = False, places: Sequence[int] = ()
+    ) -> Checked:
         """Check and encode; InvalidError names the first feature that is wrong."""
-        checked = Checked(flag_nulls)
+        checked = Checked(flag_nulls, places)
         checked.columns = [r.read(columns[r.feature.name], checked) for r in self._readers]
         return checked
 
@@ -87,13 +91,14 @@ class _Reader(ABC):
     def _null(self, at: int, checked: Checked) -> float:
         if not self.feature.nullable:
             if not (checked.flag_nulls and self._null_answered):
-                raise self._wrong(at, "null", "training never saw a null here")
+                raise self._wrong(checked, at, "null", "training never saw a null here")
             checked.flag(at, "null", self.feature.name)
         return NAN
 
-    def _wrong(self, at: int, found: str, expected: str) -> InvalidError:
+    def _wrong(self, checked: Checked, at: int, found: str, expected: str) -> InvalidError:
+        row = checked.places[at] if checked.places else at
         return InvalidError(
-            f'Reading feature "{self.feature.name}" of row {at + 1}: found {found[:40]}, '
+            f'Reading feature "{self.feature.name}" of row {row + 1}: found {found[:40]}, '
             f"{expected}.",
             code="wrong_type",
             field=self.feature.name,
@@ -123,11 +128,11 @@ class _Numbers(_Reader):
         if value is None:
             return self._null(at, checked)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self._wrong(at, repr(value), "a number is expected")
+            raise self._wrong(checked, at, repr(value), "a number is expected")
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise self._wrong(at, "a larger one", "a whole number of 64 bits is expected")
+            raise self._wrong(checked, at, "a larger one", "a whole number of 64 bits is expected")
         if not abs(value) <= LARGEST:
-            raise self._wrong(at, repr(value), "a finite number within 3.4e38 is expected")
+            raise self._wrong(checked, at, repr(value), "a finite number within 3.4e38 is expected")
         if not self._low <= value <= self._high:
             checked.flag(at, "range", self.feature.name)
         return value
@@ -151,9 +156,11 @@ class _Categories(_Reader):
         if value is None:
             return self._null(at, checked)
         if not isinstance(value, str):
-            raise self._wrong(at, repr(value), "a string is expected")
+            raise self._wrong(checked, at, repr(value), "a string is expected")
         if not self._null_answered:
-            raise self._wrong(at, repr(value), "only a category seen in training is answered")
+            raise self._wrong(
+                checked, at, repr(value), "only a category seen in training is answered"
+            )
         checked.flag(at, "unseen", self.feature.name)
         return NAN
 
@@ -167,7 +174,7 @@ class _Booleans(_Reader):
             elif isinstance(value, bool):
                 found.append(1.0 if value else 0.0)
             else:
-                raise self._wrong(at, repr(value), "true or false is expected")
+                raise self._wrong(checked, at, repr(value), "true or false is expected")
         return found
 
 

@@ -104,6 +104,13 @@ class Answerer:
                 code="unknown_model",
                 field="model",
             )
+        if failed := ", ".join(self._slots.failed(model)):
+            raise UnavailableError(
+                f'Predicting with model "{model}": {failed} cannot be loaded, and no other version '
+                f"serves it. Look into logs/serving.log, or go back with cdml rollback {model}.",
+                code="not_loaded",
+                field="model",
+            )
         raise UnavailableError(
             f'Predicting with model "{model}": no version serves it yet. '
             f"Train and promote one: cdml train {model}",

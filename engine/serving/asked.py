@@ -91,7 +91,7 @@ class Read:
 def read(asked: Asked, contract: Contract, places: Places, *, flag_nulls: bool) -> Read:
     """Read rows by a contract; InvalidError names the first feature that is wrong."""
     columns = asked.columns(contract, places)
-    checked = contract.read(columns, flag_nulls=flag_nulls)
+    checked = contract.read(columns, flag_nulls=flag_nulls, places=places)
     if len(places) == 1:
         matrix = np.array([[column[0] for column in checked.columns]], dtype=np.float64)
     else:

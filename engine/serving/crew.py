@@ -172,12 +172,19 @@ class Crew:
         failures = 0
         while not self._stopping.is_set():
             began = self._clock.monotonic()
-            worker = self._start(number)
+            try:
+                worker = self._start(number)
+            except OSError as e:  # no memory or process for it: the others go on
+                _log.error("starting worker %d: %s; again in %g s", number, e, BACKOFF_S[-1])
+                await self._pause(BACKOFF_S[-1])
+                continue
             await self._bring_in(worker)
             await self._watch(worker)
             self._left(worker)
             if shared.VARIABLE in self._environment:
-                shared.forget_gauges(self._metrics, number)
+                # Files that are gone say nothing stale, and are no reason to end the others.
+                with contextlib.suppress(OSError):
+                    shared.forget_gauges(self._metrics, number)
             if self._stopping.is_set() or not self._opened.is_set():
                 return
             lasted = self._clock.monotonic() - began > LASTED_S
@@ -186,8 +193,11 @@ class Crew:
             _log.warning(
                 "%s ended with code %s; another follows in %g s", worker, worker.code, pause
             )
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause)
+            await self._pause(pause)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     def _start(self, number: int) -> Worker:
         place = Place(number, self._port.fileno(), self._seats.handle, os.getpid())

@@ -82,3 +82,27 @@ def test_a_log_that_cannot_be_written_is_met_as_the_settings_say(
     assert service.link.status().dropped == 1
     assert httpx.get(service.url + "/v2/health/ready").status_code == 503  # "idle" has no champion
     assert httpx.get(service.url + "/v2/models/late/ready").status_code == 200
+
+
+def test_a_champion_that_does_not_load_is_said_to_be_so(workspace: Workspace, start: Start) -> None:
+    bad = seal(workspace, "late", "binary", 4, probe_answers=[[2.0]] * 5)
+    set_roles(workspace, "late", champion=bad, standby=("v1",))
+    service = start()
+    body = {"rows": [{"features": make_rows(1)[0]}]}
+    answer = httpx.post(service.url + LATE, json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_loaded")
+    assert f"{bad} cannot be loaded" in answer.json()["error"]["message"]
+
+
+def test_beside_a_canary_a_wrong_row_is_named_by_its_place_in_the_request(
+    workspace: Workspace, start: Start
+) -> None:
+    set_roles(workspace, "late", champion="v1", canary="v2", canary_share_pct=50.0, salt="s")
+    service = start()
+    rows = [{"id": f"f-{n}", "features": row} for n, row in enumerate(make_rows(20))]
+    answer = httpx.post(service.url + LATE, json={"rows": rows}).json()
+    assert {p["version"] for p in answer["predictions"]} == {"v1", "v2"}
+    rows[-1]["features"] |= {"hour": "x"}
+    answer = httpx.post(service.url + LATE, json={"rows": rows})
+    assert (answer.status_code, answer.json()["error"]["field"]) == (422, "hour")
+    assert "row 20:" in answer.json()["error"]["message"]

@@ -1,5 +1,6 @@
 """Several workers as one prediction service: deaths, silence, changes, counts; real processes."""
 
+import asyncio
 import os
 import re
 import signal
@@ -15,7 +16,10 @@ from typing import Any
 import httpx
 import pytest
 
-from engine.serving.control import WorkerStatus
+from engine.serving.control import AskStatus, ServingStatus, WorkerStatus, bind
+from engine.serving.control import ask as ask_process
+from engine.serving.crew import Crew
+from engine.serving.server import bind_port
 from engine.spool import PredictionRecord, segments
 from engine.workspace import Workspace
 
@@ -294,6 +298,41 @@ def test_the_workers_die_with_their_keeper(workspace: Workspace, start: Start) -
 def test_workers_that_cannot_start_are_told_of_in_a_sentence(workspace: Workspace) -> None:
     workspace.ledger.unlink()
     assert "cdml init" in started_wrongly(workspace, "127.0.0.1:0")
+
+
+def test_lost_files_of_counts_end_nobody(workspace: Workspace, start: Start) -> None:
+    service = start()
+    workers(service)
+    for path in (workspace.run / "metrics").glob("*.db"):
+        path.unlink()
+    workers(service, without=killed(service))
+    assert lives(service.process.pid)
+    assert ask(service.url)["generation"] == 1
+
+
+async def test_a_worker_that_cannot_be_started_ends_no_other(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def holds(n: int) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while len((await link()).workers) != n:  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.05)
+
+    async def link() -> ServingStatus:
+        return await ask_process(workspace.serving_socket, AskStatus(), ServingStatus)
+
+    with bind_port("127.0.0.1:0") as port, bind(workspace.serving_socket) as control:
+        port.setblocking(False)
+        crew = Crew(workspace, 2, port)
+        keeping = asyncio.create_task(crew.keep(control))
+        await holds(2)
+        with monkeypatch.context() as patch:
+            patch.setattr("sys.executable", "/nowhere/python")
+            os.kill((await link()).workers[0].pid, signal.SIGKILL)
+            await holds(1)
+        await holds(2)
+        crew.stop()
+        assert await keeping == 0
 
 
 def test_a_replay_has_one_worker(workspace: Workspace, start: Start) -> None:
