@@ -178,10 +178,11 @@ class Engine(Conductor):
         locks.check_reload(self._site)
         settings = load_settings(self._workspace.config)
         check_all(settings)
-        if settings.serving != self._site.settings.serving:
+        now, former_serving = settings.serving, self._site.settings.serving
+        if (now.listen, now.workers) != (former_serving.listen, former_serving.workers):
             raise RefusedError(
-                "Reloading cdml.toml: [serving] changed, which needs a restart. Nothing was "
-                "changed. Use cdml down and cdml up.",
+                "Reloading cdml.toml: serving.listen or serving.workers changed, which needs a "
+                "restart. Nothing was changed. Use cdml down and cdml up.",
                 code="needs_restart",
             )
         self._workspace.create(list(settings.models))

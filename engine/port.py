@@ -10,6 +10,7 @@ import msgspec
 
 from engine.errors import CdmlError, InvalidError, RefusedError, UnavailableError, UnknownError
 from engine.wire import (
+    MAX_BODY,
     Label,
     LabelsAnswer,
     LabelsRequest,
@@ -18,8 +19,6 @@ from engine.wire import (
     PredictRow,
 )
 
-MAX_ROWS = 1000
-MAX_BODY = 2**20
 TRIES = 5
 RETRY_S = 0.5
 MOST_RETRY_S = 10.0

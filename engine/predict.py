@@ -17,12 +17,12 @@ import msgspec
 from engine.clock import iso
 from engine.errors import CdmlError, InvalidError, UnknownError
 from engine.exits import Arguments, guarded
-from engine.port import MAX_ROWS, Port
+from engine.port import Port
 from engine.settings import ModelSettings, Settings, load
 from engine.stats.outcomes import class_name
 from engine.store.connection import zoned
 from engine.store.rowfile import RowFile, opened
-from engine.wire import PredictAnswer, PredictRow
+from engine.wire import MAX_ROWS, PredictAnswer, PredictRow
 from engine.workspace import Workspace
 
 CLIENT = "cdml-predict"

@@ -6,6 +6,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from threading import Lock
 from typing import Any
 
 from engine.clock import Clock
@@ -33,6 +34,9 @@ class ServingProcess:
         self._link = ServingLink(workspace.serving_socket)
         self._process: subprocess.Popen[bytes] | None = None
         self._failures = 0
+        # What is being ended is not started again by whoever looks after it meanwhile.
+        self._spawning = Lock()
+        self._ended = False
         self._tried = -1e9
         self._status: ServingStatus | None = None
         self._heard = -1e9
@@ -84,7 +88,9 @@ class ServingProcess:
         return True
 
     def stop(self) -> None:
-        """Have it drain and end, and wait for that, started or adopted."""
+        """Have it drain and end, and wait for that: started, adopted, or still starting."""
+        with self._spawning:
+            self._ended = True
         with contextlib.suppress(CdmlError, ProcessLookupError):
             handle = os.pidfd_open(self._link.status().pid)
             try:
@@ -92,17 +98,25 @@ class ServingProcess:
                 select.select([handle], [], [], STOP_S)
             finally:
                 os.close(handle)
-        if self._process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
                 self._process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
 
     def abandon(self) -> None:
         """End what this engine started and will not look after; leave what it adopted."""
         if self._process is not None:
-            self._process.terminate()
             self.stop()
 
     def _spawn(self) -> None:
+        with self._spawning:
+            if not self._ended:
+                self._start()
+
+    def _start(self) -> None:
         self._tried = self._answered = self._clock.monotonic()
         command = [sys.executable, "-P", "-m", "engine", "serve", "-w", str(self._workspace.root)]
         if self._seed is not None:
@@ -150,6 +164,11 @@ class ServingProcess:
         """Return the 95th percentile of each version's last answers."""
         found = self._model(model)
         return {v: latency.p95_ms for v, latency in found.latency.items()} if found else {}
+
+    def memory(self, model: str) -> Mapping[str, int]:
+        """Return the bytes that each version in memory holds, in all workers together."""
+        found = self._model(model)
+        return found.memory if found else {}
 
     def tallies(self, model: str) -> Mapping[str, tuple[int, int]]:
         """Return rows answered and rows failed of each version since the generation began."""

@@ -14,6 +14,8 @@ from engine.quantities import address, is_loopback
 from engine.settings import load
 from engine.workspace import Workspace
 
+OPEN = "whoever is on this machine may predict"
+
 
 def main(argv: list[str]) -> int:
     """Run `cdml token` and return its exit code."""
@@ -54,7 +56,7 @@ def _list(workspace: Workspace, _: str) -> tuple[object, str]:
     text = "\n".join(f"{token.name}  since {token.since}" for token in known)
     return (
         [{"name": token.name, "since": token.since} for token in known],
-        text or "no tokens: whoever is on this machine may predict",
+        text or f"no tokens: {OPEN}",
     )
 
 
@@ -70,4 +72,5 @@ def _revoke(workspace: Workspace, name: str) -> tuple[object, str]:
                 code="last_token",
             )
     left = tokens.remove(workspace.tokens, name)
-    return {"name": name, "left": left}, f"{name} is revoked; {left} left"
+    after = f"{left} left" if left else f"it was the last: {OPEN}"
+    return {"name": name, "left": left}, f"{name} is revoked; {after}"

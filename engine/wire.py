@@ -9,6 +9,10 @@ import msgspec
 
 Scalar = bool | int | float | str | None
 
+# What one request to the prediction port may hold.
+MAX_ROWS = 1000
+MAX_BODY = 2**20
+
 
 class ErrorBody(msgspec.Struct, frozen=True):
     """What went wrong: a stable code, a sentence with the next step, the culprit's name."""
@@ -111,6 +115,7 @@ class VersionRow(msgspec.Struct, frozen=True):
     p95_ms: float | None = None
     created_at: str | None = None
     safe_mode: bool = False
+    memory_mib: float | None = None
 
 
 class Suppressed(msgspec.Struct, frozen=True):

@@ -53,7 +53,7 @@ def version_rows(site: Site, model: str) -> list[VersionRow]:
         if s.name == settings.metric and s.version in names
     }
     worst = _worst_drift(site, model)
-    latency = site.serving.p95_ms(model)
+    latency, memory = site.serving.p95_ms(model), site.serving.memory(model)
     rows = []
     for version in reversed(site.ledger.versions(model)):
         if version.safe_mode and not roles.of(version.version):
@@ -67,6 +67,7 @@ def version_rows(site: Site, model: str) -> list[VersionRow]:
                 measured if measured and measured.value is not None else None,
                 worst if version.version == roles.champion else None,
                 latency.get(version.version),
+                memory.get(version.version),
                 rollout_page.waits(site, model, version.version),
             )
         )
@@ -80,6 +81,7 @@ def _row(
     measured: Score | None,
     drift: float | None,
     p95_ms: float | None,
+    memory: int | None,
     waits: str,
 ) -> VersionRow:
     metric, n, kind, until = None, 0, "none", None
@@ -107,6 +109,7 @@ def _row(
         p95_ms,
         version.created_at,
         version.safe_mode,
+        None if memory is None else memory / 2**20,
     )
 
 

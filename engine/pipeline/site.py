@@ -33,6 +33,9 @@ class Serving(Protocol):
     def p95_ms(self, model: str) -> Mapping[str, float]:
         """Return the 95th percentile of each version's last answers, as last heard."""
 
+    def memory(self, model: str) -> Mapping[str, int]:
+        """Return the bytes that each version in memory holds."""
+
     def tallies(self, model: str) -> Mapping[str, tuple[int, int]]:
         """Return rows answered and rows failed of each version since the generation began."""
 

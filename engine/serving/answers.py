@@ -228,9 +228,8 @@ class Answerer:
                 taken = set(rows.places)
                 mine = [at for at in mine if at not in taken]
         if mine:
-            role = "safe_mode" if slot.champion.manifest.safe_mode else "champion"
             rows = read(asked, slot.champion.contract, mine, flag_nulls=flag_nulls)
-            arms.append(Arm(slot.champion, role, rows))
+            arms.append(Arm(slot.champion, _role(slot), rows))
         return arms
 
     def _counted(self, slot: Slot, arm: Arm, elapsed: float) -> None:
@@ -239,6 +238,13 @@ class Answerer:
         self._tally.answered(slot.model, slot.generation, version, n, elapsed * 1000.0)
         for flags in arm.rows.flags.values():
             self._metrics.flagged(slot.model, flags)
+
+
+def _role(slot: Slot) -> str:
+    """Return as what the champion answers: as itself, or a standby in its place."""
+    if slot.champion.manifest.safe_mode:
+        return "safe_mode"
+    return "champion" if slot.champion.version == slot.roles.champion else "standby"
 
 
 async def _outcome(future: "asyncio.Future[Answers]") -> Answers | Exception:

@@ -18,14 +18,14 @@ from engine.errors import (
     UnknownError,
 )
 from engine.serving.answers import Answerer
-from engine.serving.bodies import MAX_BODY, read_labels
+from engine.serving.bodies import read_labels
 from engine.serving.callers import Callers
 from engine.serving.open_inference import infer_answer, metadata, read_infer
 from engine.serving.openapi import document
 from engine.serving.predict import predict_answer, read_predict
 from engine.serving.tally import Tally
 from engine.telemetry.prometheus import CONTENT_TYPE, ServingMetrics
-from engine.wire import ErrorAnswer, ErrorBody
+from engine.wire import MAX_BODY, ErrorAnswer, ErrorBody
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -10,8 +10,6 @@ import msgspec
 from engine.errors import InvalidError
 from engine.wire import LabelsRequest
 
-MAX_BODY = 2**20
-MAX_ROWS = 1000
 MAX_LABELS = 10_000
 MAX_ID = 256
 MAX_DEPTH = 16

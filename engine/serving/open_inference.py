@@ -9,9 +9,9 @@ from engine.domain.schema import Kind
 from engine.errors import InvalidError
 from engine.serving.answers import Reply
 from engine.serving.asked import AskedColumns
-from engine.serving.bodies import MAX_ROWS, check_id, read
+from engine.serving.bodies import check_id, read
 from engine.serving.slots import Slot
-from engine.wire import Scalar
+from engine.wire import MAX_ROWS, Scalar
 
 DATATYPES = {Kind.NUMERIC: "FP64", Kind.BOOLEAN: "BOOL", Kind.CATEGORICAL: "BYTES"}
 _NUMBERS: frozenset[type] = frozenset((float, int, type(None)))

@@ -6,8 +6,8 @@ import msgspec
 
 from engine.serving.answers import Answered, Reply
 from engine.serving.asked import AskedRows
-from engine.serving.bodies import MAX_ROWS, bad_count, check_id, check_keys, read
-from engine.wire import PredictAnswer, Prediction, PredictRequest
+from engine.serving.bodies import bad_count, check_id, check_keys, read
+from engine.wire import MAX_ROWS, PredictAnswer, Prediction, PredictRequest
 
 _decoder = msgspec.json.Decoder(PredictRequest)
 

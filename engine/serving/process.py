@@ -255,7 +255,7 @@ class ServingProcess:
         while True:
             await asyncio.sleep(POLL_S)
             polls += 1
-            self._metrics.look()
+            self._look()
             await self._sync_or_say(retry=polls % RETRY_POLLS == 0)
 
     async def _watch_tokens(self) -> None:
@@ -263,6 +263,12 @@ class ServingProcess:
         while True:
             await asyncio.sleep(POLL_S / 2)
             self._callers.refresh()
+
+    def _look(self) -> None:
+        try:
+            self._metrics.look()
+        except Exception as e:  # noqa: BLE001 - polling worker: counting never stops answering
+            _log.error("counting for /metrics failed: %r", e)
 
     async def _sync_or_say(self, *, retry: bool = False) -> None:
         try:

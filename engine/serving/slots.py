@@ -171,6 +171,8 @@ class Slots:
     def _slot(self, model: str, roles: Roles) -> Slot | None:
         """Return the slot for these roles, or None while the present one must stay."""
         champion = self._pool.get((model, roles.champion or ""))
+        if champion is None and (model, roles.champion or "") in self.failures:
+            champion = self._stand_in(model, roles)
         others = [v for v in (roles.canary, roles.shadow) if v]
         waiting = [v for v in others if (model, v) not in self._pool]
         if champion is None or any((model, v) not in self.failures for v in waiting):
@@ -180,6 +182,16 @@ class Slots:
         if canary is None and roles.canary:
             roles = replace(roles, canary=None, canary_share_pct=0.0)
         return Slot(model, roles, champion, canary, shadow)
+
+    def _stand_in(self, model: str, roles: Roles) -> Served | None:
+        """Return who answers for a champion that cannot be loaded while none serves: a standby.
+
+        What serves already stays; else an answer by the last known good is better than none.
+        """
+        if model in self.table.slots:
+            return None
+        loaded = (self._pool.get((model, version)) for version in roles.standby)
+        return next((served for served in loaded if served), None)
 
     def _forget(self) -> None:
         """Let go of versions that neither the ledger nor the table needs."""

@@ -5,6 +5,7 @@ One of several workers counts in files and shows the sum over all of them.
 
 import os
 from collections import OrderedDict
+from pathlib import Path
 from collections.abc import Callable, Mapping, Sequence
 
 from prometheus_client import (
@@ -44,7 +45,7 @@ class ServingMetrics:
     ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._shown = self._registry = CollectorRegistry()
-        self._shared = worker is not None and VARIABLE in os.environ
+        self._shared = worker is not None and Path(os.environ.get(VARIABLE, "/none")).is_dir()
         if self._shared:
             # Named by number, not by process: who replaces a worker counts on where it was.
             values.ValueClass = values.MultiProcessValue(lambda: worker)  # type: ignore[no-untyped-call]

@@ -41,7 +41,7 @@ def test_a_token_is_made_once_listed_by_name_and_revoked(tmp_path: Path) -> None
     assert secret not in (tmp_path / "keys" / "tokens.json").read_text()
     assert "revoke that first" in cdml(tmp_path, "token", "new", "tower", code=2).lower()
     assert "Known: tower" in cdml(tmp_path, "token", "revoke", "nobody", code=2)
-    assert "0 left" in cdml(tmp_path, "token", "revoke", "tower")
+    assert "it was the last" in cdml(tmp_path, "token", "revoke", "tower")
     assert "cdml token new NAME" in cdml(tmp_path, "token", "new", code=2)
 
 

@@ -104,6 +104,9 @@ class InProcess:
     def p95_ms(self, model: str) -> Mapping[str, float]:
         return {}
 
+    def memory(self, model: str) -> Mapping[str, int]:
+        return {}
+
     def tallies(self, model: str) -> Mapping[str, tuple[int, int]]:
         return dict(self.counted)
 
