@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from threading import RLock
 
 from engine.errors import UnavailableError
-
 from engine.wire import IncidentNote, IncidentRow
 
 LONGEST = 2000

@@ -17,7 +17,6 @@ from engine.pipeline import locks, taints
 from engine.pipeline.site import Control
 from engine.wire import Plan, PlanCheck
 
-
 # So many of the newest are enough, and each takes a look into its manifest.
 SAFE_MODES = 5
 
