@@ -266,6 +266,10 @@ class Engine(Conductor):
         said = self._serving.keep()
         if said:
             self._site.tell("WARN", "serving", None, said)
+        ledger = self._site.ledger
+        champions = {model: ledger.roles(model).champion for model in ledger.models()}
+        if fault := self._serving.stood_in(champions):
+            self._say_once("standing in", fault)
 
     def _load(self) -> None:
         free = shutil.disk_usage(self._workspace.root).free

@@ -165,6 +165,15 @@ class ServingProcess:
         found = self._model(model)
         return {v: latency.p95_ms for v, latency in found.latency.items()} if found else {}
 
+    def stood_in(self, champions: Mapping[str, str | None]) -> str | None:
+        """Say of which model a champion could not be loaded, who answers for it, and why."""
+        for found in self._status.models if self._status else ():
+            champion = champions.get(found.model) or ""
+            if champion != found.champion and champion in found.failures:
+                who = found.champion or "nobody"
+                return f"{found.model}: {who} answers for {champion}: {found.failures[champion]}"
+        return None
+
     def memory(self, model: str) -> Mapping[str, int]:
         """Return the bytes that each version in memory holds, in all workers together."""
         found = self._model(model)

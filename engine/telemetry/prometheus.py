@@ -5,8 +5,8 @@ One of several workers counts in files and shows the sum over all of them.
 
 import os
 from collections import OrderedDict
-from pathlib import Path
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from prometheus_client import (
     CollectorRegistry,

@@ -1,4 +1,4 @@
-"""The scripted bad day, shortened: poisoned, promoted, breached, taken back, tainted."""
+"""The scripted bad day, headless and short: poisoned, promoted, breached, taken back, tainted."""
 
 import json
 import subprocess

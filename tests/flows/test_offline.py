@@ -24,6 +24,8 @@ def test_a_rollback_without_an_engine_is_served_and_kept(
         box.kill("run")
         lost = box.refused("rollback", "late", code=3)
         assert "cdml rollback late --offline" in lost["message"]
+        none = box.refused("rollback", "late", "--offline", "--before", "2024-01-01", code=4)
+        assert none["code"] == "no_target"
         back = box.ask("rollback", "late", "--offline", "--reason", "3 a.m.")
         done = time.monotonic()
         assert (back["from"], back["to"], back["changed"]) == ("v2", "v1", True)

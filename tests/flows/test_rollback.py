@@ -1,4 +1,4 @@
-"""Back to last known good with real processes: in every state, through kills, beforehand."""
+"""Back to last known good with real processes: in every state, through kills, seen beforehand."""
 
 import contextlib
 import random
