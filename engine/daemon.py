@@ -267,8 +267,7 @@ class Engine(Conductor):
         if said:
             self._site.tell("WARN", "serving", None, said)
         ledger = self._site.ledger
-        champions = {model: ledger.roles(model).champion for model in ledger.models()}
-        if fault := self._serving.stood_in(champions):
+        if fault := self._serving.stood_in({m: ledger.roles(m).champion for m in ledger.models()}):
             self._say_once("standing in", fault)
 
     def _load(self) -> None:

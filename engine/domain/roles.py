@@ -4,6 +4,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 
+# The best ways back; the others stay on disk, since memory is not without end.
+STANDBY_LOADED = 4
+
+
 @dataclass(frozen=True, slots=True)
 class Roles:
     """The pointers of one model. `standby` is ordered, best way back first."""
@@ -34,7 +38,7 @@ class Roles:
 
     def loaded(self) -> list[str]:
         """Return every version that serving keeps in memory, the champion first."""
-        wanted = (self.champion, *self.standby[:2], self.canary, self.shadow)
+        wanted = (self.champion, *self.standby[:STANDBY_LOADED], self.canary, self.shadow)
         return list(dict.fromkeys(v for v in wanted if v))
 
 

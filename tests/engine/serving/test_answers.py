@@ -6,6 +6,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from engine.ledger.ledger import Ledger
 from engine.workspace import Workspace
 
 from .conftest import Service, make_rows, seal, set_roles
@@ -86,7 +87,7 @@ def test_a_log_that_cannot_be_written_is_met_as_the_settings_say(
 
 def test_a_champion_that_does_not_load_is_said_to_be_so(workspace: Workspace, start: Start) -> None:
     bad = seal(workspace, "late", "binary", 4, probe_answers=[[2.0]] * 5)
-    set_roles(workspace, "late", champion=bad, standby=("v1",))
+    set_roles(workspace, "late", champion=bad)
     service = start()
     body = {"rows": [{"features": make_rows(1)[0]}]}
     answer = httpx.post(service.url + LATE, json=body)
@@ -106,3 +107,21 @@ def test_beside_a_canary_a_wrong_row_is_named_by_its_place_in_the_request(
     answer = httpx.post(service.url + LATE, json={"rows": rows})
     assert (answer.status_code, answer.json()["error"]["field"]) == (422, "hour")
     assert "row 20:" in answer.json()["error"]["message"]
+
+
+def test_a_standby_answers_for_a_champion_that_cannot_be_loaded(
+    workspace: Workspace, start: Start
+) -> None:
+    ledger = Ledger(workspace.ledger, readonly=True)
+    digest = ledger.version("late", "v2").manifest
+    ledger.close()
+    set_roles(workspace, "late", champion="v2", standby=("v3", "v1"))
+    (workspace.artifacts / f"{digest}.json").unlink()
+    service = start()
+    body = {"rows": [{"features": make_rows(1)[0]}]}
+    answer = httpx.post(service.url + LATE, json=body).json()
+    assert answer["predictions"][0]["version"] == "v3"
+    late = next(m for m in service.link.status().models if m.model == "late")
+    assert late.champion == "v3"
+    assert "v2" in late.failures
+    assert 'role="standby"' in httpx.get(service.url + "/metrics").text
