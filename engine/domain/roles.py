@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-
 # The best ways back; the others stay on disk, since memory is not without end.
 STANDBY_LOADED = 4
 
