@@ -58,11 +58,20 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "train",
         ("T",),
-        "retrain",
+        "train",
         "train new candidates now",
         Danger.SURPRISING,
         "cdml train {model}",
         "serves nobody until promoted",
+    ),
+    Action(
+        "abort",
+        ("S",),
+        "stop",
+        "stop the canary or the shadow; the champion stays",
+        Danger.REVERSIBLE,
+        "cdml abort {model}",
+        "cdml validate has it judged again",
     ),
     Action(
         "undo",
@@ -88,7 +97,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("quit", ("q",), "quit", "close a page; on the base screen, press it twice to leave"),
 )
 
-FOOTER = ("rollback", "promote", "train", "undo", "down", "model", "help", "quit")
+FOOTER = ("rollback", "promote", "train", "abort", "undo", "down", "model", "help", "quit")
 
 # A confirmation is not an action of its own: it exists only inside a prompt that names it.
 CONFIRM_KEY = "y"

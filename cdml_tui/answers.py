@@ -17,6 +17,7 @@ ASK_AGAIN_S = (0.5, 1.0, 2.0, 5.0)
 DONE_WORDS: dict[Verb, str] = {
     "rollback": "rolled back",
     "promote": "promoted",
+    "abort": "stopped",
     "undo": "undone",
     "train": "training started",
 }
@@ -92,9 +93,12 @@ def proof_came(screen: Screen, proof: wire.Proof | None, at: float) -> Step:
             Fetch(),
         )
     if at - bar.since > PROOF_GIVEN_UP_S:
+        done = f"{bar.intent.model} was {DONE_WORDS[bar.intent.verb]} to {bar.to}"
+        if bar.intent.verb == "abort":
+            done = f"{bar.intent.to} was stopped and {bar.to} serves on"
         text = (
-            f"UNPROVEN: {bar.intent.model} was {DONE_WORDS[bar.intent.verb]} to {bar.to}, but no "
-            f"prediction by it was seen in {PROOF_GIVEN_UP_S:.0f} s; is serving up?"
+            f"UNPROVEN: {done}, but no prediction by {bar.to} was seen in "
+            f"{PROOF_GIVEN_UP_S:.0f} s; is serving up?"
         )
         return replace(screen, bar=None, outcome=Outcome("unproven", text)), (Fetch(),)
     waiting = replace(bar, proof=proof or bar.proof, retry=at + PROOF_EVERY_S)
@@ -104,7 +108,8 @@ def proof_came(screen: Screen, proof: wire.Proof | None, at: float) -> Step:
 def _proven(screen: Screen, bar: Proving, proof: wire.Proof) -> str:
     by_new = proof.by_version[bar.to]
     others = sum(n for version, n in proof.by_version.items() if version != bar.to)
-    left = bar.intent.from_version
+    # What was stopped must not answer any more; a champion that is left must not either.
+    left = bar.intent.to if bar.intent.verb == "abort" else bar.intent.from_version
     count = others if left is None or left == bar.to else proof.by_version.get(left, 0)
     whom = "others" if left is None or left == bar.to else left
     rows = "probe rows" if proof.source == "probe" else "predictions"

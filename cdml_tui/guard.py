@@ -6,6 +6,7 @@ what was seen sent along, the truth looked at afterwards. Does nothing itself; i
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from cdml_tui.state import (
     FRESH_S,
@@ -25,6 +26,7 @@ from cdml_tui.state import (
     model_changed,
     model_of,
     moved,
+    running_of,
     seen_anew,
     undo_left_s,
 )
@@ -100,7 +102,7 @@ def pressed(screen: Screen, press: Press) -> Step:
             return _typed(screen, typing, press, quiet=quiet)
         case Explain():
             return replace(screen, bar=None), ()
-    if press.action in ("rollback", "promote", "undo", "train"):
+    if press.action in get_args(Verb):
         return _change_asked(screen, press, quiet=quiet), ()
     return _look(screen, press, quit_asked=asked)
 
@@ -195,6 +197,8 @@ def _change_asked(screen: Screen, press: Press, *, quiet: bool) -> Screen:
             return _plan_asked(screen, model, "rollback", model.rollback, press)
         case "promote":
             return _promote_asked(screen, model, press)
+        case "abort":
+            return _abort_asked(screen, model, press)
         case "undo":
             return _undo_asked(screen, model, press)
     intent = Intent("train", model.model, model.champion, None, press.token)
@@ -233,6 +237,14 @@ def _plan_asked(
     return replace(screen, bar=Explain(f"{named} {model.model}: not ready", (why, *failed)))
 
 
+def _abort_asked(screen: Screen, model: wire.ModelState, press: Press) -> Screen:
+    row = running_of(model)
+    if row is None:
+        why = ("neither a canary nor a shadow runs.", "R takes the champion back.")
+        return replace(screen, bar=Explain(f"Stop the rollout of {model.model}", why))
+    return _armed(screen, Intent("abort", model.model, model.champion, row.version, press.token))
+
+
 def _undo_asked(screen: Screen, model: wire.ModelState, press: Press) -> Screen:
     if undo_left_s(screen) <= 0.0:
         return replace(
@@ -262,7 +274,8 @@ def surprise(screen: Screen, verb: Verb) -> str:
         return f"the engine does not answer; what you see is {age_s(screen):.0f} s old"
     if link != "live":
         return f"nothing was heard for {age_s(screen):.0f} s (limit {FRESH_S:.0f})"
-    seen = screen.selected_seen if verb == "promote" else screen.target_seen
+    known = {"promote": screen.selected_seen, "abort": screen.running_seen}
+    seen = known.get(verb, screen.target_seen)
     if screen.at - seen.since < SEEN_S:
         return "this target has been on the screen for less than 1 s"
     return ""

@@ -1,9 +1,15 @@
 """How an answer is written: JSON, plain aligned text, or a table by rich on a terminal."""
 
+import re
 import sys
 from collections.abc import Sequence
 
 import msgspec
+
+# The part of a second in a time: for a program, and JSON has it.
+_FRACTION = re.compile(r"(?<=T\d\d:\d\d:\d\d)\.\d+Z")
+
+_DAY = re.compile(r"(?<=\b\d{4}-\d\d-\d\d)T(?=\d\d:\d\d)")
 
 
 def json_line(value: object) -> None:
@@ -50,7 +56,7 @@ def cell(value: object) -> str:
         return f"{value:.4g}"
     if isinstance(value, list):
         return ", ".join(cell(v) for v in value)
-    return clean(str(value))
+    return clean(_FRACTION.sub("Z", str(value)))
 
 
 def clean(text: str) -> str:
@@ -73,5 +79,6 @@ def _rich(heads: Sequence[str], cells: list[list[str]], right: list[bool]) -> No
     for head, to_right in zip(heads, right, strict=True):
         drawn.add_column(head, justify="right" if to_right else "left", overflow="fold")
     for row in cells:
-        drawn.add_row(*(Text(text) for text in row))  # Text, so that brackets are no markup
+        # Text, so that brackets are no markup; a time may be folded behind its day only.
+        drawn.add_row(*(Text(_DAY.sub(" ", text)) for text in row))
     Console().print(drawn)

@@ -6,13 +6,13 @@ What keys do is in guard.py.
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 from engine import wire
 
 FRESH_S = 5.0
 
-Verb = Literal["rollback", "promote", "undo", "train"]
+Verb = Literal["rollback", "promote", "abort", "undo", "train"]
 Link = Literal["connecting", "live", "stale", "lost"]
 Glyphs = Literal["unicode", "ascii"]
 
@@ -140,6 +140,7 @@ class Screen:
     selected: str | None = None
     target_seen: Seen = Seen()
     selected_seen: Seen = Seen()
+    running_seen: Seen = Seen()
     bar: Bar | None = None
     outcome: Outcome | None = None
     message: str = ""
@@ -173,6 +174,21 @@ def ordered(model: wire.ModelState) -> list[wire.VersionRow]:
 
     newest_first = sorted(model.versions, key=_age_order, reverse=True)
     return sorted(newest_first, key=rank)
+
+
+def running_of(model: wire.ModelState) -> wire.VersionRow | None:
+    """Return the version that is being brought in, as canary or as shadow."""
+    return next((row for row in model.versions if {"canary", "shadow"} & set(row.roles)), None)
+
+
+def running_text(row: wire.VersionRow) -> str:
+    """Name the rollout of a version: what it is, and the share it answers."""
+    return f"canary {row.share_pct:g} %" if "canary" in row.roles else "shadow"
+
+
+def safe_mode(model: wire.ModelState, version: str | None) -> bool:
+    """Say whether a version is a simple baseline, whose every answer is flagged."""
+    return any(row.safe_mode for row in model.versions if row.version == version)
 
 
 def promotable(model: wire.ModelState, row: wire.VersionRow) -> bool:
@@ -235,6 +251,24 @@ def undo_of(screen: Screen) -> str:
     return f"{model.undo_of} " if model and model.undo_of else ""
 
 
+def works(screen: Screen, name: str) -> bool:
+    """Say whether a key would do more now than explain why it cannot."""
+    model = model_of(screen)
+    if name not in get_args(Verb):
+        return True
+    if model is None or (screen.snapshot is not None and screen.snapshot.role == "viewer"):
+        return False
+    match name:
+        case "abort":
+            return running_of(model) is not None
+        case "undo":
+            return undo_left_s(screen) > 0
+        case "train":
+            return True
+    plan = model.rollback if name == "rollback" else model.promote.get(screen.selected or "")
+    return plan is not None and plan.to is not None and (plan.ready or bool(plan.overrides))
+
+
 # ---------------------------------------------------------------- the next screen
 
 
@@ -293,11 +327,14 @@ def looked_at(screen: Screen) -> Screen:
     selected = screen.selected if screen.selected in names else (names[0] if names else None)
     target = (model.model, model.champion, model.rollback.to)
     picked = (model.model, model.champion, selected)
+    row = running_of(model)
+    running = (model.model, row.version if row else None)
     return replace(
         screen,
         selected=selected,
         target_seen=_seen(screen.target_seen, target, screen.at),
         selected_seen=_seen(screen.selected_seen, picked, screen.at),
+        running_seen=_seen(screen.running_seen, running, screen.at),
     )
 
 
@@ -307,6 +344,7 @@ def seen_anew(screen: Screen) -> Screen:
         screen,
         target_seen=replace(screen.target_seen, since=screen.at),
         selected_seen=replace(screen.selected_seen, since=screen.at),
+        running_seen=replace(screen.running_seen, since=screen.at),
     )
 
 

@@ -26,6 +26,8 @@ POISONED_FROM = datetime(2013, 5, 1, tzinfo=UTC)
 POISONED_TO = datetime(2013, 7, 1, tzinfo=UTC)
 PROMOTED = datetime(2013, 7, 14, 5, tzinfo=UTC)
 PATIENCE = timedelta(days=7)
+# Meanwhile the KPI breaches as well, then the carrier with the most flights.
+HESITATION = timedelta(days=3)
 AFTER = 8  # one window of mature labels, and the next look of the monitor
 SHARE_PCT = 80
 # What summer storms alone do to the metric shall not breach it.
@@ -100,8 +102,7 @@ class BadDay:
             if opened and parse_time(opened[0]["opened"]) > PROMOTED:
                 number: int = opened[0]["number"]
                 self._say(f"incident {number}: {opened[0]['title']}")
-                # A person hesitates, and the KPI breaches as well.
-                self._until(self.now + timedelta(days=1), stopping)
+                self._until(self.now + HESITATION, stopping)
                 return number
         raise CdmlError(
             f"Playing the bad day: no incident opened within {PATIENCE.days} days of a poisoned "

@@ -187,6 +187,11 @@ class ServingProcess:
         names = {*found.answers, *found.errors}
         return {v: (found.answers.get(v, 0), found.errors.get(v, 0)) for v in sorted(names)}
 
+    def refusals(self, model: str) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        """Return rows that a champion's contract refused, and those that others would take."""
+        found = self._model(model)
+        return (found.refused, found.spared) if found else ({}, {})
+
     def answers(self, model: str) -> tuple[int, dict[str, int]]:
         """Return the generation in force and the answers since by version, asked now."""
         self._heard = -1e9

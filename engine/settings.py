@@ -177,7 +177,7 @@ class RolloutSettings(Section, frozen=True, kw_only=True):
         bool, says("Roll back by itself while the champion is baking and fails its clients.")
     ] = True
     error_limit: Annotated[
-        float, says("A baking champion that surely fails more than this share is rolled back.")
+        float, says("A baking champion that surely fails or refuses more than this is rolled back.")
     ] = 0.02
     actions_per_day: Annotated[
         int, says("Automatic canary steps, promotions, aborts and rollbacks; then a freeze.")

@@ -14,7 +14,9 @@ class GateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         float, says("How much worse than the champion is still as good, in the metric's unit.")
     ] = 0.01
     holdout: Annotated[str, says("The newest rows, kept from training and judged on.")] = "14d"
-    slices: Annotated[list[str], says("Columns whose values are also judged one by one.")] = []
+    slices: Annotated[
+        list[str], says("Columns whose values are also judged one by one, live too.")
+    ] = []
     floor: Annotated[
         float | None, says("The worst value that the metric itself may have; absent: no floor.")
     ] = None
@@ -46,7 +48,8 @@ class MonitorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     window: Annotated[str, says("The rows looked at, back from now.")] = "7d"
     drift_limit: Annotated[float, says("A column's PSI beyond this is a breach.")] = 0.2
     metric_limit: Annotated[
-        float | None, says("The realised metric beyond this is a breach; absent: no limit.")
+        float | None,
+        says("The realised metric beyond this, in all or surely in a slice, is a breach."),
     ] = None
 
     def __post_init__(self) -> None:

@@ -28,13 +28,28 @@ from cdml_tui.state import (
     Window,
     link_of,
     model_of,
+    running_of,
+    running_text,
+    safe_mode,
     undo_left_s,
     undo_of,
+    works,
 )
 
 BAR_ROWS = 6
 NARROW = 60
-_VERBS = {"rollback": "Roll back", "promote": "Promote", "undo": "Undo", "train": "Train"}
+_VERBS = {
+    "rollback": "Roll back",
+    "promote": "Promote",
+    "abort": "Stop the rollout of",
+    "undo": "Undo",
+    "train": "Train",
+}
+_AFTER = {
+    "rollback": "   afterwards u = undo for 60 s",
+    "promote": "   afterwards u = undo for 60 s",
+    "abort": "   afterwards cdml validate has it judged again",
+}
 _OUTCOME_STYLE: dict[str, Style] = {
     "done": "good",
     "nothing": "bold",
@@ -63,7 +78,9 @@ def footer(screen: Screen, width: int) -> Line:
     """Draw the keys that fit."""
     parts: list[Span] = []
     for key in (k for k in screen.keys if k.in_footer):
-        more = [Span(f" {key.keys[0]}", "key"), Span(f" {key.short} ")]
+        style: tuple[Style, Style] = ("key", "") if works(screen, key.name) else ("dim", "dim")
+        gap = "  " if parts else " "
+        more = [Span(f"{gap}{key.keys[0]}", style[0]), Span(f" {key.short}", style[1])]
         if sum(width_of(s.text) for s in (*parts, *more)) > width:
             break
         parts += more
@@ -108,14 +125,13 @@ def action_bar(screen: Screen, bar: Bar, width: int, height: int) -> list[Line]:
         case Window(intent=intent, fires_at=due):
             note = f"fires in {max(0.0, due - screen.at):.1f} s"
             head, body = _heading(intent, note, width), _effect(screen, intent, width)
-            told = intent.verb != "undo" and width >= NARROW
-            after = "   afterwards u = undo for 60 s" if told else ""
-            prompt = line((" any key = stop", "key"), after)
+            after = _AFTER.get(intent.verb, "") if width >= NARROW else ""
+            prompt = line((" any key = cancel", "key"), after)
         case Confirm(intent=intent, why=why, until=until):
             left = f"waits {max(0.0, until - screen.at):.0f} s for y"
             head, body = _heading(intent, left, width), _effect(screen, intent, width)
             body.insert(0, (("careful", "warn"), why))
-            prompt = line((" y = do it", "key"), "   any other key = stop")
+            prompt = line((" y = do it", "key"), "   any other key = cancel")
         case Typing() as typing:
             head, body, prompt = _typing(screen, typing, width)
         case Explain(title=name, lines=lines):
@@ -171,6 +187,8 @@ def _rule(name: str, note: str, width: int) -> Line:
 
 def _heading(intent: Intent, note: str, width: int) -> Line:
     way = f"  {intent.from_version or 'none'} → {intent.to}" if intent.to else ""
+    if intent.verb == "abort":
+        way = f"  {intent.to}"
     model = f" {intent.model}" if width >= NARROW else ""
     return _rule(f"{_VERBS[intent.verb]}{model}{way}", note, width)
 
@@ -181,6 +199,8 @@ def _effect(screen: Screen, intent: Intent, width: int) -> list[tuple[_Label, st
     body: list[tuple[_Label, str]] = []
     if intent.verb in ("rollback", "promote"):
         body.append((("traffic", ""), _traffic(screen, intent)))
+    if intent.verb == "abort":
+        body.append((("stops", ""), _stopped(screen, intent)))
     if intent.verb == "undo":
         what = f"the last change ({intent.reason})" if intent.reason else "the last change"
         body.append((("takes", ""), f"back {what}: roles, fitness and locks as they were"))
@@ -202,7 +222,19 @@ def _traffic(screen: Screen, intent: Intent) -> str:
         for row in (model.versions if model else [])
         if row.share_pct > 0
     ]
-    return f"{' '.join(shares) or 'nobody'} → {intent.to} 100%"
+    simple = model is not None and safe_mode(model, intent.to)
+    note = ", SAFE MODE: the simple baseline, every answer flagged" if simple else ""
+    return f"{' '.join(shares) or 'nobody'} → {intent.to} 100%{note}"
+
+
+def _stopped(screen: Screen, intent: Intent) -> str:
+    model = model_of(screen)
+    row = running_of(model) if model else None
+    if row is None or row.version != intent.to:
+        return f"{intent.to}; {intent.from_version} serves on"
+    if "canary" in row.roles:
+        return f"{running_text(row)} of {row.version}; {intent.from_version} answers all"
+    return f"shadow of {row.version}; it answers nobody, {intent.from_version} serves on"
 
 
 def _command(screen: Screen, intent: Intent) -> str:

@@ -15,7 +15,7 @@ from cdml_tui.panes.line import (
     width_of,
     wrapped,
 )
-from cdml_tui.state import Screen, age_s, decision_now, link_of, model_of, moment, wall
+from cdml_tui.state import Screen, age_s, decision_now, link_of, model_of, moment, safe_mode, wall
 from engine import wire
 
 RUNNING = ("running", "queued")
@@ -99,7 +99,8 @@ def what_r_does(screen: Screen) -> tuple[str, bool]:
     if plan.to is None:
         return "R: no way back yet", False
     state = "READY" if plan.ready else "NOT READY"
-    return f"R = roll back to {inert(plan.to)} ({state})", plan.ready
+    what = "go to SAFE MODE" if safe_mode(model, plan.to) else f"roll back to {inert(plan.to)}"
+    return f"R = {what} ({state})", plan.ready
 
 
 def incident(screen: Screen, width: int) -> Line:
@@ -139,9 +140,16 @@ def _situation(screen: Screen) -> Line:
         return line(" no model in this workspace; add one to cdml.toml, then cdml reload")
     if model.breach:
         since = age(model.breach_since, decision_now(screen)) if model.breach_since else ""
-        return line((f"!BREACH {since}  {inert(model.breach)}", "bad"))
+        number = f"INC {model.incident}  " if model.incident is not None else ""
+        return line((f"!BREACH {since}  {number}{inert(model.breach)}", "bad"))
     if not state.serving.up:
         return line(("!SERVING IS DOWN: nobody gets predictions", "bad"))
+    waits = next((v.version for v in model.versions if "waits" in v.state), None)
+    if waits is not None:
+        asked = f"{inert(waits)} waits for a yes: cdml approve {inert(model.model)} {inert(waits)}"
+        return line((f" {asked}", "warn"))
+    if model.incident is not None:
+        return line((f" INC {model.incident} is still open", "warn"), f"; {_calm(screen, model)}")
     return line(" " + _calm(screen, model))
 
 

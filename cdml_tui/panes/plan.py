@@ -1,12 +1,12 @@
-"""What R and P would do now, with the checks behind them; on screen before the key is pressed."""
+"""What R, P and S would do now, with the checks behind it; on screen before the key is."""
 
 from cdml_tui.panes.line import Line, inert, line, title, wrapped
-from cdml_tui.state import Screen, model_of
+from cdml_tui.state import Screen, model_of, running_of, running_text
 from engine import wire
 
 
 def plan(screen: Screen, width: int, height: int) -> list[Line]:
-    """Draw both plans, the way back first."""
+    """Draw the plans, the way back first."""
     head = title("Plan", width, line(("what a key would do ", "dim")), "6")
     model = model_of(screen)
     if model is None:
@@ -20,7 +20,16 @@ def plan(screen: Screen, width: int, height: int) -> list[Line]:
         lines += _one("P", "promote", chosen, width)
     else:
         lines.append(line((f" P  {inert(screen.selected)} cannot be promoted now", "dim")))
+    lines += [line(""), _stop(model)]
     return lines[:height]
+
+
+def _stop(model: wire.ModelState) -> Line:
+    row = running_of(model)
+    if row is None:
+        return line((" S  neither a canary nor a shadow runs", "dim"))
+    way = f" stop {inert(row.version)}, {running_text(row)}  "
+    return line((" S ", "key"), (way, "bold"), ("READY", "good"))
 
 
 def checks(of: wire.Plan) -> str:

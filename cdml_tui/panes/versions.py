@@ -5,7 +5,7 @@ from itertools import compress
 
 from cdml_tui.panes.figures import NONE, age, clock, count, figure, metric_word, percent
 from cdml_tui.panes.header import locks
-from cdml_tui.panes.line import Line, Span, Style, fit, inert, lead, line, pad, title
+from cdml_tui.panes.line import Line, Span, Style, fit, inert, lead, line, pad, title, width_of
 from cdml_tui.state import Screen, decision_now, model_of, ordered, promotable
 from engine import wire
 
@@ -33,7 +33,7 @@ def versions(screen: Screen, width: int, height: int) -> list[Line]:
     hidden = len(rows) - len(view)
     more = (Span(f"{hidden} more: j k ", "dim"),) if hidden > 0 else ()
     note = (Span(f"{inert(model.model)} ", "bold"), *more, *locks(model, screen))
-    columns = _columns(model)
+    columns = _columns(model, width)
     shown = [width >= c.shown_from for c in columns]
     head = "   " + " ".join(_put(c.head, c) for c in compress(columns, shown)) + "  STATE"
     lines = [title("Versions", width, note, "1"), line((head, "dim"))]
@@ -90,10 +90,12 @@ def _row(
 # ---------------------------------------------------------------- columns
 
 
-def _columns(model: wire.ModelState) -> list[_Column]:
+def _columns(model: wire.ModelState, width: int) -> list[_Column]:
+    longest = max((width_of(inert(row.version)) for row in model.versions), default=0)
+    named = min(max(4, longest), 8) if width >= 76 else 4
     metric = metric_word(model.metric).upper()[:8]
     return [
-        _Column("VER", 4, 0, left=True),
+        _Column("VER", named, 0, left=True),
         _Column("ROLE", 8, 0, left=True),
         _Column("SHARE", 5, 60),
         _Column(metric, max(7, len(metric)), 34),
@@ -147,11 +149,16 @@ def _state(model: wire.ModelState, row: wire.VersionRow, *, short: bool) -> Span
     if row.version == model.champion:
         text = "BREACHING" if model.breach else inert(row.state)
         return Span(safe + text, _bad(bool(model.breach)))
+    if "waits" in row.state:
+        return Span(safe + inert(row.state.rpartition(", ")[2]), "warn")
     if row.version == model.rollback.to:
         if model.rollback.ready:
-            return Span(f"{safe}READY for {'R' if short else 'rollback'}", "good")
-        return Span(f"{safe}way back, NOT READY", "warn")
+            what = "R" if short else "safe mode" if row.safe_mode else "rollback"
+            return Span(f"READY for {what}", "good")
+        return Span(f"{'safe mode' if row.safe_mode else 'way back'}, NOT READY", "warn")
     if promotable(model, row):
         return Span(f"{safe}READY for P" if short else f"{safe}READY to promote", "good")
     unfit = row.fitness in ("rolled_back", "rejected", "failed", "tainted")
+    if row.safe_mode and not unfit:
+        return Span("safe mode")
     return Span(safe + inert(row.state or row.fitness), "warn" if unfit else "")

@@ -169,10 +169,10 @@ def changed(session: Session, answer: ChangeAnswer) -> int:
             }
         )
     elif answer.changed:
-        line(
-            f"{answer.model}: {answer.from_ or 'nothing'} -> {answer.to or 'nothing'}, "
-            f"generation {answer.generation}, audit {answer.audit_seq}"
-        )
+        way = f"{answer.from_ or 'nothing'} -> {answer.to or 'nothing'}"
+        if answer.from_ == answer.to:
+            way = f"{answer.to or 'nothing'} stays champion"
+        line(f"{answer.model}: {way}, generation {answer.generation}, audit {answer.audit_seq}")
     if not session.json and (answer.message or not answer.changed):
         line(answer.message or f"{answer.model}: nothing changed, {answer.to} serves already")
     return 0

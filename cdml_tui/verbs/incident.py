@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cdml_tui.client import ConsoleError
-from cdml_tui.output import json_line, line, table
+from cdml_tui.output import cell, json_line, line, table
 from cdml_tui.verbs.session import Session, usage
 from engine.wire import IncidentPage, NoteRequest
 
@@ -19,6 +19,8 @@ def incident(session: Session) -> int:
     number = int(args.words[0])
     if args.note is not None or args.close:
         page = session.client.note(number, NoteRequest(args.note or "", args.close))
+        if args.report is None and not session.json:
+            return _noted(page)
     else:
         page = session.client.incident(number)
     if args.report is not None:
@@ -38,14 +40,22 @@ def _list(session: Session) -> int:
     return 0
 
 
+def _noted(page: IncidentPage) -> int:
+    """Write what was added; the whole is a long read."""
+    row, last = page.row, page.timeline[-1]
+    ended = f"closed {cell(row.closed)}" if row.closed else "open"
+    line(f"incident {row.number} of {row.model}: {ended}; last: {last.author}, {last.text}")
+    return 0
+
+
 def _show(session: Session, page: IncidentPage) -> int:
     if session.json:
         json_line(page)
         return 0
     row = page.row
     line(f"incident {row.number} of {row.model}: {row.title}")
-    ended = f"closed {row.closed}" if row.closed else "open"
-    line(f"opened {row.opened}, {ended}; champion when it began: {row.version or 'none'}")
+    ended = f"closed {cell(row.closed)}" if row.closed else "open"
+    line(f"opened {cell(row.opened)}, {ended}; champion when it began: {row.version or 'none'}")
     table(
         ["TIME", "WHO", "KIND", "WHAT"],
         [[n.time, n.author, n.kind, n.text] for n in page.timeline],

@@ -1,6 +1,6 @@
 """The verbs that set and lift locks: hold, resume, freeze, thaw, pin, unpin, taint."""
 
-from cdml_tui.output import json_line, line, table
+from cdml_tui.output import cell, json_line, line, table
 from cdml_tui.verbs.changing import certainly
 from cdml_tui.verbs.session import Session, new_key, usage
 from engine.wire import Lock, LockAnswer, LockRequest, Taint, TaintRequest
@@ -56,8 +56,8 @@ def _locked(session: Session, verb: str, model: str, version: str | None = None)
 
 def _stand(answer: LockAnswer) -> None:
     for lock in answer.locks:
-        line(f"{_named(answer.model)}: {lock_text(lock)} since {lock.since}: {lock.reason}")
-    if not answer.locks:
+        line(f"{_named(answer.model)}: {lock_text(lock)} since {cell(lock.since)}: {lock.reason}")
+    if not answer.locks and not answer.message:
         line(f"{_named(answer.model)}: no locks")
 
 

@@ -34,14 +34,18 @@ def status(session: Session) -> int:
             m.model,
             m.champion,
             m.generation,
-            [lock.kind for lock in m.locks],
+            [f"{lock.kind} of all" if lock.everywhere else lock.kind for lock in m.locks],
             m.rollout or None,
-            f"ready, to {m.rollback.to}" if m.rollback.ready else f"no: {m.rollback.why}",
+            f"ready, to {m.rollback.to}" if m.rollback.ready else "not ready",
         ]
         for m in answer.models
     ]
     table(["MODEL", "CHAMPION", "GENERATION", "LOCKS", "ROLLOUT", "ROLLBACK"], rows)
     for m in answer.models:
+        if m.incident is not None:
+            line(f"{m.model}: incident {m.incident} is open; look with cdml incident {m.incident}")
+        if not m.rollback.ready:
+            line(f"{m.model}: a rollback is not ready: {m.rollback.why}")
         for lock in m.locks:
             old = age(lock.since, moment(answer.wall))
             line(f"{m.model}: {lock_text(lock)}, {old} old: {lock.reason}{stopped_text(lock)}")
@@ -59,7 +63,7 @@ def versions(session: Session) -> int:
         [
             [
                 *(v.version, v.state or v.fitness, v.roles, v.share_pct, v.verdict, v.metric),
-                *(v.metric_n if v.metric is not None else None, _interval(v)),
+                *(v.metric_n if v.metric is not None else None, _days(v)),
             ]
             for v in rows
         ],
@@ -232,7 +236,7 @@ def _event(session: Session, row: EventRow) -> None:
     if session.json:
         json_line(row)
     else:
-        line(f"{row.time} {row.level:<4} {row.kind:<9} {row.model or '-'}  {row.text}")
+        line(f"{cell(row.time)} {row.level:<4} {row.kind:<9} {row.model or '-'}  {row.text}")
 
 
 def keys(session: Session) -> int:
@@ -261,6 +265,10 @@ def keys(session: Session) -> int:
         ],
     )
     return 0
+
+
+def _days(row: VersionRow) -> str:
+    return f"{(row.trained_from or '?')[:10]} .. {(row.trained_to or '?')[:10]}"
 
 
 def _interval(row: VersionRow) -> str:

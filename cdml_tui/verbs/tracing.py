@@ -78,7 +78,10 @@ def _evidence(entry: AuditEntry) -> None:
         line(f"    trained on {' .. '.join(cell(t) for t in evidence['trained'])}")
         line(f"    manifest {evidence['manifest']}")
     if detail.get("overrides"):
-        line(f"{entry.seq} {entry.action}: in spite of {', '.join(detail['overrides'])}")
+        # A version is named to bring it in although its gate or its past speaks against it.
+        named = {entry.to_version: f"the state of {entry.to_version}"}
+        spite = ", ".join(named.get(guard, guard) for guard in detail["overrides"])
+        line(f"{entry.seq} {entry.action}: in spite of {spite}")
     if taint := detail.get("taint"):
         line(f"{entry.seq} {entry.action}: taint {taint['number']}, {taint['reason']}")
 

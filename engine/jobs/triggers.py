@@ -10,7 +10,7 @@ from engine.clock import iso, parse_time
 from engine.domain.locks import FREEZE, stopped_by
 from engine.jobs.runner import Runner
 from engine.jobs.schedule import Schedule, caught_up, next_due, schedules
-from engine.pipeline import locks
+from engine.pipeline import locks, rollout
 from engine.pipeline.site import Site
 from engine.wire import ScheduleRow
 
@@ -18,7 +18,10 @@ LATE = timedelta(minutes=1)
 
 
 def due(site: Site, runner: Runner) -> None:
-    """Queue one run for each schedule that is due, however many times it was missed."""
+    """Queue one run for each schedule that is due, however many times it was missed.
+
+    A lock may have been lifted: what waits with its gate passed begins its rollout.
+    """
     make_up(site, runner)
     now = site.clock.now()
     for schedule in schedules(site.settings):
@@ -36,6 +39,8 @@ def due(site: Site, runner: Runner) -> None:
         late = f", {(now - at) // LATE} min late" if now - at > LATE else ""
         runner.submit(schedule.model, schedule.job, f"{schedule.shown}, due {iso(at)[:16]}Z{late}")
         site.ledger.set_last_due(schedule.model, schedule.job, answered)
+    for model in site.settings.models:
+        rollout.take_up(site, model)
 
 
 def new_data(site: Site, runner: Runner, models: Iterable[str]) -> None:

@@ -34,11 +34,11 @@ def verify(site: Control, model: str) -> None:
     if pending is None or pending.verified:
         return
     if not pending.probed:
-        pending = msgspec.structs.replace(pending, probed=True)
-        _keep(site, model, pending)
         if fault := _probe_fault(site, model, pending.to):
             _failed(site, model, pending, fault)
             return
+        pending = msgspec.structs.replace(pending, probed=True)
+        _keep(site, model, pending)
     if site.clock.now() - parse_time(pending.at) < WATCHED:
         return
     site.serving.sync(model)  # what it then says of its answers is not older than that

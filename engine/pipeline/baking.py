@@ -2,6 +2,7 @@
 
 Only on an alarm that holds however often one looks, on fresh evidence, once per incident, never
 after a rollback, and never where the version gone back to fails the same rows: then it is the data.
+Rows that its contract refuses count only where that version would take them.
 """
 
 from datetime import timedelta
@@ -39,6 +40,12 @@ class Watched(msgspec.Struct, frozen=True):
     failed: int = 0
     last_failed: str | None = None
     alarmed: bool = False
+    refused: int = 0
+    heard_refused: int = 0
+    spared: dict[str, int] = {}
+    heard_spared: dict[str, int] = {}
+    last_refused: str | None = None
+    refusal_alarmed: bool = False
 
 
 def watch(site: Site, model: str) -> bool:
@@ -47,23 +54,62 @@ def watch(site: Site, model: str) -> bool:
     if roles.champion is None:
         return False
     before = _watched(site, model, roles.champion, roles.generation)
-    after = _taken_in(site, model, before)
+    after = _refusals(site, model, _taken_in(site, model, before))
+    failing = None if after.alarmed else _failing(site, model, after)
+    refusing = None if after.refusal_alarmed else _refusing(site, model, after)
+    after = msgspec.structs.replace(
+        after,
+        alarmed=after.alarmed or failing is not None,
+        refusal_alarmed=after.refusal_alarmed or refusing is not None,
+    )
+    said = "; ".join(alarm for alarm in (failing, refusing) if alarm)
+    try:
+        if said:
+            _act(site, model, after, said)
+    finally:
+        # After acting: an engine that dies in between acts again, and the key lets it act once.
+        if after != before:
+            site.ledger.set_meta(f"baking:{model}", msgspec.json.encode(after).decode())
+    return bool(said)
+
+
+def _failing(site: Site, model: str, found: Watched) -> str | None:
+    """Say that a champion surely fails more rows than it may, and still does; else None."""
+    what = f"{found.version} failed {found.failed} of {found.rows} rows"
+    return _beyond(site, model, what, found.failed, found.rows, found.last_failed)
+
+
+def _refusing(site: Site, model: str, found: Watched) -> str | None:
+    """Say that its contract surely refuses too many rows that the way back takes; else None.
+
+    What that one refuses as well is for whoever sends it.
+    """
+    if not found.spared:
+        return None
+    target, _ = way_back.target(site, model, site.ledger.roles(model))
+    spared = found.spared.get(target.version, 0) if target else 0
+    if target is None or not spared:
+        return None
+    asked = found.rows + found.refused
+    what = (
+        f"{found.version} refused {found.refused} of {asked} rows by its contract, "
+        f"{spared} of them {target.version} takes"
+    )
+    return _beyond(site, model, what, spared, asked, found.last_refused)
+
+
+def _beyond(site: Site, model: str, what: str, bad: int, rows: int, last: str | None) -> str | None:
+    """Return an alarm where a share is surely over the limit, however often one looks, and new."""
     settings = site.model(model).rollout
-    alpha = guardrails.level(ERRORS, settings.alpha)
-    interval = rate_interval(after.failed, after.rows, alpha)
-    fresh = after.last_failed and site.clock.now() - parse_time(after.last_failed) <= FRESH
-    alarm = bool(interval and interval[0] > settings.error_limit and fresh and not after.alarmed)
-    after = msgspec.structs.replace(after, alarmed=after.alarmed or alarm)
-    if after != before:
-        # Before acting: an alarm is told once, also where the engine dies now.
-        site.ledger.set_meta(f"baking:{model}", msgspec.json.encode(after).decode())
-    if alarm and interval:
-        said = (
-            f"{after.version} failed {after.failed} of {after.rows} rows, surely more than "
-            f"{100 * interval[0]:.1f} %, limit {100 * settings.error_limit:g} %"
-        )
-        _act(site, model, after, said)
-    return alarm
+    # Errors and refusals share the false alarms allowed, half each.
+    interval = rate_interval(bad, rows, guardrails.level(ERRORS, settings.alpha))
+    fresh = last is not None and site.clock.now() - parse_time(last) <= FRESH
+    if interval is None or not fresh or interval[0] <= settings.error_limit:
+        return None
+    return (
+        f"{what}, surely more than {100 * interval[0]:.1f} %, "
+        f"limit {100 * settings.error_limit:g} %"
+    )
 
 
 def _watched(site: Site, model: str, champion: str, generation: int) -> Watched:
@@ -76,7 +122,10 @@ def _watched(site: Site, model: str, champion: str, generation: int) -> Watched:
         return Watched(champion, reign, generation)
     # Serving counts from zero in each generation; what was counted before still counts.
     same = found.generation == generation
-    return found if same else msgspec.structs.replace(found, generation=generation, heard={})
+    anew = msgspec.structs.replace(
+        found, generation=generation, heard={}, heard_refused=0, heard_spared={}
+    )
+    return found if same else anew
 
 
 def _taken_in(site: Site, model: str, before: Watched) -> Watched:
@@ -93,19 +142,39 @@ def _taken_in(site: Site, model: str, before: Watched) -> Watched:
     )
 
 
+def _refusals(site: Site, model: str, before: Watched) -> Watched:
+    """Take in what the champion's contract refused, and which versions would have taken it."""
+    refused, spared = site.serving.refusals(model)
+    now = refused.get(before.version, 0)
+    # Counts that went down are those of a serving process that began anew.
+    again = now < before.heard_refused
+    new = now - (0 if again else before.heard_refused)
+    if not new:
+        return before
+    heard = {} if again else before.heard_spared
+    fresh = {v: max(0, n - heard.get(v, 0)) for v, n in sorted(spared.items())}
+    return msgspec.structs.replace(
+        before,
+        refused=before.refused + new,
+        heard_refused=now,
+        spared=before.spared | {v: before.spared.get(v, 0) + n for v, n in fresh.items()},
+        heard_spared=dict(spared),
+        last_refused=iso(site.clock.now()) if any(fresh.values()) else before.last_refused,
+    )
+
+
 def _act(site: Site, model: str, found: Watched, said: str) -> None:
     target, why = _way_out(site, model, found.version)
     site.tell("CRIT", "baking", model, said if target else f"{said}. No automatic rollback: {why}")
     incident = incidents.opened(site, model, said, version=found.version)
     incidents.note(site, model, str(BAKING), "evidence", said)
-    key = f"baking-incident:{model}"
-    if target is None or site.ledger.meta(key) == str(incident):
+    key = f"baking-{model}-incident-{incident}"
+    if target is None or site.ledger.first_use(key) is not None:
         if target is not None:
             again = f"incident {incident} has had its automatic rollback; a person decides now"
             site.tell("CRIT", "baking", model, again)
         return
-    site.ledger.set_meta(key, str(incident))
-    asked = Change(f"baking-{model}-{found.reign}", expect=found.version, reason=said)
+    asked = Change(key, expect=found.version, reason=said)
     try:
         rollback(site, model, BAKING, asked)
     except CdmlError as e:

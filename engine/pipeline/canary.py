@@ -91,6 +91,15 @@ def abort(site: Site, model: str, actor: Actor, asked: Asked) -> ChangeAnswer:
     site.model(model)
     if (before := changes.answered(site, model, asked.idempotency_key)) is not None:
         return before
+    roles = site.ledger.roles(model)
+    changes.check_expected(site, model, roles, asked.expect)
+    running = roles.canary or roles.shadow
+    if running is not None and asked.to not in (None, running):
+        raise ConflictError(
+            f"Stopping {asked.to} of {model}: {running} runs, not that one. Nothing was changed. "
+            "Look again and repeat if you still want it.",
+            code="conflict",
+        )
     reason = asked.reason or f"by {actor}"
     made = rollout.stop(site, model, actor, reason, key=asked.idempotency_key)
     return made or changes.unchanged(site, model, "no canary and no shadow runs")

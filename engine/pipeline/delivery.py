@@ -3,6 +3,8 @@
 A run is one pass; what happens to a live rollout between runs stands in rollout.py.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -82,8 +84,9 @@ def train_run(site: Site, run: Run) -> Outcome:
         if verdict != "pass":
             _recall(site, run, began.generation, inputs, found)
         return Outcome(result.note, version, verdict)
-    report = validate.first_report(site, run.model, version, result.inner)
-    validate.record(site, run.model, version, report)
+    with _settled(site, run.model):
+        report = validate.first_report(site, run.model, version, result.inner)
+        validate.record(site, run.model, version, report, fence=fence)
     if report.verdict == "pass":
         asked = Change(f"first-{run.id}", to=version, reason="first version")
         promote(site, run.model, TRAINING, asked, fence=fence)
@@ -100,6 +103,16 @@ def validate_run(site: Site, run: Run) -> Outcome:
     return Outcome(f"{version} judged again", version, verdict)
 
 
+@contextmanager
+def _settled(site: Site, model: str) -> Iterator[None]:
+    """Leave no version validating where a fault ends its validation."""
+    try:
+        yield
+    except Exception as e:
+        validate.settle(site, model, e.message if isinstance(e, CdmlError) else str(e))
+        raise
+
+
 def _judge(
     site: Site, run: Run, version: str, fence: int, *, again: bool
 ) -> tuple[str, ValidateResult, ValidateInputs]:
@@ -107,15 +120,12 @@ def _judge(
 
     With `again`, former versions are measured on the same rows.
     """
-    formers = recall.formers(site, run.model, version) if again else []
-    inputs = validate.gather(site, run.model, version, recall=formers)
-    try:
+    with _settled(site, run.model):
+        formers = recall.formers(site, run.model, version) if again else []
+        inputs = validate.gather(site, run.model, version, recall=formers)
         found = run.work("validate", inputs, ValidateResult)
-    except CdmlError as e:
-        validate.settle(site, run.model, e.message)
-        raise
-    report = validate.report(site, run.model, version, inputs, found)
-    validate.record(site, run.model, version, report)
+        report = validate.report(site, run.model, version, inputs, found)
+        validate.record(site, run.model, version, report, fence=fence)
     if report.verdict == "pass":
         rollout.begin(site, run.model, version, fence=fence)
     return report.verdict, found, inputs

@@ -1,4 +1,4 @@
-"""Monitoring: drift of what clients send, realised performance, KPI; breaches told once."""
+"""Monitoring: drift of what clients send, performance, slices, KPI; breaches told once."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ import numpy as np
 from engine.clock import iso, parse_time
 from engine.domain.lifecycle import Event, Fitness
 from engine.ledger.change import ENGINE
-from engine.pipeline import aftermath, features, incidents
+from engine.pipeline import aftermath, features, incidents, slices
 from engine.pipeline.rehearsal import rehearse
 from engine.pipeline.site import Site
 from engine.quantities import duration
@@ -47,8 +47,9 @@ def monitor(site: Site, model: str) -> str:
     realised = _realised(site, model, settings, window)
     business = _kpis(site, model, settings, window)
     replayed = rehearse(site, model, window.mature_since, window.mature_until)
-    scores.put(site.store, [*drifted, *realised, *business, *replayed])
-    found = [*drifted, *realised, *business]
+    sliced = _sliced(site, model, roles.champion, settings, window)
+    scores.put(site.store, [*drifted, *realised, *business, *sliced, *replayed])
+    found = [*drifted, *realised, *business, *sliced]
     incidents.note(site, model, "engine", "evidence", _evidence(settings, found))
     _tell_breach(site, model, breaches(settings, found), _measured(settings, found))
     aftermath.assess(site, model)
@@ -197,6 +198,15 @@ def _classes(site: Site, model: str) -> list[str]:
     return site.artifacts.manifest(version.manifest or "").classes
 
 
+def _sliced(
+    site: Site, model: str, champion: str, settings: ModelSettings, window: Window
+) -> list[Score]:
+    """Measure the champion within each slice that its gate declares."""
+    span = (window.mature_since, window.mature_until)
+    classes = _classes(site, model)
+    return slices.measured(site, model, champion, settings, classes, *span)
+
+
 def _kpis(site: Site, model: str, settings: ModelSettings, window: Window) -> list[Score]:
     """Measure each KPI as served, and what never or always acting would have given."""
     types = features.feature_types(settings, batches.columns(site.store, model))
@@ -239,7 +249,7 @@ def _prove(site: Site, model: str, champion: str, settings: ModelSettings) -> No
 
 
 def breaches(settings: ModelSettings, found: list[Score]) -> list[str]:
-    """Return what is over its limit, worst news first: performance, KPI, then drift."""
+    """Return what is over its limit, worst news first: performance, KPI, slices, then drift."""
     said = []
     limit = settings.monitor.metric_limit
     for s in found:
@@ -253,6 +263,8 @@ def breaches(settings: ModelSettings, found: list[Score]) -> list[str]:
             sign = 1.0 if kpi.direction == "maximize" else -1.0
             if kpi.limit is not None and sign * s.value < sign * kpi.limit:
                 said.append(f"{s.name} {s.value:.3f} {kpi.unit}, limit {kpi.limit:g}, n {s.n}")
+    if (sliced := slices.breach(settings.metric, found)) is not None:
+        said.append(sliced)
     drifted = [
         s for s in found if s.kind == "drift" and (s.value or 0.0) > settings.monitor.drift_limit
     ]
@@ -269,13 +281,13 @@ def breaches(settings: ModelSettings, found: list[Score]) -> list[str]:
 def _measured(settings: ModelSettings, found: list[Score]) -> set[str]:
     """Return the kinds of breach that this window could have shown."""
     valued = [s for s in found if s.value is not None]
-    kinds = {"drift"} if any(s.kind == "drift" for s in valued) else set()
+    kinds = {kind for kind in ("drift", slices.KIND) if any(s.kind == kind for s in valued)}
     served = {s.name for s in valued if s.version == SERVED}
     return kinds | (served & {settings.metric, *settings.kpi})
 
 
 def _evidence(settings: ModelSettings, found: list[Score]) -> str:
-    """Return what was measured in a line: performance and KPIs as served, with n."""
+    """Return what was measured in a line: performance and KPIs as served, bad slices, with n."""
     said = []
     for s in found:
         if s.version != SERVED or (s.kind == "realised" and s.name != settings.metric):
@@ -283,11 +295,12 @@ def _evidence(settings: ModelSettings, found: list[Score]) -> str:
         sure = "" if s.low is None else f" [{s.low:.4f}, {s.high:.4f}]"
         value = "not measured" if s.value is None else f"{s.value:.4f}{sure}"
         said.append(f"{s.name} {value}, n {s.n}")
-    return "; ".join(said)
+    sliced = slices.breach(settings.metric, found)
+    return "; ".join([*said, *([sliced] if sliced else [])])
 
 
 def standing(site: Site, model: str) -> set[str]:
-    """Return the kinds of breach that stand: "drift", the metric's name, a KPI's name."""
+    """Return the kinds of breach that stand: "drift", "slice", the metric's or a KPI's name."""
     return set(msgspec.json.decode(site.ledger.meta(f"breach:{model}") or "{}").get("kinds", []))
 
 

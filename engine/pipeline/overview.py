@@ -274,11 +274,14 @@ def _promotion(site: Site, model: str, row: VersionRow) -> Plan:
     elif row.fitness in ("building", "failed", "purged"):
         why = f"{row.version} is {row.fitness}"
     elif lock is not None:
-        why = f"{model} is {locks.said_of(lock)}"
+        why = locks.said_of(lock) if lock.everywhere else f"{model} is {locks.said_of(lock)}"
     elif not passed and version.fitness in GREEN and report is not None:
         why = f"{row.version} was judged against {report.against}, not {roles.champion}"
     elif not passed:
-        why = f"{row.version} has not passed its gate: {row.state}"
+        stopped = version.fitness is Fitness.ABORTED
+        why = (
+            f"{row.version} {'was stopped' if stopped else 'has not passed its gate'}: {row.state}"
+        )
     typed = [row.version] if version.fitness in _OVERRIDABLE and not passed and not served else []
     if lock is not None and not served:
         open_to = passed or typed
@@ -302,14 +305,14 @@ def _promotion(site: Site, model: str, row: VersionRow) -> Plan:
 def signals(site: Site, model: str, settings: ModelSettings) -> list[Signal]:
     """Return the watched numbers over time, the primary metric first."""
     found = []
-    names = dict.fromkeys([settings.metric, *(s.name for s in _served(site, model, "realised"))])
-    for name in names:
-        history = [s for s in _served(site, model, "realised") if s.name == name]
+    realised, kpis = (_served(site, model, kind) for kind in ("realised", "kpi"))
+    for name in dict.fromkeys([settings.metric, *(s.name for s in realised)]):
+        history = [s for s in realised if s.name == name]
         limit = settings.monitor.metric_limit if name == settings.metric else None
         higher = performance.metric_named(name).higher_is_better
         found.append(_signal(name, "", history, limit, higher=higher))
     for name, kpi in settings.kpi.items():
-        history = [s for s in _served(site, model, "kpi") if s.name == name]
+        history = [s for s in kpis if s.name == name]
         higher = kpi.direction == "maximize"
         found.append(_signal(name, kpi.unit, history, kpi.limit, higher=higher))
     found.append(_drift_signal(site, model, settings))
@@ -317,7 +320,7 @@ def signals(site: Site, model: str, settings: ModelSettings) -> list[Signal]:
 
 
 def _served(site: Site, model: str, kind: str) -> list[Score]:
-    return scores.history(site.store, model, kind, SERVED)
+    return scores.history(site.store, model, kind, SERVED, windows=POINTS)
 
 
 def _signal(
@@ -343,7 +346,7 @@ def _signal(
 def _drift_signal(site: Site, model: str, settings: ModelSettings) -> Signal:
     """Return the worst PSI of each check, against whichever champion stood then."""
     worst: dict[str, Score] = {}
-    for s in scores.history(site.store, model, "drift"):
+    for s in scores.history(site.store, model, "drift", windows=POINTS):
         key = iso(s.window_to)
         if key not in worst or (s.value or -1.0) > (worst[key].value or -1.0):
             worst[key] = s

@@ -142,6 +142,8 @@ def check_promotable(found: Version, roles: Roles, asked: Asked, *, may_override
     why = found.report.reasons[0] if found.report and found.report.reasons else "no gate passed"
     if found.fitness in GREEN and found.report is not None:
         why = f"judged against {found.report.against}, the champion is {roles.champion} now"
+    if found.fitness is Fitness.ABORTED:
+        why = "its rollout was stopped"
     raise RefusedError(
         f"Promoting {name} of {found.model}: it is {found.fitness.replace('_', ' ')} ({why}). "
         f"Nothing was changed. To override, name it and say why: cdml promote {found.model} "

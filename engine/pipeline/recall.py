@@ -1,7 +1,7 @@
 """Former versions looked at again: what was rejected or superseded may fit today's rows better.
 
 A few at each validation, on the very rows that the candidate is judged on. What was left by a
-rollback or is tainted stays away until a person asks.
+rollback, stopped by a person or is tainted stays away until a person asks.
 """
 
 from engine.clock import parse_time
@@ -34,10 +34,12 @@ def formers(site: Site, model: str, candidate: str) -> list[Version]:
     roles = site.ledger.roles(model)
     if roles.shadow or roles.canary:
         return []
+    stopped = _stopped(site, model)
     found = [
         v
         for v in site.ledger.versions(model)
         if v.fitness in ELIGIBLE
+        and not (v.fitness is Fitness.ABORTED and v.version in stopped)
         and v.manifest
         and v.version not in (candidate, roles.champion)
         and not v.safe_mode
@@ -56,6 +58,17 @@ def formers(site: Site, model: str, candidate: str) -> list[Version]:
     best = sorted((v for v in found if v.version in seen), key=gain, reverse=True)[:BEST]
     others = sorted((v for v in found if v not in best), key=looked_at)
     return [*best, *others][:MOST]
+
+
+def _stopped(site: Site, model: str) -> set[str]:
+    """Return the versions that a person, not a guardrail, was the last to stop."""
+    by: dict[str, str] = {}
+    for entry in site.ledger.entries():
+        if entry.model == model:
+            for version, (_, after) in entry.detail["fitness"].items():
+                if after == Fitness.ABORTED.value:
+                    by[version] = entry.detail["actor"]["kind"]
+    return {version for version, kind in by.items() if kind == "human"}
 
 
 def keep(site: Site, model: str, inputs: ValidateInputs, found: ValidateResult) -> None:

@@ -102,7 +102,12 @@ def _already(site: Control, model: str, asked: Asked) -> ChangeAnswer | None:
         site,
         model,
         f"already rolled back from {last.from_version} to {last.to_version} at "
-        f"{last.wall[:19]}Z; to walk further back name the version with --to",
+        f"{last.wall[:19]}Z; to walk further back name the version with --to"
+        + (
+            f"; to taint it: cdml taint {model} --version {last.from_version}"
+            if asked.attack
+            else ""
+        ),
     )
 
 
@@ -122,7 +127,7 @@ def _target(site: Control, model: str, actor: Actor, roles: Roles, asked: Asked)
     found, passed = way_back.target(site, model, roles, before)
     if found is None:
         limit = f" trained on rows before {asked.before} only" if asked.before else ""
-        why = f"{passed[0].version} {passed[0].why}" if passed else "there is none"
+        why = f"{passed[0].version} {passed[0].why}" if passed else "no other version could serve"
         raise RefusedError(
             f"Rolling back {model} from {roles.champion or 'nothing'}: no former champion{limit} "
             f"is fit to go back to ({why}). Nothing was changed. Name a version with --to, or "

@@ -20,7 +20,7 @@ from engine.errors import ConflictError, RefusedError
 from engine.ledger.change import ENGINE, Actor
 from engine.pipeline import changes, detection, evidence, limits, locks
 from engine.pipeline.evidence import Kept
-from engine.pipeline.promote import promote
+from engine.pipeline.promote import GREEN, promote
 from engine.pipeline.site import Site
 from engine.wire import Change as Asked
 from engine.wire import ChangeAnswer
@@ -49,6 +49,9 @@ def begin(site: Site, model: str, version: str, *, fence: int | None = None) -> 
     nothing.
     """
     settings = site.model(model)
+    seen = _seen(site, model, version)
+    if version in (seen[0].canary, seen[0].shadow):
+        return True
     if settings.rollout.mode == "manual":
         site.tell("INFO", "rollout", model, f"{version} waits: rollout mode is manual")
         return False
@@ -60,21 +63,57 @@ def begin(site: Site, model: str, version: str, *, fence: int | None = None) -> 
         return False
     now, wall = site.clock.now(), site.clock.wall()
     with site.ledger.change(ENGINE, "shadow", model, now=now, wall=wall) as change:
-        former = change.roles.canary or change.roles.shadow
-        if former is not None and change.fitness_of(former) is Fitness.BLESSED:
-            change.happened(former, Event.ABORTED)
-            change.detail["replaced"] = former
-        change.set_roles(moves.shadowing(moves.cleared(change.roles), version))
-        evidence.begun(site, model, version, change.roles.generation)
+        if _seen(site, model, version) != seen:
+            change.drop()
+        else:
+            former = change.roles.canary or change.roles.shadow
+            if former is not None and change.fitness_of(former) is Fitness.BLESSED:
+                change.happened(former, Event.ABORTED)
+                change.detail["replaced"] = former
+            change.set_roles(moves.shadowing(moves.cleared(change.roles), version))
+            evidence.begun(site, model, version, change.roles.generation)
+    if change.dropped:
+        # Somebody moved a role, set a lock or tainted it since it was asked.
+        return begin(site, model, version, fence=fence)
     rows = settings.rollout.shadow.rows
     site.tell("INFO", "rollout", model, f"{version} shadows the champion for {rows} mature rows")
     site.confirm(model)
     return True
 
 
+def _seen(site: Site, model: str, version: str) -> tuple[Roles, list[str], Fitness]:
+    """Return what a rollout is begun by: who serves, which locks stand, the version's fitness."""
+    kinds = [lock.kind for lock in locks.standing(site, model)]
+    return site.ledger.roles(model), kinds, site.ledger.version(model, version).fitness
+
+
+def take_up(site: Site, model: str) -> bool:
+    """Begin the rollout of the newest version that passed its gate and waits.
+
+    A lock that kept it has been lifted, or the engine ended before it could begin.
+    """
+    roles = site.ledger.roles(model)
+    running = roles.canary or roles.shadow
+    if running or roles.champion is None or site.model(model).rollout.mode == "manual":
+        return False
+    for found in reversed(site.ledger.versions(model)):
+        against = found.report.against if found.report else None
+        waits = found.fitness is Fitness.BLESSED and against == roles.champion
+        if not waits or roles.of(found.version):
+            continue
+        judged = site.ledger.judged(model, found.version)
+        fence = judged.detail.get("fence") if judged else None
+        if fence is not None and _outdated(site, model, found.version, fence) is None:
+            return begin(site, model, found.version, fence=fence)
+    return False
+
+
 def _outdated(site: Site, model: str, version: str, fence: int | None) -> str | None:
     """Say why what a version was judged against no longer stands, or None."""
-    judged = site.ledger.version(model, version).report
+    found = site.ledger.version(model, version)
+    if found.fitness not in GREEN:
+        return f"it is {found.fitness.replace('_', ' ')}"
+    judged = found.report
     champion = site.ledger.roles(model).champion
     if judged is None or judged.against != champion:
         against = (judged.against if judged else None) or "nothing"

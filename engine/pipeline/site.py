@@ -39,6 +39,12 @@ class Serving(Protocol):
     def tallies(self, model: str) -> Mapping[str, tuple[int, int]]:
         """Return rows answered and rows failed of each version since the generation began."""
 
+    def refusals(self, model: str) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        """Return rows that each champion's contract refused since the generation began.
+
+        And how many of these each other version in memory would have taken.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:

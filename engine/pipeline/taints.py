@@ -236,9 +236,10 @@ def _to_lift(site: Control, model: str, number: int) -> Taint:
     if len(found) == 1:
         return found[0]
     which = ", ".join(f"{t.number} ({_what(t)})" for t in standing) or "none"
-    asked = f"taint {number}" if number else "the only taint"
+    asked = f"taint {number}" if number else "the taint"
+    stands = "there is none" if number or not standing else "there are several: name its number"
     raise UnknownError(
-        f"Lifting {asked} of {model}: there is no such. Nothing was changed. Standing: {which}.",
+        f"Lifting {asked} of {model}: {stands}. Nothing was changed. Standing: {which}.",
         code="unknown_taint",
         field="lift",
     )

@@ -112,7 +112,14 @@ def check_other(model: str, version: str, champion: str | None) -> None:
 def check_askable(site: Control, model: str, version: str) -> None:
     """Raise RefusedError where even a person may not have a version judged again."""
     found = site.ledger.version(model, version)
-    check_other(model, version, site.ledger.roles(model).champion)
+    roles = site.ledger.roles(model)
+    check_other(model, version, roles.champion)
+    if version in (roles.canary, roles.shadow):
+        raise RefusedError(
+            f"Validating {version} of {model}: it is being brought in, on the gate that it has "
+            f"passed. Nothing was changed. Stop it first with cdml abort {model}.",
+            code="being_brought_in",
+        )
     taints.check(site, found, "Validate")
     possible = (found.fitness, Event.VALIDATION_BEGAN) in TABLE or keeps_fitness(site, found)
     if not possible or not found.manifest or found.safe_mode:
@@ -170,14 +177,17 @@ def first_report(site: Site, model: str, version: str, inner: Inner) -> GateRepo
     return checks.report(None, inner.holdout_from, inner.holdout_to, inner.n, made, inner.value)
 
 
-def record(site: Site, model: str, version: str, judged: GateReport) -> None:
-    """Store the gate report and the fitness that follows from it."""
+def record(site: Site, model: str, version: str, judged: GateReport, *, fence: int) -> None:
+    """Store the gate report and the fitness that follows from it.
+
+    `fence` is the generation that the run began with: a rollout that waits is judged by it.
+    """
     now, wall = site.clock.now(), site.clock.wall()
     with site.ledger.change(ENGINE, "judge", model, now=now, wall=wall) as change:
         change.judge(version, judged)
         if change.fitness_of(version) is Fitness.VALIDATING:
             change.happened(version, _EVENTS[Verdict(judged.verdict)])
-        change.detail["verdict"] = judged.verdict
+        change.detail |= {"verdict": judged.verdict, "fence": fence}
     level = "INFO" if judged.verdict == "pass" else "WARN"
     why = judged.reasons[0] if judged.reasons else "all checks passed"
     site.tell(level, "gate", model, f"{version} {judged.verdict}: {why}")

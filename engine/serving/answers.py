@@ -1,6 +1,7 @@
 """A request from what was asked to answer: read, route, predict, record, count. Knows no HTTP."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -228,9 +229,25 @@ class Answerer:
                 taken = set(rows.places)
                 mine = [at for at in mine if at not in taken]
         if mine:
-            rows = read(asked, slot.champion.contract, mine, flag_nulls=flag_nulls)
+            try:
+                rows = read(asked, slot.champion.contract, mine, flag_nulls=flag_nulls)
+            except InvalidError:
+                self._refused(slot, asked, mine, flag_nulls=flag_nulls)
+                raise
             arms.append(Arm(slot.champion, _role(slot), rows))
         return arms
+
+    def _refused(
+        self, slot: Slot, asked: Asked, places: Sequence[int], *, flag_nulls: bool
+    ) -> None:
+        """Count what the champion's contract refused, and which standby would have taken it."""
+        takers = []
+        for other in self._slots.standby(slot):
+            with contextlib.suppress(InvalidError):
+                read(asked, other.contract, places, flag_nulls=flag_nulls)
+                takers.append(other.version)
+        champion = slot.champion.version
+        self._tally.refused(slot.model, slot.generation, champion, len(places), takers)
 
     def _counted(self, slot: Slot, arm: Arm, elapsed: float) -> None:
         version, n = arm.served.version, len(arm.rows.places)

@@ -95,7 +95,9 @@ class VersionLatency(msgspec.Struct, frozen=True):
 class ServedModel(msgspec.Struct, frozen=True):
     """One model as it is served.
 
-    `answers` and `errors` count rows by version since this generation began.
+    `answers` and `errors` count rows by version since this generation began, `refused` those of
+    requests that the champion's contract refused, `spared` how many of these another version in
+    memory would have taken.
     """
 
     model: str
@@ -109,6 +111,8 @@ class ServedModel(msgspec.Struct, frozen=True):
     latency: dict[str, VersionLatency]
     memory: dict[str, int]
     errors: dict[str, int] = {}
+    refused: dict[str, int] = {}
+    spared: dict[str, int] = {}
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):

@@ -234,6 +234,8 @@ class ServingProcess:
             failures=self._slots.failed(name),
             answers=self._tally.by_version(name),
             errors=self._tally.errors(name),
+            refused=self._tally.refusals(name),
+            spared=self._tally.spared(name),
             latency={
                 v: control.VersionLatency(p50, p95, n)
                 for v, p50, p95, n in self._tally.quantiles(name)

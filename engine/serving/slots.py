@@ -97,6 +97,11 @@ class Slots:
         """Return the versions of a model that are in memory."""
         return [v for m, v in self._pool if m == model]
 
+    def standby(self, slot: Slot) -> list[Served]:
+        """Return the ways back of a slot that are in memory."""
+        found = (self._pool.get((slot.model, version)) for version in slot.roles.standby)
+        return [served for served in found if served and served is not slot.champion]
+
     def memory(self) -> dict[Key, int]:
         """Return what each version in memory holds, in bytes."""
         return {key: served.memory for key, served in self._pool.items()}

@@ -1,7 +1,7 @@
 """Counts of what was answered, for the status over the control socket. Loses all at a restart."""
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 KEPT_LATENCIES = 1000
 MAX_VERSIONS = 64
@@ -17,6 +17,8 @@ class Tally:
         self._generations: dict[str, int] = {}
         self._answers: dict[str, Counter[str]] = {}
         self._errors: dict[str, Counter[str]] = {}
+        self._refused: dict[str, Counter[str]] = {}
+        self._spared: dict[str, Counter[str]] = {}
         self._latencies: dict[tuple[str, str], deque[float]] = {}
         self._seconds: dict[int, int] = {}
 
@@ -35,6 +37,8 @@ class Tally:
             self._generations[model] = generation
             self._answers[model] = Counter()
             self._errors[model] = Counter()
+            self._refused[model] = Counter()
+            self._spared[model] = Counter()
 
     def answered(
         self, model: str, generation: int, version: str, rows: int, latency_ms: float
@@ -57,6 +61,23 @@ class Tally:
     def errors(self, model: str) -> dict[str, int]:
         """Return rows per version that it could not answer, since the generation began."""
         return dict(self._errors.get(model, {}))
+
+    def refused(
+        self, model: str, generation: int, version: str, rows: int, takers: Iterable[str]
+    ) -> None:
+        """Count rows of a request that a version's contract refused and others would have taken."""
+        if self._generations.get(model) == generation:
+            self._refused[model][version] += rows
+            for taker in takers:
+                self._spared[model][taker] += rows
+
+    def refusals(self, model: str) -> dict[str, int]:
+        """Return rows per version that its contract refused, since the generation began."""
+        return dict(self._refused.get(model, {}))
+
+    def spared(self, model: str) -> dict[str, int]:
+        """Return how many of the refused rows each other version would have taken."""
+        return dict(self._spared.get(model, {}))
 
     def by_version(self, model: str) -> dict[str, int]:
         """Return rows answered per version since the generation began."""

@@ -68,6 +68,8 @@ def _model(parts: Sequence[ServedModel]) -> ServedModel:
         failures={version: why for p in parts for version, why in p.failures.items()},
         answers=_sum(p.answers for p in parts if p.generation == behind.generation),
         errors=_sum(p.errors for p in parts if p.generation == behind.generation),
+        refused=_sum(p.refused for p in parts if p.generation == behind.generation),
+        spared=_sum(p.spared for p in parts if p.generation == behind.generation),
         latency=_latencies(parts),
         memory=_sum(p.memory for p in parts),
     )

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from engine.store import labels
 from engine.store.connection import Store, insert, naive
+from engine.store.files import name_of
 from engine.store.labels import LabelRow
 from engine.store.snapshots import plain
 
@@ -102,6 +104,32 @@ def cohort(
             },
         ).fetchnumpy()
     return Cohort(plain(found["ts"]), list(found["label"]), _matrix(found["answer"]))
+
+
+def sliced(
+    store: Store, model: str, version: str, columns: Sequence[str], since: datetime, until: datetime
+) -> tuple[Cohort, dict[str, Any]]:
+    """Return labelled answers of one version, and what clients sent in some columns, as text.
+
+    None stands for null and for a column that was not sent.
+    """
+    shape = msgspec.json.encode(dict.fromkeys(columns, "VARCHAR")).decode()
+    picked = ", ".join(f"f.{name_of(c)} as c{at}" for at, c in enumerate(columns))
+    with store.read() as db:
+        found = db.execute(
+            f"select ts, label, answer, {picked} from (select *, json_transform(features, $shape) "
+            f"as f from ({JOINED}) where ts >= $since and ts < $until and version = $version) "
+            "order by ts, prediction_id",
+            {
+                "shape": shape,
+                "model": model,
+                "version": version,
+                "since": naive(since),
+                "until": naive(until),
+            },
+        ).fetchnumpy()
+    values = {c: plain(found[f"c{at}"]) for at, c in enumerate(columns)}
+    return Cohort(plain(found["ts"]), list(found["label"]), _matrix(found["answer"])), values
 
 
 @dataclass(frozen=True, slots=True)

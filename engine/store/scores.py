@@ -74,10 +74,16 @@ def latest(store: Store, model: str, kind: str, version: str | None = None) -> l
 
 
 def history(
-    store: Store, model: str, kind: str, version: str | None = None, name: str | None = None
+    store: Store,
+    model: str,
+    kind: str,
+    version: str | None = None,
+    name: str | None = None,
+    windows: int | None = None,
 ) -> list[Score]:
-    """Return all measurements of a kind, oldest first."""
-    return _select(store, "order by window_to, version, name", model, kind, version, name)
+    """Return the measurements of a kind, or those of its newest windows, oldest first."""
+    newest = f"qualify dense_rank() over (order by window_to desc) <= {windows} " if windows else ""
+    return _select(store, f"{newest}order by window_to, version, name", model, kind, version, name)
 
 
 def _select(

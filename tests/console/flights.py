@@ -68,6 +68,17 @@ def versions() -> list[wire.VersionRow]:
     ]  # fmt: skip
 
 
+def rollout(role: str = "canary", share: float = 10.0) -> list[wire.VersionRow]:
+    """Return the versions while v4 is being brought in."""
+    given = {"v4": ([role], share), "v3": (["champion"], 100.0 - share)}
+    return [
+        msgspec.structs.replace(v, roles=given[v.version][0], share_pct=given[v.version][1])
+        if v.version in given
+        else v
+        for v in versions()
+    ]
+
+
 CHECKS = [
     wire.PlanCheck("artifact", ok=True, found="sha256 as recorded"),
     wire.PlanCheck("loaded", ok=True, found="in serving's memory"),

@@ -101,7 +101,7 @@ async def test_r_rolls_back_and_is_done_when_served(tmp_path: Path) -> None:
         here.engine.prove_after = 3
         await here.press("R")
         assert isinstance(here.console.state.bar, Window)
-        assert "any key = stop" in here.text
+        assert "any key = cancel" in here.text
         assert not here.engine.changes
         await here.tick(0.85)
         await here.until(lambda: isinstance(here.console.state.bar, Proving))

@@ -15,6 +15,7 @@ from cdml_tui.state import (
     Window,
     link_lost,
     snapshot_came,
+    works,
 )
 from engine import wire
 
@@ -69,7 +70,7 @@ def test_a_paste_stops_the_window_and_never_acts() -> None:
     assert desk.screen.bar is None
 
 
-@pytest.mark.parametrize("key", ["R", "P", "T", "u"])
+@pytest.mark.parametrize("key", ["R", "P", "T", "S", "u"])
 def test_a_change_key_within_120_ms_of_another_is_ignored(key: str) -> None:
     desk = Desk().press("x").press(key, 0.11)
     assert desk.screen.bar is None
@@ -207,6 +208,52 @@ def test_a_rollback_past_a_pin_asks_for_the_version_and_a_reason() -> None:
         desk.wait(1.0).press("enter")
     change = guard.change_of(desk.sent[0].intent)
     assert (change.to, change.override, change.reason) == ("v1", ["pin"], "3 a.m.")
+
+
+def test_stopping_a_canary_is_one_key_that_any_other_stops() -> None:
+    canary = flights.state(flights.model(versions=flights.rollout()))
+    desk = Desk(canary).press("S")
+    assert isinstance(desk.screen.bar, Window)
+    assert not desk.wait(0.79).sent
+    (sent,) = desk.wait(0.02).sent
+    assert sent.intent.verb == "abort"
+    assert guard.change_of(sent.intent) == wire.Change(
+        idempotency_key="token-1", expect="v3", to="v4"
+    )
+    assert not Desk(canary).press("S").press("S", 0.3).wait(5).sent
+
+
+def test_a_canary_that_has_just_appeared_asks_for_y() -> None:
+    desk = Desk(flights.state(flights.model(versions=flights.rollout("shadow", 0.0))))
+    other = [msgspec.structs.replace(v, version="v6") if "shadow" in v.roles else v
+             for v in flights.rollout("shadow", 0.0)]  # fmt: skip
+    desk.screen = snapshot_came(desk.screen, flights.state(flights.model(versions=other)), desk.at)
+    desk.press("S", 0.9)
+    assert isinstance(desk.screen.bar, Confirm)
+    desk.press("escape").press("S", 0.5)
+    assert isinstance(desk.screen.bar, Window)
+
+
+def test_with_nothing_to_stop_the_key_is_dim_and_says_why() -> None:
+    desk = Desk()
+    assert not works(desk.screen, "abort")
+    desk.press("S")
+    assert isinstance(desk.screen.bar, Explain)
+    assert "neither a canary nor a shadow runs." in desk.screen.bar.lines
+    assert not desk.wait(5).sent
+    canary = flights.state(flights.model(versions=flights.rollout()))
+    assert works(Desk(canary).screen, "abort")
+
+
+def test_a_stop_is_done_when_the_stopped_version_no_longer_answers() -> None:
+    desk = Desk(flights.state(flights.model(versions=flights.rollout()))).press("S").wait(0.9)
+    answer = wire.ChangeAnswer("late", "v3", "v3", 5, 51, changed=True)
+    desk.take(answers.change_answered(desk.screen, desk.sent[0].intent, answer, desk.at))
+    assert isinstance(desk.screen.bar, Proving)
+    proof = wire.Proof("late", 5, "v3", {"v3": 12}, "live", proven=True)
+    desk.take(answers.proof_came(desk.screen, proof, desk.at))
+    assert desk.screen.outcome is not None
+    assert "v3 serving: 12 predictions by v3, 0 by v4 since" in desk.screen.outcome.text
 
 
 def test_undo_is_one_key_within_its_minute() -> None:

@@ -49,6 +49,29 @@ def locked() -> Screen:
     return Desk(flights.state(flights.model(locks=locks, breach=None))).screen
 
 
+def waiting() -> Screen:
+    rows = [
+        msgspec.structs.replace(row, state="canary, waits for approval")
+        if row.version == "v4"
+        else row
+        for row in flights.rollout()
+    ]
+    return Desk(flights.state(flights.model(versions=rows, breach=None, incident=7))).screen
+
+
+def after_the_bad_day() -> Screen:
+    return Desk(flights.state(flights.model(breach=None, incident=7))).screen
+
+
+def to_safe_mode() -> Screen:
+    """The first champion has only its baseline to go back to."""
+    safe = flights.version("v3-safe", "registered", ["standby"], None, 0, "none", safe_mode=True)
+    plan = msgspec.structs.replace(flights.ROLLBACK, to="v3-safe", measured="not measured yet")
+    rows = [*flights.versions(), safe]
+    desk = Desk(flights.state(flights.model(versions=rows, rollback=plan, breach=None)))
+    return desk.press("R").wait(0.2).screen
+
+
 def replaying() -> Screen:
     state = flights.state()
     engine = msgspec.structs.replace(state.engine, simulated=True)
@@ -90,6 +113,11 @@ def window() -> Screen:
     return Desk().press("R").wait(0.2).screen
 
 
+def stopping() -> Screen:
+    canary = flights.model(versions=flights.rollout())
+    return Desk(flights.state(canary)).press("S").wait(0.2).screen
+
+
 def confirm() -> Screen:
     return Desk().press("R", 7.0, fresh=False).screen
 
@@ -129,8 +157,9 @@ def done() -> Screen:
 
 
 SCENES: tuple[Callable[[], Screen], ...] = (
-    calm, held, locked, replaying, first_run, no_model, lost, never_there, hostile, window, confirm,
-    typing, explain, unknown, proving, done, empty,
+    calm, held, locked, waiting, after_the_bad_day, to_safe_mode, replaying, first_run,
+    no_model, lost, never_there, hostile, window,
+    stopping, confirm, typing, explain, unknown, proving, done, empty,
 )  # fmt: skip
 
 
@@ -154,7 +183,9 @@ def test_scene_at_80x24(scene: Callable[[], Screen]) -> None:
     compare(f"{scene.__name__}-80x24", watch(scene(), 80, 24))
 
 
-@pytest.mark.parametrize("scene", [window, lost, done, unknown], ids=lambda scene: scene.__name__)
+@pytest.mark.parametrize(
+    "scene", [window, stopping, lost, done, unknown], ids=lambda scene: scene.__name__
+)
 @pytest.mark.parametrize(("width", "height"), [(40, 10), (40, 12), (160, 48)])
 def test_what_matters_at_other_sizes(scene: Callable[[], Screen], width: int, height: int) -> None:
     compare(f"{scene.__name__}-{width}x{height}", watch(scene(), width, height))

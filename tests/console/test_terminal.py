@@ -40,7 +40,7 @@ def test_one_key_rolls_back_at_80x24(running: Running) -> None:
         terminal.read(1.1)
         assert len(terminal.raw) == painted, "nothing changed, so nothing was written"
         terminal.press("R")
-        terminal.until("any key = stop")
+        terminal.until("any key = cancel")
         assert not running.engine.changes
         took = terminal.until("v1 serving: 37 predictions by v1")
         assert 0.5 < took < 3.0

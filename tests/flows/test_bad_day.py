@@ -31,5 +31,12 @@ def test_the_bad_day_is_taken_back_and_its_children_stay_clean(tmp_path: Path) -
     assert "cost 0." in text
     assert "live rows answered, 0 failed" in text
     report = (folder / last["report"]).read_text(encoding="utf-8")
-    for said in ("promote", "rollback: v2 -&gt; v1", "taint", "## What served when"):
+    for said in (
+        "slice carrier=",
+        "cost 0.",
+        "promote",
+        "rollback: v2 -&gt; v1",
+        "taint",
+        "## What served when",
+    ):
         assert said in report

@@ -31,7 +31,8 @@ def state_of(box: Box, version: str) -> str:
     return next(v.state for v in box.control.versions("late") if v.version == version)
 
 
-NAMES = [f"unit-{at}" for at in range(60)]
+# Asked twice, fewer of them reach the canary than the 30 rows after which it is judged.
+NAMES = [f"unit-{at}" for at in range(24)]
 
 
 def test_a_canary_comes_back_with_its_share_and_its_units_and_steps_on_nothing(
@@ -46,7 +47,7 @@ def test_a_canary_comes_back_with_its_share_and_its_units_and_steps_on_nothing(
     before = asked(box, NAMES)
     assert set(before.values()) == {"v1", "v2"}
     share = [v for v in before.values() if v == "v2"]
-    assert 6 <= len(share) <= 30
+    assert 1 <= len(share) < 15
     eventually("a look at it", lambda: box.ask("rollout", "late")["guardrails"])
     page = box.ask("rollout", "late")
     assert (page["phase"], page["share_pct"], page["decision"]) == ("canary", 30.0, "wait")

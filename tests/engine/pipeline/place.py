@@ -87,6 +87,8 @@ class InProcess:
         self._artifacts = artifacts
         self.behind = 0
         self.counted: dict[str, tuple[int, int]] = {}
+        self.refused: dict[str, int] = {}
+        self.spared: dict[str, int] = {}
         self.broken: set[str] = set()
 
     def sync(self, model: str | None = None) -> Mapping[str, int]:
@@ -109,6 +111,9 @@ class InProcess:
 
     def tallies(self, model: str) -> Mapping[str, tuple[int, int]]:
         return dict(self.counted)
+
+    def refusals(self, model: str) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        return self.refused, self.spared
 
 
 class Place(Site):

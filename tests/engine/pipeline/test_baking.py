@@ -54,6 +54,24 @@ def test_once_an_incident(place: Place) -> None:
     assert "has had its automatic rollback" in place.told_of("baking")[-1]
 
 
+def test_an_engine_that_dies_before_it_acts_acts_when_it_is_back(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    v1, v2 = place.champions(0.3, 0.4)
+
+    def dies(*_: object) -> tuple[int, bool]:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(baking, "rollback", dies)
+        patch.setattr(place.ledger, "set_meta", dies)
+        with pytest.raises(SystemExit):
+            sick(place)
+    assert roles(place).champion == v2
+    assert baking.watch(place, "late")
+    assert roles(place).champion == v1
+
+
 def test_never_where_the_version_gone_back_to_fails_the_same_rows(place: Place) -> None:
     v1, v2 = place.champions(0.3, 0.4)
     place.answered(v2)
@@ -110,6 +128,47 @@ def test_counts_of_a_serving_process_that_began_anew_are_added(place: Place) -> 
         assert not sick(place, rows=rows, failed=1)
     text = place.ledger.meta("baking:late") or ""
     assert '"rows":1000,"failed":4' in text
+
+
+def refuses(place: Place, *, rows: int, spared: dict[str, int], answered: int = 0) -> bool:
+    """Have the champion's contract refuse rows of which others take some, and look."""
+    champion = roles(place).champion
+    serving = place.serving
+    before = serving.counted.get(champion, (0, 0))
+    serving.counted = {champion: (before[0] + answered, before[1])}
+    serving.refused = {champion: serving.refused.get(champion, 0) + rows}
+    serving.spared = {v: serving.spared.get(v, 0) + n for v, n in spared.items()}
+    return baking.watch(place, "late")
+
+
+def test_a_baking_champion_that_refuses_what_the_way_back_takes_is_rolled_back(
+    place: Place,
+) -> None:
+    v1, v2 = place.champions(0.3, 0.4)
+    place.answered(v2)
+    assert not refuses(place, rows=2, spared={v1: 2}, answered=500)
+    assert refuses(place, rows=40, spared={v1: 38})
+    assert roles(place).champion == v1
+    reason = place.ledger.audit_entries()[-1].reason
+    assert reason.startswith(f"{v2} refused 42 of 542 rows by its contract, 40 of them {v1} takes")
+
+
+def test_rows_that_the_way_back_refuses_as_well_are_no_alarm(place: Place) -> None:
+    v1, v2 = place.champions(0.3, 0.4)
+    place.answered(v2)
+    assert not refuses(place, rows=300, spared={})
+    assert not refuses(place, rows=300, spared={v1: 1, "v1-safe": 300})
+    assert roles(place).champion == v2
+    assert place.told_of("baking") == []
+
+
+def test_refusals_of_a_serving_process_that_began_anew_are_added(place: Place) -> None:
+    v1, _ = place.champions(0.3, 0.4)
+    for rows in (9, 5):
+        place.serving.refused, place.serving.spared = {}, {}
+        assert not refuses(place, rows=rows, spared={v1: rows}, answered=1000)
+    text = place.ledger.meta("baking:late") or ""
+    assert '"refused":14,"heard_refused":5,"spared":{"v1":14}' in text
 
 
 @pytest.fixture

@@ -351,6 +351,9 @@ class Quiet:
     def tallies(self, model: str) -> dict[str, tuple[int, int]]:
         return {}
 
+    def refusals(self, model: str) -> tuple[dict[str, int], dict[str, int]]:
+        return {}, {}
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:

@@ -133,6 +133,54 @@ def test_without_a_champion_there_is_nothing_to_watch(place: Place) -> None:
     assert monitor(place, "late") == "no champion yet"
 
 
+def sliced(tmp_path: Path, limit: str) -> Place:
+    """A champion in service that answers most rows well and those of one kind badly."""
+    settings = SETTINGS.replace('holdout = "3d"', 'holdout = "3d"\nslices = ["kind", "gone"]')
+    place = Place.made(tmp_path, settings.replace("metric_limit = 0.8\n", limit))
+    (v1,) = place.champions(0.3)
+    place.clock.passes(days=6)
+    for kind, n, late in (("a", 1500, 0.1), ("b", 150, 0.9), ("c", 300, 0.9)):
+        place.answered(
+            v1, n=n, days=5, late=late, score=0.1, features=f'{{"wind":5.0,"kind":"{kind}"}}'
+        )
+    place.clock.passes(days=1, minutes=1)
+    return place
+
+
+def test_a_slice_that_stays_beyond_the_limit_is_a_breach_and_named(tmp_path: Path) -> None:
+    place = sliced(tmp_path, "metric_limit = 0.8\n")
+    monitor(place, "late")
+    found = scores.latest(place.store, "late", "slice", "v1")
+    assert {(s.name, s.n) for s in found} == {("kind=a", 1500), ("kind=c", 300)}
+    assert all(s.low is not None for s in found)
+    assert breach(place) == []  # one look is no proof
+    monitor(place, "late")
+    assert breach(place) == []  # nor is the same window once more
+    place.clock.passes(hours=6)
+    monitor(place, "late")
+    assert breach(place) == ["slice"]
+    incident = place.ledger.incidents.standing("late")
+    assert incident is not None
+    assert incident.title.startswith("slice kind=c log_loss 2.0")
+    assert incident.title.endswith("], limit 0.8, n 300")
+    told = place.told_of("monitor")
+    place.clock.passes(hours=6)
+    monitor(place, "late")
+    assert place.told_of("monitor") == told
+    place.close()
+
+
+def test_without_a_limit_slices_are_measured_and_nothing_more(tmp_path: Path) -> None:
+    place = sliced(tmp_path, "")
+    for _ in range(3):
+        monitor(place, "late")
+        place.clock.passes(hours=6)
+    assert breach(place) == []
+    found = {s.name: s.value or 0.0 for s in scores.latest(place.store, "late", "slice", "v1")}
+    assert found["kind=c"] > found["kind=a"]
+    place.close()
+
+
 def looked(place: Place) -> None:
     """Look at everything there is; nothing may raise."""
     state = overview.model_state(place, "late", None)

@@ -42,6 +42,15 @@ def test_rejected_and_superseded_are_looked_at_what_was_left_or_tainted_is_not(
     assert roles(place).champion == v2
 
 
+def test_what_a_person_stopped_stays_away_what_a_guardrail_stopped_does_not(place: Place) -> None:
+    place.champions(0.5)
+    mine, theirs = place.blessed(0.4), place.blessed(0.4)
+    for version, actor in ((mine, PERSON), (theirs, rollout.ROLLOUT)):
+        rollout.begin(place, "late", version)
+        assert rollout.stop(place, "late", actor, "enough")
+    assert names(place) == [theirs]
+
+
 def test_the_number_is_bounded_best_first_then_those_longest_not_seen(place: Place) -> None:
     place.champions(0.5)
     made = [place.version(BEGAN, FAILED) for _ in range(9)]

@@ -293,3 +293,21 @@ def test_a_rollback_that_was_undone_is_not_judged(place: Place) -> None:
     aftermath.assess(place, "late")
     actions = {e.action for e in place.ledger.audit_entries()}
     assert not actions & {"verify", "assess"}
+
+
+def test_probe_rows_that_an_engine_died_over_are_asked_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    v1, _ = place.champions(0.5, 0.4)
+    back(place)
+
+    def dies(*_: Any) -> Any:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place.serving, "probe", dies)
+        with pytest.raises(SystemExit):
+            aftermath.verify(place, "late")
+    place.serving.broken.add(v1)
+    aftermath.verify(place, "late")
+    assert "its probe rows are not answered" in last_reason(place, "verify")

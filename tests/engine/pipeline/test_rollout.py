@@ -1,11 +1,20 @@
 """A shadow steps only on evidence of live rows, and a hold stops it."""
 
-from engine.domain.lifecycle import Fitness
+from collections.abc import Callable
+
+import pytest
+
+from engine.domain.lifecycle import Event, Fitness
 from engine.domain.rollouts import Next
-from engine.pipeline import locks, rollout
+from engine.errors import RefusedError
+from engine.jobs import triggers
+from engine.jobs.runner import Runner
+from engine.pipeline import locks, rollout, taints, validate
+from engine.pipeline.promote import promote
 from engine.pipeline.rollback import rollback
+from engine.pipeline.undo import undo
 from engine.store import predictions
-from engine.wire import Change, LockRequest
+from engine.wire import Change, GateReport, LockAnswer, LockRequest, TaintRequest
 from tests.engine.pipeline.place import PERSON, Place, roles
 
 
@@ -93,3 +102,101 @@ def test_without_anything_in_shadow_there_is_nothing_to_advance(place: Place) ->
     place.champions(0.3)
     assert rollout.advance(place, "late") is None
     assert predictions.count(place.store, "late", "v1") == 0
+
+
+def judged(place: Place, fence: int | None = None) -> str:
+    """Return a version that passes its gate now, in a run that began at a generation."""
+    version = place.version(Event.VALIDATION_BEGAN)
+    now = roles(place)
+    report = GateReport("pass", now.champion, None, None, 100, [], [], 0.4)
+    fence = now.generation if fence is None else fence
+    validate.record(place, "late", version, report, fence=fence)
+    return version
+
+
+@pytest.mark.parametrize(
+    ("set_it", "lift_it"), [(locks.hold, locks.resume), (locks.freeze, locks.thaw)]
+)
+def test_what_a_lock_kept_waiting_begins_once_it_is_lifted(
+    place: Place, set_it: Callable[..., LockAnswer], lift_it: Callable[..., LockAnswer]
+) -> None:
+    place.champions(0.3)
+    set_it(place, "late", PERSON, LockRequest("set"))
+    older, newest = judged(place), judged(place)
+    runner = Runner(place)
+    assert not rollout.begin(place, "late", newest, fence=roles(place).generation)
+    triggers.due(place, runner)
+    assert roles(place).shadow is None
+    lift_it(place, "late", PERSON, LockRequest("lift"))
+    triggers.due(place, runner)
+    assert roles(place).shadow == newest
+    assert place.ledger.version("late", older).fitness is Fitness.BLESSED
+    before = roles(place)
+    triggers.due(place, runner)
+    assert roles(place) == before
+
+
+def test_what_passed_its_gate_begins_after_an_engine_that_ended_before_it_could(
+    place: Place,
+) -> None:
+    place.champions(0.3)
+    version = judged(place)
+    assert rollout.take_up(place, "late")
+    assert roles(place).shadow == version
+
+
+def test_what_a_rollback_overtook_does_not_begin_when_the_hold_is_lifted(place: Place) -> None:
+    place.champions(0.3, 0.4)
+    began = roles(place).generation
+    rollback(place, "late", PERSON, Change("back"))
+    judged(place, fence=began)
+    locks.resume(place, "late", PERSON, LockRequest("r"))
+    assert not rollout.take_up(place, "late")
+    assert roles(place).shadow is None
+
+
+def test_what_a_person_took_back_does_not_begin_by_itself(place: Place) -> None:
+    (v1,) = place.champions(0.3)
+    version = judged(place)
+    promote(place, "late", PERSON, Change("p", to=version))
+    undo(place, "late", PERSON, Change("u"))
+    assert roles(place).champion == v1
+    assert not rollout.take_up(place, "late")
+
+
+def test_a_version_that_is_brought_in_is_neither_judged_nor_begun_again(place: Place) -> None:
+    _, v2 = shadowing(place)
+    before = roles(place)
+    with pytest.raises(RefusedError, match=f"Validating {v2} of late: it is being brought in"):
+        validate.check_askable(place, "late", v2)
+    assert rollout.begin(place, "late", v2)
+    assert roles(place) == before
+    assert place.ledger.version("late", v2).fitness is Fitness.BLESSED
+
+
+def test_a_version_tainted_while_it_was_judged_begins_no_rollout(place: Place) -> None:
+    place.champions(0.3)
+    version = place.version(Event.VALIDATION_BEGAN)
+    taints.taint(place, "late", PERSON, TaintRequest("t", version=version))
+    report = GateReport("pass", roles(place).champion, None, None, 100, [], [], 0.4)
+    validate.record(place, "late", version, report, fence=roles(place).generation)
+    assert not rollout.begin(place, "late", version, fence=roles(place).generation)
+    assert roles(place).shadow is None
+    assert place.told_of("rollout")[-1].startswith(f"{version} waits: it is tainted")
+
+
+def test_a_lock_set_while_a_rollout_begins_still_stops_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.champions(0.3)
+    version = judged(place)
+    outdated = rollout._outdated
+
+    def meanwhile(*args: object) -> str | None:
+        locks.hold(place, "late", PERSON, LockRequest("h"))
+        return outdated(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(rollout, "_outdated", meanwhile)
+    assert not rollout.begin(place, "late", version)
+    assert roles(place).shadow is None
+    assert place.told_of("hold")[-1] == f"stopped: shadow {version}"

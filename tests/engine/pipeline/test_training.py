@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from engine.domain.lifecycle import Fitness
-from engine.errors import CdmlError, CorruptError, InvalidError, RefusedError
+from engine.errors import (
+    CdmlError,
+    CorruptError,
+    InvalidError,
+    RefusedError,
+    UnavailableError,
+)
 from engine.pipeline import delivery, fitting, locks, scoring, train, validate
 from engine.pipeline.fitting import TrainInputs, TrainResult
 from engine.pipeline.ingest import ingest
@@ -321,3 +327,26 @@ def test_a_retrain_that_finishes_after_a_rollback_does_not_go_live(place: Place)
     assert said in place.told_of("rollout")[-1]
     assert delivery.train_run(place, Timeless(place, 2)).verdict == "pass"
     assert (roles(place).champion, roles(place).shadow) == ("v1", "v4")
+
+
+def test_a_fault_while_it_is_judged_leaves_no_version_validating(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fed(place)
+
+    def down(*_: Any) -> Any:
+        raise UnavailableError("Asking the prediction service: it is down.", code="down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place.serving, "probe", down)
+        with pytest.raises(UnavailableError):
+            delivery.train_run(place, Here(place))
+    assert place.ledger.version("late", "v1").fitness is Fitness.INCONCLUSIVE
+    delivery.train_run(place, Here(place, 2))
+    assert roles(place).champion == "v2"
+    place.clock.passes(days=30)
+    ingest(place, "late", place.drop("2.csv", csv(2, start=START)))
+    place.settings.models["late"].gate.slices.append("nowhere")
+    with pytest.raises(InvalidError):
+        delivery.train_run(place, Here(place, 3))
+    assert place.ledger.version("late", "v3").fitness is Fitness.INCONCLUSIVE

@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from engine.ledger.ledger import Ledger
 from engine.workspace import Workspace
 
-from .conftest import Service, make_rows, seal, set_roles
+from .conftest import FEATURES, Service, make_rows, seal, set_roles
 
 Start = Callable[..., Service]
 DELAY = "/v1/models/delay/predict"
@@ -45,6 +46,24 @@ def test_a_champion_that_cannot_answer_is_a_500_and_counted(
     assert (delay.errors, delay.answers) == ({breaking: 1}, {})
     row["hour"] = 7.0
     assert httpx.post(service.url + DELAY, json={"rows": [{"features": row}]}).status_code == 200
+
+
+def test_what_a_contract_refuses_is_counted_beside_who_would_have_taken_it(
+    workspace: Workspace, start: Start
+) -> None:
+    # It has never seen a distance that was missing; v1 and v2 have.
+    strict = [replace(f, nullable=False) if f.name == "distance" else f for f in FEATURES]
+    probe = [row | {"distance": 500.0} for row in make_rows(1)]
+    found = seal(workspace, "late", "binary", 4, features=strict, probe_rows=[], probe_answers=[])
+    set_roles(workspace, "late", champion=found, standby=("v2", "v1"))
+    service = start()
+    blank, wrong = probe[0] | {"distance": None}, probe[0] | {"hour": "x"}
+    for row, n, status in ((blank, 3, 422), (wrong, 2, 422), (probe[0], 1, 200)):
+        answer = httpx.post(service.url + LATE, json={"rows": [{"features": row}] * n})
+        assert answer.status_code == status
+    late = next(m for m in service.link.status().models if m.model == "late")
+    assert (late.refused, late.answers, late.errors) == ({found: 5}, {found: 1}, {})
+    assert late.spared == {"v1": 3, "v2": 3}
 
 
 def test_a_null_where_training_saw_none_is_refused_or_flagged_as_the_settings_say(

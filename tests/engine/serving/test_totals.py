@@ -26,6 +26,8 @@ def served(generation: int, answers: dict[str, int], loaded: list[str], p95: flo
         failures={},
         answers=answers,
         errors=answers,
+        refused=answers,
+        spared=answers,
         latency={"v1": VersionLatency(p95 / 2, p95, sum(answers.values()))},
         memory=dict.fromkeys(loaded, 100),
     )
@@ -64,6 +66,7 @@ def test_counts_add_up_and_a_version_is_loaded_if_it_is_in_all() -> None:
     assert [w.pid for w in whole.workers] == [11, 12]
     (late,) = whole.models
     assert (late.answers, late.errors, late.loaded) == ({"v1": 4}, {"v1": 4}, ["v1"])
+    assert (late.refused, late.spared) == ({"v1": 4}, {"v1": 4})
     assert late.memory == {"v1": 200, "v2": 100}
     assert late.latency == {"v1": VersionLatency(7.5, 15.0, 4)}
 

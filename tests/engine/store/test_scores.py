@@ -1,0 +1,22 @@
+"""Scores are kept for ever and read by their newest windows."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from engine.store import scores
+from engine.store.connection import Store
+from engine.store.scores import Score
+
+START = datetime(2024, 3, 1, tzinfo=UTC)
+
+
+def test_the_newest_windows_come_whole_and_oldest_first(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.duckdb", tmp_path)
+    for day in range(5):
+        until = START + timedelta(days=day)
+        found = [Score("m", "v1", "drift", name, START, until, day, 9) for name in "ab"]
+        scores.put(store, found)
+    newest = scores.history(store, "m", "drift", windows=2)
+    assert [(s.name, s.value) for s in newest] == [("a", 3), ("b", 3), ("a", 4), ("b", 4)]
+    assert len(scores.history(store, "m", "drift")) == 10
+    store.close()
