@@ -20,6 +20,8 @@ from engine.store.predictions import Block
 from engine.wire import Label
 
 BLOCK_RECORDS = 2_000
+# Records of many rows fill a block sooner: all of it is in memory at once, here and in the store.
+BLOCK_ROWS = 10_000
 KEEP = timedelta(days=1)
 DAMAGED = ".damaged"
 FREE_FLOOR = 64 * 2**20
@@ -53,7 +55,7 @@ def _block(site: Site, segment: spool.Segment, offset: int) -> tuple[Block, int,
         for record in spool.read(segment.path, offset, sealed=segment.sealed):
             _sort(site, record.payload, rows, segment.path)
             count, after = count + 1, record.after
-            if count == BLOCK_RECORDS:
+            if count == BLOCK_RECORDS or len(rows[0]) + len(rows[1]) >= BLOCK_ROWS:
                 break
     except SpoolDamageError as e:
         site.tell("CRIT", "spool", None, e.message)

@@ -18,6 +18,7 @@ PREDICTION_COLUMNS = (
     "model", "prediction_id", "id", "ts", "received", "client", "generation", "version", "role",
     "features", "answer", "decision", "flags", "latency_ms",
 )  # fmt: skip
+NEWEST = 20_000
 SHADOW_COLUMNS = ("model", "version", "prediction_id", "answer")
 
 # One prediction per id and version counts, the first; a label that will never come is no label.
@@ -198,13 +199,15 @@ def pairs(
 def newest_features(store: Store, model: str, n: int) -> tuple[list[str], int]:
     """Return the features of the newest rows that clients sent, as JSON text, newest first.
 
-    Beside them the generation that answered the newest, -1 where there is none.
+    Beside them the generation that answered the newest, -1 where there is none. Looks at the end of
+    the log only: to sort all of it would take more memory than the store may have.
     """
     with store.read() as db:
+        last = db.execute("select max(rowid) from predictions").fetchone()
         found = db.execute(
-            "select features, generation from predictions where model = ? "
+            "select features, generation from predictions where rowid > ? and model = ? "
             "and client is distinct from 'cdml-probe' order by rowid desc limit ?",
-            [model, n],
+            [(last[0] if last and last[0] is not None else 0) - NEWEST, model, n],
         ).fetchall()
     return [row[0] for row in found], (found[0][1] if found else -1)
 

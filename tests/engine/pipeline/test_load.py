@@ -91,3 +91,17 @@ def test_what_is_no_record_of_ours_is_told_and_skipped(place: Place, spool: Spoo
     load(place)
     assert count(place) == 4
     assert len(place.told_of("spool")) == 1
+
+
+def test_records_of_many_rows_fill_a_block_sooner(
+    place: Place, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.pipeline.load.BLOCK_ROWS", 25)
+    for number in range(5):
+        spool.append(encode(record(number, rows=10)))
+    spool.flush()
+    assert load(place) == 5
+    assert count(place) == 50
+    newest, generation = predictions.newest_features(place.store, "late", 3)
+    assert (len(newest), generation) == (3, 3)
+    assert predictions.newest_features(place.store, "other", 3) == ([], -1)
