@@ -17,7 +17,7 @@ from engine.artifacts import Manifest
 from engine.clock import iso, parse_time
 from engine.errors import InvalidError, RefusedError
 from engine.pipeline import features, recipes
-from engine.pipeline.monitor import reference_profile
+from engine.pipeline.drifting import reference_profile
 from engine.quantities import duration
 from engine.stats import comparison, encoding, outcomes, performance
 from engine.stats.comparison import Estimate

@@ -9,8 +9,8 @@ from engine.domain.lifecycle import Fitness, shown_state
 from engine.domain.locks import may_confirm, stopped_by
 from engine.ledger.ledger import Version
 from engine.pipeline import incidents, locks, rollout_page, taints, undo
-from engine.pipeline.monitor import SERVED
 from engine.pipeline.promote import GREEN, green
+from engine.pipeline.realised import SERVED
 from engine.pipeline.site import Site
 from engine.pipeline.way_back import plan
 from engine.settings import ModelSettings

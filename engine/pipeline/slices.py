@@ -10,9 +10,10 @@ import numpy as np
 from msgspec import Struct, json
 
 from engine.domain import gates
+from engine.pipeline.look import Look
 from engine.pipeline.measurement import SLICE_DRAWS, SLICE_SUPPORT
+from engine.pipeline.realised import classes
 from engine.pipeline.site import Site
-from engine.settings import ModelSettings
 from engine.stats import comparison, outcomes, performance
 from engine.stats.comparison import Estimate
 from engine.store import predictions, scores
@@ -31,21 +32,17 @@ class Beyond(Struct, frozen=True):
     looks: int
 
 
-def measured(
-    site: Site,
-    model: str,
-    version: str,
-    settings: ModelSettings,
-    classes: list[str],
-    since: datetime,
-    until: datetime,
-) -> list[Score]:
-    """Measure each slice with support among the mature rows of a window, the worst first."""
+def measured(site: Site, look: Look) -> list[Score]:
+    """Measure each slice with support among the mature rows of a look, the worst first."""
+    settings = site.model(look.model)
     columns = settings.gate.slices
     if not columns:
         return []
-    found, values = predictions.sliced(site.store, model, version, columns, since, until)
-    labels = outcomes.codes(settings.task, classes, outcomes.texts(found.labels))
+    model, version, span = look.model, look.champion, (look.mature_since, look.mature_until)
+    found, values = predictions.sliced(site.store, model, version, columns, *span)
+    labels = outcomes.codes(
+        settings.task, classes(site, model, version), outcomes.texts(found.labels)
+    )
     usable = ~np.isnan(labels)
     if usable.sum() < SLICE_SUPPORT:
         return []
@@ -55,7 +52,7 @@ def measured(
     higher = performance.metric_named(metric).higher_is_better
     sign = 1.0 if higher else -1.0
     limit = settings.monitor.metric_limit
-    rng = np.random.default_rng([site.seed, int(until.timestamp()), 1])
+    rng = np.random.default_rng([site.seed, int(look.mature_until.timestamp()), 1])
     estimates: dict[str, Estimate] = {}
     for column in columns:
         texts = values[column][usable]
@@ -66,7 +63,7 @@ def measured(
                     metric, task, labels[at], answers[at], days[at], rng, draws=SLICE_DRAWS
                 )
     worse = set() if limit is None else _surely_worse(estimates, limit, higher=higher)
-    before = _before(site, model, version, until)
+    before = _before(site, model, version, look.mature_until)
     made = []
     for name, one in estimates.items():
         detail = None
@@ -79,8 +76,7 @@ def measured(
                 version,
                 KIND,
                 name,
-                since,
-                until,
+                *span,
                 one.value,
                 one.n,
                 one.low,
