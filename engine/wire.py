@@ -183,8 +183,31 @@ class Signal(msgspec.Struct, frozen=True):
     breached: bool = False
 
 
+class DriftReference(msgspec.Struct, frozen=True):
+    """Drift of one column against one reference; `of` says which rows, `missing` why there is none.
+
+    psi and js are measured on the reference deciles or categories, ks on the finer frozen bins:
+    short of the exact one by at most one bin's share. wasserstein is in the column's unit, between
+    the 0.5 % and 99.5 % quantiles of the training rows.
+    """
+
+    against: Literal["training", "season", "recent"]
+    of: str
+    n: int = 0
+    psi: float | None = None
+    js: float | None = None
+    ks: float | None = None
+    wasserstein: float | None = None
+    missing: str = ""
+
+
 class DriftColumn(msgspec.Struct, frozen=True):
-    """Drift of one column, current window against the champion's training rows."""
+    """Drift of one column, current window against the champion's training rows.
+
+    `worth` is what the column is to the model in its metric's unit, `damage` worth times psi.
+    `evidence` may be looked at as often as one likes; enough is `evidence_needed`, and it has been
+    growing since `evidence_since`. `missing` says why there is no psi.
+    """
 
     column: str
     kind: Literal["numeric", "categorical"]
@@ -196,6 +219,27 @@ class DriftColumn(msgspec.Struct, frozen=True):
     null_rate_reference: float
     null_rate_current: float
     new_categories: list[str] = []
+    part: Literal["feature", "score", "label", "slice"] = "feature"
+    bins: int = 0
+    ks_bins: int = 0
+    wasserstein: float | None = None
+    wasserstein_normed: float | None = None
+    infinite_current: int = 0
+    below_current: int = 0
+    above_current: int = 0
+    unseen_current: dict[str, int] = {}
+    mean_reference: float | None = None
+    mean_current: float | None = None
+    deviation_reference: float | None = None
+    deviation_current: float | None = None
+    worth: float | None = None
+    damage: float | None = None
+    evidence: float | None = None
+    evidence_needed: float | None = None
+    evidence_since: str | None = None
+    drifted: bool = False
+    references: list[DriftReference] = []
+    missing: str = ""
 
 
 class JobRow(msgspec.Struct, frozen=True):
@@ -601,7 +645,12 @@ class Performance(msgspec.Struct, frozen=True):
 
 
 class DriftAnswer(msgspec.Struct, frozen=True):
-    """`cdml drift MODEL`: columns ranked, worst first; `missing` says why there are none."""
+    """`cdml drift MODEL`: features ranked by damage; `missing` says why there are none.
+
+    `beside` are the version's scores, the labels and the slices. A column drifts where its psi is
+    over `limit` and its evidence is enough: on `tested` columns that are still, at most
+    `false_alarms` false ones a year are expected, however often one looks.
+    """
 
     model: str
     version: str | None
@@ -609,6 +658,11 @@ class DriftAnswer(msgspec.Struct, frozen=True):
     current: str
     columns: list[DriftColumn]
     missing: str = ""
+    beside: list[DriftColumn] = []
+    limit: float | None = None
+    false_alarms: float | None = None
+    tested: int = 0
+    epsilon: float = 1e-4
 
 
 class AuditEntry(msgspec.Struct, frozen=True):

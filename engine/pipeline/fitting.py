@@ -16,10 +16,9 @@ from engine import artifacts
 from engine.artifacts import Manifest
 from engine.clock import iso, parse_time
 from engine.errors import InvalidError, RefusedError
-from engine.pipeline import features, recipes
-from engine.pipeline.drifting import reference_profile
+from engine.pipeline import features, recipes, references
 from engine.quantities import duration
-from engine.stats import comparison, encoding, outcomes, performance
+from engine.stats import comparison, encoding, importance, outcomes, performance
 from engine.stats.comparison import Estimate
 from engine.store import kpis, snapshots
 from engine.store.snapshots import Table
@@ -68,6 +67,7 @@ class TrainInputs(msgspec.Struct, frozen=True):
     created_at: str
     root: str
     group: str | None = None
+    slices: list[str] = []
 
 
 class Inner(msgspec.Struct, frozen=True):
@@ -93,6 +93,8 @@ class TrainResult(msgspec.Struct, frozen=True):
     """What a training job leaves beside its estimator.skops and its safe_mode.skops.
 
     `simple` is the manifest of the baseline on the same rows, the last way back there is.
+    `profiles` are those of the features, `parts` what else is frozen with the version, `shared` of
+    it also with the baseline.
     """
 
     manifest: Manifest
@@ -101,6 +103,8 @@ class TrainResult(msgspec.Struct, frozen=True):
     inner: Inner
     fits: int
     note: str
+    parts: references.Parts = {}
+    shared: references.Parts = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +164,35 @@ def fit(inputs: TrainInputs, folder: Path, progress: Progress) -> TrainResult:
     simple = _simple(inputs, classes, whole, held, folder, manifest)
     inner = _inner_result(inputs, held, before, chosen.answers, len(classes))
     note = f"{len(whole.labels)} rows, window {chosen.window}, {chosen.fits + 1} fits"
-    return TrainResult(manifest, simple, _profiles(inputs, whole), inner, chosen.fits + 1, note)
+    profiles = _profiles(inputs, whole)
+    shared = references.labels(inputs.task, classes, whole.labels)
+    shared |= references.months(profiles, whole.table, whole.table[inputs.table.time])
+    parts = _own_parts(inputs, classes, held, chosen)
+    return TrainResult(manifest, simple, profiles, inner, chosen.fits + 1, note, parts, shared)
+
+
+def _own_parts(
+    inputs: TrainInputs, classes: list[str], held: _Rows, chosen: "_Chosen"
+) -> references.Parts:
+    """Return what the inner hold-out tells of the model: its answers, each column's worth."""
+    slices = {name: held.table[name] for name in inputs.slices}
+    parts = references.answers(inputs.task, classes, chosen.answers, slices)
+    schema, estimator = chosen.fitted
+    sign = -1.0 if performance.metric_named(inputs.metric).higher_is_better else 1.0
+
+    def loss(labels: Any, answers: Any) -> float | None:
+        value = performance.value(inputs.metric, inputs.task, labels, answers)
+        return None if value is None else sign * value
+
+    worth = importance.permutation(
+        encoding.matrix(schema, held.table),
+        held.labels,
+        lambda matrix: _answers(inputs, estimator, matrix),
+        loss,
+        np.random.default_rng([inputs.seed, 6]),
+    )
+    known = {n: str(w) for n, w in zip(schema.names, worth, strict=True) if w is not None}
+    return parts | {references.IMPORTANCE: known}
 
 
 def _simple(
@@ -190,9 +222,13 @@ def _simple(
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """The best window, its answers on the inner hold-out, and how much seeds alone move them."""
+    """The best window, its schema and estimator, and their answers on the inner hold-out.
+
+    `noise` is how much seeds alone move the metric.
+    """
 
     window: str
+    fitted: tuple[Any, Any]
     answers: Any
     noise: float | None
     fits: int
@@ -205,36 +241,37 @@ def _choose(
     start = float(held.days[0]) if len(held.days) else np.inf
     count = len(inputs.windows) + inputs.seeds
     sign = -1.0 if performance.metric_named(inputs.metric).higher_is_better else 1.0
-    trials: list[tuple[float, str, Any]] = []
+    trials: list[tuple[float, str, Any, Any]] = []
 
-    def tried(window: str, number: int) -> tuple[Any, float | None]:
+    def tried(window: str, number: int) -> tuple[Any, Any, float | None]:
         train = before.between(_since(window, start), start)
-        answers = _answers_of(inputs, classes, train, held, number)
+        schema, estimator = _fitted(inputs, classes, train, number)
+        answers = _answers(inputs, estimator, encoding.matrix(schema, held.table))
         value = performance.value(inputs.metric, inputs.task, held.labels, answers)
         done = len(trials) + number + 1
         progress(done / count, f"window {window}, seed {number}: {inputs.metric} {value}")
-        return answers, value
+        return (schema, estimator), answers, value
 
     for window in inputs.windows if len(held.labels) else []:
-        answers, value = tried(window, 0)
+        fitted, answers, value = tried(window, 0)
         if value is not None:
-            trials.append((sign * value, window, answers))
+            trials.append((sign * value, window, fitted, answers))
     if not trials:
         raise InvalidError(
             f"Training {inputs.model}: {len(held.labels)} labelled rows lie in the inner hold-out, "
             "too few to choose a window. Deliver more rows, or shorten gate.holdout.",
             code="too_few_rows",
         )
-    best, window, answers = min(trials, key=lambda t: t[0])
-    others = [tried(window, number)[1] for number in range(1, inputs.seeds)]
+    best, window, fitted, answers = min(trials, key=lambda t: t[0])
+    others = [tried(window, number)[2] for number in range(1, inputs.seeds)]
     values = [sign * best, *(v for v in others if v is not None)]
     noise = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return _Chosen(window, answers, noise, len(inputs.windows) + len(others))
+    return _Chosen(window, fitted, answers, noise, len(inputs.windows) + len(others))
 
 
 def _read(inputs: TrainInputs) -> tuple[_Rows, list[str]]:
     until, known = parse_time(inputs.until), parse_time(inputs.known_by)
-    columns = [*inputs.types, *([inputs.group] if inputs.group else [])]
+    columns = [*inputs.types, *inputs.slices, *([inputs.group] if inputs.group else [])]
     table = snapshots.rows(inputs.table, columns, since=None, until=until, known_by=known)
     targets = table.get(inputs.table.target, [])
     if len(targets) < MIN_ROWS:
@@ -298,13 +335,6 @@ def _answers(inputs: TrainInputs, estimator: Any, matrix: Any) -> Any:
         return estimator.predict(matrix).reshape(-1, 1)
     probabilities = estimator.predict_proba(matrix)
     return probabilities[:, 1:2] if inputs.task == "binary" else probabilities
-
-
-def _answers_of(
-    inputs: TrainInputs, classes: list[str], train: _Rows, held: _Rows, number: int
-) -> Any:
-    schema, estimator = _fitted(inputs, classes, train, number)
-    return _answers(inputs, estimator, encoding.matrix(schema, held.table))
 
 
 def _inner_result(inputs: TrainInputs, held: _Rows, before: _Rows, answers: Any, k: int) -> Inner:
@@ -372,7 +402,9 @@ def _plain(value: Any) -> Any:
 
 def _profiles(inputs: TrainInputs, rows: _Rows) -> dict[str, str]:
     return {
-        name: reference_profile(rows.table[name], numeric=features.KINDS[kind] == "numeric")
+        name: references.reference_profile(
+            rows.table[name], numeric=features.KINDS[kind] == "numeric"
+        )
         for name, kind in inputs.types.items()
     }
 

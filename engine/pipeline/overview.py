@@ -8,7 +8,7 @@ from engine.clock import iso, parse_time
 from engine.domain.lifecycle import Fitness, shown_state
 from engine.domain.locks import may_confirm, stopped_by
 from engine.ledger.ledger import Version
-from engine.pipeline import incidents, locks, rollout_page, taints, undo
+from engine.pipeline import drifting, incidents, locks, rollout_page, taints, undo
 from engine.pipeline.promote import GREEN, green
 from engine.pipeline.realised import SERVED
 from engine.pipeline.site import Site
@@ -120,27 +120,53 @@ def _worst_drift(site: Site, model: str) -> float | None:
 
 
 def drift_columns(site: Site, model: str) -> list[DriftColumn]:
-    """Return the champion's drift by column as last measured, worst first."""
+    """Return the champion's drift by feature as last measured, the most damaging first.
+
+    Where nothing is known of what a feature is worth, the farthest first.
+    """
     champion = site.ledger.roles(model).champion
     if champion is None:
         return []
-    found = scores.latest(site.store, model, "drift", champion)
-    columns = [msgspec.json.decode(s.detail or "", type=DriftColumn) for s in found if s.detail]
-    return sorted(columns, key=lambda c: -(c.psi if c.psi is not None else -1.0))
+    return _ranked(drifting.columns_of(scores.latest(site.store, model, "drift", champion)))
+
+
+def _ranked(columns: list[DriftColumn]) -> list[DriftColumn]:
+    def rank(c: DriftColumn) -> tuple[float, float, str]:
+        known = (-1.0 if v is None else v for v in (c.damage, c.psi))
+        damage, psi = known
+        return -damage, -psi, c.column
+
+    return sorted(columns, key=rank)
 
 
 def drift(site: Site, model: str) -> DriftAnswer:
-    """Return the champion's drift against its training rows."""
-    site.model(model)
-    champion = site.ledger.roles(model).champion
+    """Return the champion's drift against its training rows, the season and the recent past."""
+    settings = site.model(model)
+    champion = site.ledger.roles(model).champion or ""
     columns = drift_columns(site, model)
-    last = scores.latest(site.store, model, "drift", champion or "")
+    last = scores.latest(site.store, model, "drift", champion)
     window = (
         f"{last[0].window_from:%Y-%m-%d %H:%M}..{last[0].window_to:%m-%d %H:%M}Z" if last else ""
     )
     missing = "" if columns else "not measured yet: cdml monitor measures it now"
     reference = f"training rows of {champion}" if champion else ""
-    return DriftAnswer(model, champion, reference, window, columns, missing)
+    beside = [
+        column
+        for kind in drifting.BESIDE
+        for column in _ranked(drifting.columns_of(scores.latest(site.store, model, kind, champion)))
+    ]
+    return DriftAnswer(
+        model,
+        champion or None,
+        reference,
+        window,
+        columns,
+        missing,
+        beside,
+        settings.monitor.drift_limit,
+        settings.monitor.false_alarms,
+        len(columns) + sum(c.part == "score" for c in beside),
+    )
 
 
 def realised(site: Site, model: str) -> Performance:

@@ -86,6 +86,7 @@ def gather(site: Site, model: str, run: str) -> TrainInputs:
         created_at=site.moment(),
         root=str(site.workspace.root),
         group=settings.gate.group,
+        slices=[name for name in settings.gate.slices if name in types],
     )
 
 
@@ -131,8 +132,10 @@ def register(
             safe_mode, simple_name, manifest.trained_from, manifest.trained_to, safe_mode=True
         )
         taints.landed(site, change, safe_mode, result.simple)
-    profiles.keep(site.store, model, version, result.profiles)
-    profiles.keep(site.store, model, safe_mode, result.profiles)
+    for one, parts in ((version, result.shared | result.parts), (safe_mode, result.shared)):
+        profiles.keep(site.store, model, one, result.profiles)
+        for part, found in parts.items():
+            profiles.keep(site.store, model, one, found, part)
     site.tell(
         "INFO",
         "train",

@@ -16,14 +16,14 @@ from engine.domain.lifecycle import TABLE, Event, Fitness
 from engine.errors import InvalidError, RefusedError
 from engine.ledger.change import ENGINE
 from engine.ledger.ledger import Version
-from engine.pipeline import checks, features, taints, train
+from engine.pipeline import checks, drifting, features, taints, train
 from engine.pipeline.fitting import Inner
 from engine.pipeline.measurement import ValidateResult
 from engine.pipeline.scoring import ValidateInputs
 from engine.pipeline.site import Control, Site
 from engine.quantities import duration
 from engine.settings import ModelSettings
-from engine.store import batches, scores
+from engine.store import batches
 from engine.wire import Check, GateReport
 
 PROBE_TOLERANCE = 1e-9
@@ -209,19 +209,15 @@ def replaced_because(site: Site, model: str) -> str | None:
     age = site.clock.now() - parse_time(ended) if ended is not None else None
     if stale is not None and age is not None and age > duration(stale):
         return f"the champion is stale: trained to {(ended or '')[:10]}, older than {stale}"
-    drift = drifting(site, model)
+    drift = drifts(site, model)
     return None if drift is None else f"the champion drifts: {drift}"
 
 
-def drifting(site: Site, model: str) -> str | None:
-    """Say which column of the champion was over the drift limit when last measured, or None."""
+def drifts(site: Site, model: str) -> str | None:
+    """Say which column of the champion drifted when last measured, or None."""
+    over = drifting.over(site, model, site.ledger.roles(model).champion or "")
     limit = site.model(model).monitor.drift_limit
-    champion = site.ledger.roles(model).champion or ""
-    over = [
-        s for s in scores.latest(site.store, model, "drift", champion) if (s.value or 0.0) > limit
-    ]
-    worst = max(over, key=lambda s: s.value or 0.0, default=None)
-    return None if worst is None else f"{worst.name} psi {worst.value:.2f}, limit {limit:g}"
+    return f"{over[0].column} psi {over[0].psi:.2f}, limit {limit:g}" if over else None
 
 
 def probe_check(site: Site, model: str, version: str) -> Check:

@@ -18,6 +18,7 @@ from engine.stats.profile import (
     NumericProfile,
     bin_counts,
     quantile_edges,
+    rebinned,
 )
 
 EPSILON = 1e-4
@@ -28,8 +29,8 @@ Counts = NDArray[np.int64]
 class NumericDrift(msgspec.Struct, frozen=True):
     """The distances of a numeric column. `bins` are those of psi and js.
 
-    `ks_p` and the Wasserstein distances exist only where all values were at hand; from profiles
-    `ks` is a lower bound, short by at most the largest share of a bin.
+    `ks_p` exists only where all values were at hand. From profiles `ks` is a lower bound, short by
+    at most the largest share of a bin, and the Wasserstein distances are those of clipped values.
     """
 
     psi: float | None
@@ -78,16 +79,22 @@ def numeric(reference: Floats, current: Floats, bins: int = BINS) -> NumericDrif
 
 
 def numeric_profiles(reference: NumericProfile, current: NumericProfile) -> NumericDrift:
-    """Measure what two profiles of the same edges can tell."""
-    shares = np.asarray(reference.counts), np.asarray(current.counts)
+    """Measure what two profiles of the same edges can tell: psi and js on the deciles."""
+    fine = np.asarray(reference.counts), np.asarray(current.counts)
+    edges = reference.coarse
+    shares = [
+        np.asarray(rebinned(side, edges).counts, dtype=np.int64) for side in (reference, current)
+    ]
+    area = wasserstein_binned(*fine, reference.edges)
+    deviation = reference.deviation
     return NumericDrift(
         psi=psi(*shares),
         js=js(*shares),
-        ks=ks_binned(*shares),
+        ks=ks_binned(*fine),
         ks_p=None,
-        wasserstein=None,
-        wasserstein_normed=None,
-        bins=len(reference.counts),
+        wasserstein=area,
+        wasserstein_normed=_finite(area / deviation) if area is not None and deviation else None,
+        bins=len(edges) + 1,
     )
 
 
@@ -210,6 +217,22 @@ def wasserstein_normed(reference: Floats, current: Floats) -> float | None:
     x = _sorted(reference)
     cdfs = _Cdfs.of(x, _sorted(current))
     return None if cdfs is None else cdfs.area_normed(x)
+
+
+def wasserstein_binned(reference: Counts, current: Counts, edges: list[float]) -> float | None:
+    """Return the Wasserstein distance of values clipped to the outermost edges, in their unit.
+
+    The gap of the two CDFs is exact at the edges and taken as straight between them. At least 0;
+    None where a side has no rows or the distance is too large for a float; 0 with one edge.
+    """
+    shares = _shares(reference, current)
+    if shares is None:
+        return None
+    if len(edges) < 2:
+        return 0.0
+    gaps = np.abs(np.cumsum(shares[0]) - np.cumsum(shares[1]))[:-1]
+    cuts = np.asarray(edges) / 4.0
+    return _finite(float(np.dot(gaps[1:] + gaps[:-1], np.diff(cuts))) * 2.0)
 
 
 def chi2(reference: Counts, current: Counts) -> tuple[float | None, float | None]:

@@ -16,13 +16,16 @@ from engine.errors import InvalidError
 Floats = NDArray[np.float64]
 
 BINS = 10
+FINE = 200
 _HUGE = 2.0**1020
 
 
 class NumericProfile(msgspec.Struct, frozen=True):
     """Counts of finite numbers in the bins between `edges`, the outer bins open.
 
-    `low` and `high` are the smallest and largest finite value, None without one.
+    `low` and `high` are the smallest and largest finite value, None without one. `deciles` are the
+    edges that PSI is measured on, `mean` and `deviation` (population) those of the finite values;
+    they are set where a reference is frozen, and taken over when profiles are added.
     """
 
     edges: list[float]
@@ -32,6 +35,14 @@ class NumericProfile(msgspec.Struct, frozen=True):
     positive_infinities: int = 0
     low: float | None = None
     high: float | None = None
+    deciles: list[float] | None = None
+    mean: float | None = None
+    deviation: float | None = None
+
+    @property
+    def coarse(self) -> list[float]:
+        """Return the edges that PSI is measured on: the deciles, else all."""
+        return self.edges if self.deciles is None else self.deciles
 
     @property
     def n(self) -> int:
@@ -63,6 +74,9 @@ class NumericProfile(msgspec.Struct, frozen=True):
             self.positive_infinities + other.positive_infinities,
             min((v for v in (self.low, other.low) if v is not None), default=None),
             max((v for v in (self.high, other.high) if v is not None), default=None),
+            self.deciles,
+            self.mean,
+            self.deviation,
         )
 
 
@@ -133,6 +147,24 @@ def numeric_profile(values: Floats, edges: list[float], nulls: int = 0) -> Numer
     )
 
 
+def reference_profile(values: Floats) -> NumericProfile:
+    """Freeze a reference: 200 quantile bins, among their edges the deciles; NaN counts as null.
+
+    Without a finite value there is one bin and neither mean nor deviation; of one value and all
+    equal the deviation is 0. Where they are too large for a float, both are None.
+    """
+    finite = values[np.isfinite(values)]
+    mean = deviation = None
+    if len(finite) and max(abs(float(finite.min())), abs(float(finite.max()))) < _HUGE / 2**520:
+        mean, deviation = float(finite.mean()), float(finite.std())
+    return msgspec.structs.replace(
+        numeric_profile(values, quantile_edges(values, FINE)),
+        deciles=quantile_edges(values),
+        mean=mean,
+        deviation=deviation,
+    )
+
+
 def rebinned(profile: NumericProfile, edges: list[float]) -> NumericProfile:
     """Return the same profile in fewer bins; every edge must be one of the profile's own.
 
@@ -159,9 +191,14 @@ def categorical_profile(values: Iterable[Any]) -> CategoricalProfile:
         if value is None:
             nulls += 1
         else:
-            name = str(value).lower() if isinstance(value, bool | np.bool_) else str(value)
+            name = category(value)
             counts[name] = counts.get(name, 0) + 1
     return counted_profile(counts, nulls)
+
+
+def category(value: Any) -> str:
+    """Return the name of a category: its text, a boolean as "true" or "false"."""
+    return str(value).lower() if isinstance(value, bool | np.bool_) else str(value)
 
 
 def counted_profile(counts: Mapping[str, int], nulls: int = 0) -> CategoricalProfile:

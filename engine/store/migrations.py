@@ -40,4 +40,15 @@ MIGRATIONS = [
     );
     create table spool_marks (segment varchar primary key, position bigint not null);
     """,
+    """
+    alter table profiles add column part varchar default 'feature';
+    create table hours (
+        model varchar not null, version varchar not null, hour timestamp not null,
+        rows bigint not null, cells blob not null, unseen varchar not null
+    );
+    create table stillness (
+        model varchar not null, version varchar not null, day timestamp not null,
+        rows bigint not null, terms varchar not null, state varchar not null
+    );
+    """,
 ]

@@ -196,6 +196,21 @@ def pairs(
     )
 
 
+def label_counts(
+    store: Store, model: str, since: datetime, until: datetime
+) -> list[tuple[str, int]]:
+    """Return how many rows predicted with since <= ts < until have each label, as JSON text.
+
+    A row that several versions answered counts once.
+    """
+    with store.read() as db:
+        return db.execute(
+            f"select label, count(distinct id) from ({JOINED}) where ts >= $since "
+            "and ts < $until group by label order by label",
+            {"model": model, "since": naive(since), "until": naive(until)},
+        ).fetchall()
+
+
 def newest_features(store: Store, model: str, n: int) -> tuple[list[str], int]:
     """Return the features of the newest rows that clients sent, as JSON text, newest first.
 

@@ -1,48 +1,38 @@
-"""Reference profiles, frozen with a version, and the current window of live features."""
+"""References, frozen with a version: of each feature, its answers, its labels, and their weights.
 
-from datetime import datetime
-from typing import Any
+Parts: feature, score, label, slice, months (a feature's training rows by calendar month) and
+importance.
+"""
 
-import msgspec
+from engine.store.connection import Store
 
-from engine.store.connection import Store, naive
-from engine.store.files import name_of
-from engine.store.snapshots import plain
+FEATURE = "feature"
 
 
-def keep(store: Store, model: str, version: str, profiles: dict[str, str]) -> None:
-    """Freeze the profile of every column of a version, as JSON text by column."""
+def keep(
+    store: Store, model: str, version: str, profiles: dict[str, str], part: str = FEATURE
+) -> None:
+    """Freeze one part of a version, as JSON text by name; what was counted by it is forgotten."""
     with store.write() as db:
-        db.execute("delete from profiles where model = ? and version = ?", [model, version])
+        db.execute(
+            "delete from profiles where model = ? and version = ? and part = ?",
+            [model, version, part],
+        )
         for name, profile in profiles.items():
-            db.execute("insert into profiles values (?, ?, ?, ?)", [model, version, name, profile])
+            db.execute(
+                "insert into profiles (model, version, name, profile, part) values (?, ?, ?, ?, ?)",
+                [model, version, name, profile, part],
+            )
+        for table in ("hours", "stillness"):
+            db.execute(f"delete from {table} where model = ? and version = ?", [model, version])
 
 
-def of(store: Store, model: str, version: str) -> dict[str, str]:
-    """Return the frozen profiles of a version, JSON text by column."""
+def of(store: Store, model: str, version: str, part: str = FEATURE) -> dict[str, str]:
+    """Return one frozen part of a version, JSON text by name, in the order of the names."""
     with store.read() as db:
         found = db.execute(
-            "select name, profile from profiles where model = ? and version = ?", [model, version]
+            "select name, profile from profiles where model = ? and version = ? and part = ? "
+            "order by name",
+            [model, version, part],
         ).fetchall()
     return dict(found)
-
-
-def live(
-    store: Store, model: str, kinds: dict[str, str], since: datetime, until: datetime
-) -> dict[str, Any]:
-    """Return what clients sent with since <= ts < until: column -> array, in order of time.
-
-    Rows are counted once, whichever version answered. `kinds` maps a feature to its SQL type.
-    """
-    if not kinds:
-        return {}
-    shape = msgspec.json.encode(kinds).decode()
-    picked = ", ".join(f"f.{name_of(name)}" for name in kinds)
-    with store.read() as db:
-        found = db.execute(
-            f"select {picked} from (select json_transform(features, $shape) as f "
-            "from predictions where model = $model and ts >= $since and ts < $until "
-            "and client is distinct from 'cdml-probe' order by ts, prediction_id)",
-            {"shape": shape, "model": model, "since": naive(since), "until": naive(until)},
-        ).fetchnumpy()
-    return {name: plain(column) for name, column in found.items()}

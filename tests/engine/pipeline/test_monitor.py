@@ -9,9 +9,9 @@ import msgspec
 from engine.domain.lifecycle import Fitness
 from engine.ledger.change import ENGINE
 from engine.pipeline import delivery, overview
-from engine.pipeline.drifting import reference_profile
 from engine.pipeline.ingest import ingest
 from engine.pipeline.monitor import monitor
+from engine.pipeline.references import reference_profile
 from engine.store import profiles, scores
 from tests.engine.pipeline.place import SETTINGS, Place, csv
 
