@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import NoReturn
 
-from cdml_tui.verbs import bringing, changing, incident, judging, locking, looking, running, tracing
+from cdml_tui.verbs import (
+    bringing,
+    changing,
+    drifting,
+    incident,
+    judging,
+    locking,
+    looking,
+    running,
+    tracing,
+)
 from cdml_tui.verbs.session import Session, usage
 
 Run = Callable[[Session], int]
@@ -113,7 +123,7 @@ VERBS: dict[str, Verb] = {
     "drift": Verb(
         "[MODEL] | --reference FILE --current FILE",
         "drift of every column, or of one file against another",
-        looking.drift,
+        drifting.drift,
     ),
     "performance": Verb("[MODEL]", "realised performance per window", looking.performance),
     "events": Verb("", "what happened", looking.events, ("limit", "follow")),

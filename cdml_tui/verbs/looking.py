@@ -156,28 +156,6 @@ def job_text(found: JobRow) -> None:
             line(f"{key.replace('_', ' ')}: {cell(value)}")
 
 
-def drift(session: Session) -> int:
-    """List the columns by their drift, worst first."""
-    answer = session.client.drift(session.model())
-    if session.json:
-        json_line(answer)
-        return 0
-    line(f"{answer.model} {answer.version or ''}: {answer.current} against {answer.reference}")
-    if answer.missing:
-        line(answer.missing)
-    table(
-        ["COLUMN", "KIND", "PSI", "JS", "KS", "N REF", "N NOW", "NULL REF", "NULL NOW", "NEW"],
-        [
-            [
-                *(c.column, c.kind, c.psi, c.js, c.ks, c.n_reference, c.n_current),
-                *(c.null_rate_reference, c.null_rate_current, c.new_categories[:3]),
-            ]
-            for c in answer.columns
-        ],
-    )
-    return 0
-
-
 def performance(session: Session) -> int:
     """List realised performance per window, oldest first."""
     answer = session.client.performance(session.model())

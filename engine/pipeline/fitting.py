@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from engine.artifacts import Manifest
 from engine.clock import iso, parse_time
 from engine.errors import InvalidError, RefusedError
 from engine.pipeline import features, recipes, references
+from engine.pipeline.references import Parts
 from engine.quantities import duration
-from engine.stats import comparison, encoding, importance, outcomes, performance
+from engine.stats import comparison, encoding, outcomes, performance
 from engine.stats.comparison import Estimate
 from engine.store import kpis, snapshots
 from engine.store.snapshots import Table
@@ -92,9 +94,8 @@ class Inner(msgspec.Struct, frozen=True):
 class TrainResult(msgspec.Struct, frozen=True):
     """What a training job leaves beside its estimator.skops and its safe_mode.skops.
 
-    `simple` is the manifest of the baseline on the same rows, the last way back there is.
-    `profiles` are those of the features, `parts` what else is frozen with the version, `shared` of
-    it also with the baseline.
+    `simple` is the manifest of the baseline on the same rows, the last way back there is. `parts`
+    are frozen with the version beside the features' profiles, `shared` also with the baseline.
     """
 
     manifest: Manifest
@@ -103,8 +104,8 @@ class TrainResult(msgspec.Struct, frozen=True):
     inner: Inner
     fits: int
     note: str
-    parts: references.Parts = {}
-    shared: references.Parts = {}
+    parts: Parts = {}
+    shared: Parts = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,35 +165,21 @@ def fit(inputs: TrainInputs, folder: Path, progress: Progress) -> TrainResult:
     simple = _simple(inputs, classes, whole, held, folder, manifest)
     inner = _inner_result(inputs, held, before, chosen.answers, len(classes))
     note = f"{len(whole.labels)} rows, window {chosen.window}, {chosen.fits + 1} fits"
-    profiles = _profiles(inputs, whole)
-    shared = references.labels(inputs.task, classes, whole.labels)
-    shared |= references.months(profiles, whole.table, whole.table[inputs.table.time])
+    profiles = references.features(inputs.types, whole.table)
+    shared = references.months(profiles, whole.table, whole.table[inputs.table.time])
+    shared |= references.labels(inputs.task, classes, whole.labels)
     parts = _own_parts(inputs, classes, held, chosen)
     return TrainResult(manifest, simple, profiles, inner, chosen.fits + 1, note, parts, shared)
 
 
-def _own_parts(
-    inputs: TrainInputs, classes: list[str], held: _Rows, chosen: "_Chosen"
-) -> references.Parts:
+def _own_parts(inputs: TrainInputs, classes: list[str], held: _Rows, of: "_Chosen") -> Parts:
     """Return what the inner hold-out tells of the model: its answers, each column's worth."""
+    schema, estimator = of.fitted
+    rows, rng = encoding.matrix(schema, held.table), np.random.default_rng([inputs.seed, 6])
+    asked = (inputs.task, inputs.metric, schema.names)
+    worth = references.worth(*asked, rows, held.labels, partial(_answers, inputs, estimator), rng)
     slices = {name: held.table[name] for name in inputs.slices}
-    parts = references.answers(inputs.task, classes, chosen.answers, slices)
-    schema, estimator = chosen.fitted
-    sign = -1.0 if performance.metric_named(inputs.metric).higher_is_better else 1.0
-
-    def loss(labels: Any, answers: Any) -> float | None:
-        value = performance.value(inputs.metric, inputs.task, labels, answers)
-        return None if value is None else sign * value
-
-    worth = importance.permutation(
-        encoding.matrix(schema, held.table),
-        held.labels,
-        lambda matrix: _answers(inputs, estimator, matrix),
-        loss,
-        np.random.default_rng([inputs.seed, 6]),
-    )
-    known = {n: str(w) for n, w in zip(schema.names, worth, strict=True) if w is not None}
-    return parts | {references.IMPORTANCE: known}
+    return references.answers(inputs.task, classes, of.answers, slices) | worth
 
 
 def _simple(
@@ -222,10 +209,7 @@ def _simple(
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """The best window, its schema and estimator, and their answers on the inner hold-out.
-
-    `noise` is how much seeds alone move the metric.
-    """
+    """The best window, what was fitted on it and answered out of time, and the noise of seeds."""
 
     window: str
     fitted: tuple[Any, Any]
@@ -398,15 +382,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         return None if np.isnan(value) else float(value)
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _profiles(inputs: TrainInputs, rows: _Rows) -> dict[str, str]:
-    return {
-        name: references.reference_profile(
-            rows.table[name], numeric=features.KINDS[kind] == "numeric"
-        )
-        for name, kind in inputs.types.items()
-    }
 
 
 def _packages() -> dict[str, str]:

@@ -1,12 +1,13 @@
 """What a version is measured against for as long as it lives: frozen when it is trained."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from engine.stats import profile, tally
+from engine.pipeline.features import KINDS
+from engine.stats import importance, performance, profile, tally
 from engine.stats.profile import CategoricalProfile, NumericProfile
 from engine.stats.tally import Frozen
 from engine.store import profiles
@@ -25,6 +26,14 @@ Months = dict[str, list[int]]
 def reference_profile(values: Any, *, numeric: bool) -> str:
     """Return the profile of a training column as JSON, its bins frozen from here on."""
     return _text(_frozen(values, numeric=numeric))
+
+
+def features(types: Mapping[str, str], table: Mapping[str, Any]) -> dict[str, str]:
+    """Freeze the features of the training rows."""
+    return {
+        name: reference_profile(table[name], numeric=KINDS[kind] == "numeric")
+        for name, kind in types.items()
+    }
 
 
 def _frozen(values: Any, *, numeric: bool) -> Frozen:
@@ -50,6 +59,7 @@ def answers(task: str, classes: Sequence[str], held: Any, slices: Mapping[str, A
             one: Frozen
             if isinstance(whole, NumericProfile):
                 one = profile.numeric_profile(held[at, 0], whole.coarse)
+                one = msgspec.structs.replace(one, low=None, high=None)  # so that all count alike
             else:
                 one = profile.categorical_profile([named[i] for i in at])
             parts[SLICE][msgspec.json.encode([column, value]).decode()] = _text(one)
@@ -64,12 +74,33 @@ def labels(task: str, classes: Sequence[str], codes: Any) -> Parts:
     return {LABEL: {LABEL: reference_profile(named, numeric=False)}}
 
 
-def months(features: Mapping[str, str], table: Mapping[str, Any], times: Any) -> Parts:
+def worth(
+    task: str,
+    metric: str,
+    names: Sequence[str],
+    matrix: Any,
+    labels: Any,
+    answer: Callable[[Any], Any],
+    rng: np.random.Generator,
+) -> Parts:
+    """Freeze what each feature is worth on rows the version has not seen, in the metric's unit."""
+    sign = -1.0 if performance.metric_named(metric).higher_is_better else 1.0
+
+    def loss(truth: Any, answers: Any) -> float | None:
+        value = performance.value(metric, task, truth, answers)
+        return None if value is None else sign * value
+
+    found = importance.permutation(matrix, labels, answer, loss, rng)
+    known = {name: repr(w) for name, w in zip(names, found, strict=True) if w is not None}
+    return {IMPORTANCE: known}
+
+
+def months(profiled: Mapping[str, str], table: Mapping[str, Any], times: Any) -> Parts:
     """Count the training rows of each calendar month into the coarse bins of their profiles."""
     texts = times.astype("datetime64[M]").astype(str)
     names = sorted(set(texts.tolist()))[-MONTHS_KEPT:]
     found: dict[str, str] = {}
-    for column, text in features.items():
+    for column, text in profiled.items():
         frozen = tally.decoded(text)
         places = _coarse_places(frozen, table[column])
         length = 1 + max(tally.coarse(frozen))

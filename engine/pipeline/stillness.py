@@ -24,7 +24,7 @@ CALM = 3  # periods in a row: a quiet Sunday ends nothing
 class Gathered(msgspec.Struct, frozen=True):
     """One column after a day. `since` is when its evidence began to grow, None while there is none.
 
-    `waiting` are rows of days that are not enough for a period yet; `last` the p-value of the last.
+    `waiting` are rows of days not enough for a period yet, `calm` counts periods without effect.
     """
 
     pool: list[int]
@@ -32,7 +32,6 @@ class Gathered(msgspec.Struct, frozen=True):
     waiting_since: str | None = None
     evidence: float = 0.0
     since: str | None = None
-    last: float | None = None
     periods: int = 0
     calm: int = 0
 
@@ -75,14 +74,13 @@ def after(
             one,
             waiting=empty,
             waiting_since=None,
-            last=None,
             periods=periods,
             calm=one.calm + 1 if still else 0,
         )
-    p = stillness.p_value(pool, period)
-    grown = stillness.gathered(one.evidence, stillness.surprise(p), drifts.DAYS_A_YEAR)
+    e = stillness.e_value(pool, period)
+    grown = stillness.gathered(one.evidence, e, drifts.DAYS_A_YEAR)
     since = (one.since if one.evidence >= 1.0 else begun) if grown >= 1.0 else None
-    return Gathered((pool + period).tolist(), empty, None, grown, since, p, periods)
+    return Gathered((pool + period).tolist(), empty, None, grown, since, periods)
 
 
 def upto(

@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.stats import tally
 from engine.stats.profile import CategoricalProfile, NumericProfile
-from engine.stats.tally import Cells, Frozen
+from engine.stats.tally import Cells, Frozen, Grid
 from engine.store.connection import Store, insert, naive
 from engine.store.files import name_of
 
@@ -162,6 +162,7 @@ def _count_columns(
 ) -> None:
     picked, values = [], _values(bins, spans)
     shape: dict[str, str] = {}
+    grids: dict[Key, Grid] = {}
     for at, key in enumerate(keys):
         one = bins.frozen[key]
         kind = "DOUBLE" if isinstance(one, NumericProfile) else "VARCHAR"
@@ -172,7 +173,7 @@ def _count_columns(
             x, mine = "answer[1]" if kind == "DOUBLE" else "decision", "mine"
         picked.append(f"count(*) filter ({mine}) - count({x}) filter ({mine})")
         if isinstance(one, NumericProfile):
-            grid = tally.grid(one)
+            grid = grids[key] = tally.grid(one)
             values |= {f"b{at}": grid.bounds, f"c{at}": grid.centre, f"s{at}": grid.scale}
             values |= {f"l{at}": grid.low, f"h{at}": grid.high}
             picked += _numeric(x, mine, at)
@@ -188,7 +189,8 @@ def _count_columns(
         for key in keys:
             one = bins.frozen[key]
             if isinstance(one, NumericProfile):
-                cells = tally.numeric_cells(one, row[at + 1], row[at], row[at + 2], row[at + 3])
+                binned, z, squares = row[at + 1 : at + 4]
+                cells = tally.numeric_cells(grids[key], binned, row[at], z, squares)
                 at += 4
             else:
                 cells, unseen = tally.category_cells(one, row[at + 1] or {}, row[at])
@@ -225,8 +227,9 @@ def _count_slices(
     by_value = {msgspec.json.decode(key[1])[1]: key for key in keys}
     first = bins.frozen[keys[0]]
     values = _values(bins, spans) | {"shape": msgspec.json.encode({column: "VARCHAR"}).decode()}
-    if isinstance(first, NumericProfile):
-        values["b"] = tally.grid(first).bounds
+    grid = tally.grid(first) if isinstance(first, NumericProfile) else None
+    if grid is not None:
+        values["b"] = grid.bounds
         picked = "map_values(histogram(answer[1], $b::double[]) filter (not isnan(answer[1])))"
     else:
         picked = "histogram(decision)"
@@ -242,8 +245,8 @@ def _count_slices(
         one = bins.frozen[key]
         if isinstance(one, CategoricalProfile):
             found[span].cells[places[key]] = tally.category_cells(one, counts or {}, 0)[0]
-        else:
-            found[span].cells[places[key]] = tally.numeric_cells(one, counts, 0, 0, 0)
+        elif grid is not None:
+            found[span].cells[places[key]] = tally.numeric_cells(grid, counts, 0, 0, 0)
 
 
 def _rows() -> str:
