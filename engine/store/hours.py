@@ -1,4 +1,4 @@
-"""Counting what clients sent into frozen bins, inside DuckDB, and keeping each hour's counts.
+"""Counting what clients sent into frozen bins, inside DuckDB, and keeping counts by the hour.
 
 A row is counted once, whichever version answered; a version's score only where it answered. The
 rows of our own probes never count. Columns and hours go in blocks, so that memory stays flat.
@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from duckdb import DuckDBPyConnection
 
 from engine.stats import tally
 from engine.stats.profile import CategoricalProfile, NumericProfile
@@ -18,7 +19,7 @@ from engine.stats.tally import Cells, Frozen, Grid
 from engine.store.connection import Store, insert, naive
 from engine.store.files import name_of
 
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 COLUMNS = 24
 ROWS = 50_000
 SPANS = 168
@@ -54,6 +55,11 @@ class Bins:
         """Return where each column lies in a vector."""
         return tally.layout(self.frozen)
 
+    @property
+    def size(self) -> int:
+        """Return how many cells a vector has."""
+        return sum(tally.size(one) for one in self.frozen.values())
+
 
 def rows(store: Store, model: str, since: datetime, until: datetime) -> dict[datetime, int]:
     """Return how many rows clients sent in each hour that has some, since <= ts < until."""
@@ -70,8 +76,8 @@ def known(store: Store, bins: Bins, since: datetime, until: datetime) -> dict[da
     """Return how many rows each counted hour had when it was counted."""
     with store.read() as db:
         found = db.execute(
-            "select hour, rows from hours where model = ? and version = ? "
-            "and hour >= ? and hour < ?",
+            "select begins, rows from hours where model = ? and version = ? "
+            "and begins >= ? and begins < ?",
             [bins.model, bins.version, naive(since), naive(until)],
         ).fetchall()
     return dict(found)
@@ -83,46 +89,69 @@ def renew(store: Store, bins: Bins, since: datetime, until: datetime) -> None:
     sent, before = rows(store, bins.model, since, until), known(store, bins, since, until)
     stale = sorted(h for h, n in sent.items() if n > before.get(h, 0))
     for block in _blocks(stale, sent):
-        spans = [(h, h + HOUR) for h in block]
-        found = counted(store, bins, spans)
-        kept = {
-            "hour": np.array(block, dtype="datetime64[us]"),
-            "rows": np.array([sent[h] for h in block], dtype=np.int64),
-            "cells": np.array([tally.packed(c.cells) for c in found], dtype=object),
-            "unseen": np.array([_text(c.unseen) for c in found], dtype=object),
-        }
+        found = counted(store, bins, [(h, h + HOUR) for h in block])
         with store.write() as db:
-            db.register("recounted", kept)
-            db.execute(
-                "delete from hours using recounted r where hours.model = ? and hours.version = ? "
-                "and hours.hour = r.hour",
-                [bins.model, bins.version],
-            )
-            db.unregister("recounted")
-            names = [np.full(len(block), text, dtype=object) for text in (bins.model, bins.version)]
-            block_of = {"model": names[0], "version": names[1], **kept}
-            insert(db, "hours", block_of, "model, version, hour, rows, cells, unseen")
+            _put(db, bins, "hours", block, [sent[h] for h in block], found)
+            days = sorted({h.replace(hour=0) for h in block})
+            sums = [_read(db, bins, "hours", day, day + DAY) for day in days]
+            _put(db, bins, "days", days, [n for n, _ in sums], [c for _, c in sums])
+
+
+def _put(
+    db: DuckDBPyConnection,
+    bins: Bins,
+    table: str,
+    begins: Sequence[datetime],
+    sizes: Sequence[int],
+    found: Sequence[Counted],
+) -> None:
+    """Keep the counts of hours, or of the days that they are the sums of."""
+    block = {
+        "model": np.full(len(begins), bins.model, dtype=object),
+        "version": np.full(len(begins), bins.version, dtype=object),
+        "begins": np.array(begins, dtype="datetime64[us]"),
+        "rows": np.array(sizes, dtype=np.int64),
+        "cells": np.array([tally.packed(c.cells) for c in found], dtype=object),
+        "unseen": np.array([_text(c.unseen) for c in found], dtype=object),
+    }
+    db.register("recounted", block)
+    db.execute(
+        f"delete from {table} using recounted r where {table}.model = r.model "
+        f"and {table}.version = r.version and {table}.begins = r.begins"
+    )
+    db.unregister("recounted")
+    insert(db, table, block, ", ".join(block))
+
+
+def _read(
+    db: DuckDBPyConnection, bins: Bins, table: str, since: datetime, until: datetime
+) -> tuple[int, Counted]:
+    """Return rows and counts of the hours or days that begin in a span (naive)."""
+    found = db.execute(
+        f"select rows, cells, unseen from {table} where model = $model and version = $version "
+        "and begins >= $since and begins < $until order by begins",
+        {"model": bins.model, "version": bins.version, "since": since, "until": until},
+    ).fetchall()
+    cells = tally.summed([cells for _, cells, _ in found], bins.size)
+    return sum(n for n, _, _ in found), Counted(cells, _united([text for _, _, text in found]))
 
 
 def forget(store: Store, model: str) -> None:
     """Forget every counted hour and all evidence of a model: they are made again of raw rows."""
     with store.write() as db:
-        for table in ("hours", "stillness"):
+        for table in ("hours", "days", "stillness"):
             db.execute(f"delete from {table} where model = ?", [model])
 
 
 def total(store: Store, bins: Bins, since: datetime, until: datetime) -> Counted:
-    """Return the sum of the counted hours between two full hours."""
+    """Return the sum of the counted hours between two full hours; of whole days their sums."""
+    begin, end = naive(since), naive(until)
+    first, last = _day(begin + DAY - HOUR), _day(end)
+    parts = [("hours", begin, first), ("days", first, last), ("hours", last, end)]
+    if first > last:
+        parts = [("hours", begin, end)]
     with store.read() as db:
-        found = db.execute(
-            "select cells, unseen from hours where model = ? and version = ? "
-            "and hour >= ? and hour < ? order by hour",
-            [bins.model, bins.version, naive(since), naive(until)],
-        ).fetchall()
-    length = sum(tally.size(one) for one in bins.frozen.values())
-    return Counted(
-        tally.summed([cells for cells, _ in found], length), _united([u for _, u in found])
-    )
+        return _sum([_read(db, bins, *part)[1] for part in parts])
 
 
 def window(store: Store, bins: Bins, since: datetime, until: datetime) -> Counted:
@@ -137,8 +166,7 @@ def window(store: Store, bins: Bins, since: datetime, until: datetime) -> Counte
 
 def counted(store: Store, bins: Bins, spans: Sequence[Span]) -> list[Counted]:
     """Count raw rows of spans of time (naive, rising, disjoint) into the bins of a version."""
-    length = sum(tally.size(one) for one in bins.frozen.values())
-    found = [Counted(np.zeros(length, dtype=np.int64), {}) for _ in spans]
+    found = [Counted(np.zeros(bins.size, dtype=np.int64), {}) for _ in spans]
     places = bins.places
     plain = [key for key in bins.frozen if key[0] != SLICE]
     for at in range(0, len(plain), COLUMNS):
@@ -168,17 +196,19 @@ def _count_columns(
         kind = "DOUBLE" if isinstance(one, NumericProfile) else "VARCHAR"
         if key[0] == FEATURE:
             shape[key[1]] = kind
-            x, mine = f"f.{name_of(key[1])}", "true"
+            x = f"f.{name_of(key[1])}"
+            picked.append(f"count(*) - count({x})")
         else:
-            x, mine = "answer[1]" if kind == "DOUBLE" else "decision", "mine"
-        picked.append(f"count(*) filter ({mine}) - count({x}) filter ({mine})")
+            # Rows of other versions are none of this one's: they become null, and no null counts.
+            x = f"case when mine then {'answer[1]' if kind == 'DOUBLE' else 'decision'} end"
+            picked.append("0")
         if isinstance(one, NumericProfile):
             grid = grids[key] = tally.grid(one)
             values |= {f"b{at}": grid.bounds, f"c{at}": grid.centre, f"s{at}": grid.scale}
             values |= {f"l{at}": grid.low, f"h{at}": grid.high}
-            picked += _numeric(x, mine, at)
+            picked += _numeric(x, at)
         else:
-            picked.append(f"histogram({x}) filter ({mine})")
+            picked.append(f"histogram({x})")
     values["shape"] = msgspec.json.encode(shape).decode()
     with store.read() as db:
         table = db.execute(
@@ -200,15 +230,15 @@ def _count_columns(
             found[row[0]].cells[places[key]] = cells
 
 
-def _numeric(x: str, mine: str, at: int) -> list[str]:
+def _numeric(x: str, at: int) -> list[str]:
     """Return what is counted of a numeric column: bins, and the sums of z and of its square."""
     z = (
         f"cast(floor((least(greatest({x}, $l{at}::double), $h{at}::double) - $c{at}::double) "
         f"/ $s{at}::double * {tally.STEPS}.0::double + 0.5::double) as bigint)"
     )
-    finite = f"filter ({mine} and isfinite({x}))"
+    finite = f"filter (isfinite({x}))"
     return [
-        f"map_values(histogram({x}, $b{at}::double[]) filter ({mine} and not isnan({x})))",
+        f"map_values(histogram({x}, $b{at}::double[]) filter (not isnan({x})))",
         f"coalesce(sum({z}) {finite}, 0)::bigint",
         f"coalesce(sum({z} * {z}) {finite}, 0)::bigint",
     ]
@@ -320,6 +350,10 @@ def _sum(parts: Sequence[Counted]) -> Counted:
 
 def _down(moment: datetime) -> datetime:
     return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def _day(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _up(moment: datetime) -> datetime:

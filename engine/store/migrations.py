@@ -43,9 +43,10 @@ MIGRATIONS = [
     """
     alter table profiles add column part varchar default 'feature';
     create table hours (
-        model varchar not null, version varchar not null, hour timestamp not null,
+        model varchar not null, version varchar not null, begins timestamp not null,
         rows bigint not null, cells blob not null, unseen varchar not null
     );
+    create table days as from hours;
     create table stillness (
         model varchar not null, version varchar not null, day timestamp not null,
         rows bigint not null, terms varchar not null, state varchar not null

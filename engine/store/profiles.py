@@ -23,7 +23,7 @@ def keep(
                 "insert into profiles (model, version, name, profile, part) values (?, ?, ?, ?, ?)",
                 [model, version, name, profile, part],
             )
-        for table in ("hours", "stillness"):
+        for table in ("hours", "days", "stillness"):
             db.execute(f"delete from {table} where model = ? and version = ?", [model, version])
 
 
