@@ -39,7 +39,12 @@ VERBS: dict[str, Verb] = {
         ("wait", "reason"),
     ),
     "compare": Verb("[MODEL] A B", "two versions on the same rows", judging.compare),
-    "monitor": Verb("[MODEL]", "watch the champion now", running.monitor, ("wait", "reason")),
+    "monitor": Verb(
+        "[MODEL]",
+        "watch the champion now",
+        running.monitor,
+        ("wait", "rebuild", "reason"),
+    ),
     "jobs": Verb("", "the runs, newest first", looking.jobs),
     "job": Verb("ID", "one run", looking.job, ("log",)),
     "promote": Verb(
@@ -137,6 +142,10 @@ VERBS: dict[str, Verb] = {
 
 _OPTIONS: dict[str, dict[str, object]] = {
     "wait": {"action": "store_true", "help": "until it is done; exit 0 pass, 4 refused, 1 failed"},
+    "rebuild": {
+        "action": "store_true",
+        "help": "measure all earlier looks again from the raw rows, and say what differs",
+    },
     "reason": {"default": "", "metavar": "T", "help": "why; kept in the audit"},
     "expect": {"metavar": "V", "help": "do it only if V is the champion; else exit 5"},
     "to": {"metavar": "V", "help": "the version to go back to"},

@@ -405,11 +405,15 @@ class TaintAnswer(msgspec.Struct, frozen=True):
 
 
 class RunRequest(msgspec.Struct, frozen=True):
-    """Body of train, monitor and validate; `version` is the one to judge again."""
+    """Body of train, monitor and validate; `version` is the one to judge again.
+
+    With `rebuild`, a monitoring run measures all earlier looks again from the raw rows.
+    """
 
     idempotency_key: str
     reason: str = ""
     version: str | None = None
+    rebuild: bool = False
 
 
 class Proof(msgspec.Struct, frozen=True):

@@ -40,4 +40,16 @@ MIGRATIONS = [
     );
     create table spool_marks (segment varchar primary key, position bigint not null);
     """,
+    """
+    alter table scores add column look timestamp;
+    create table looks (
+        model varchar not null, moment timestamp not null, champion varchar not null,
+        restated bigint not null, primary key (model, moment)
+    );
+    create sequence arrival;
+    create table arrivals (
+        mark bigint not null default nextval('arrival'), model varchar not null,
+        minute timestamp, id varchar
+    );
+    """,
 ]

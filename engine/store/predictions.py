@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from engine.store import labels
+from engine.store import labels, looks
 from engine.store.connection import Store, insert, naive
 from engine.store.files import name_of
 from engine.store.labels import LabelRow
@@ -55,6 +55,9 @@ def load(store: Store, block: Block) -> None:
     """Store a block and its marks in one transaction, so that each record is there once."""
     with store.write() as db:
         if block.predictions:
+            model, ts = PREDICTION_COLUMNS.index("model"), PREDICTION_COLUMNS.index("ts")
+            minutes = {(row[model], row[ts][:16] + ":00") for row in block.predictions}
+            looks.arrived(db, "minute", minutes)
             insert(
                 db,
                 "predictions",
