@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import NoReturn
 
-from cdml_tui.verbs import bringing, changing, incident, judging, locking, looking, running, tracing
+from cdml_tui.verbs import (
+    bringing,
+    changing,
+    incident,
+    judging,
+    locking,
+    looking,
+    report,
+    running,
+    tracing,
+)
 from cdml_tui.verbs.session import Session, usage
 
 Run = Callable[[Session], int]
@@ -121,6 +131,12 @@ VERBS: dict[str, Verb] = {
         looking.drift,
     ),
     "performance": Verb("[MODEL]", "realised performance per window", looking.performance),
+    "report": Verb(
+        "[MODEL]",
+        "a model between two moments as one HTML file, for who was not there",
+        report.report,
+        ("from", "to/time", "out"),
+    ),
     "events": Verb("", "what happened", looking.events, ("limit", "follow")),
     "audit": Verb(
         "[MODEL]",
@@ -165,6 +181,7 @@ _OPTIONS: dict[str, dict[str, object]] = {
     "override-freeze": {"action": "store_true", "help": "in spite of a freeze; needs --reason"},
     "from": {"dest": "from_", "metavar": "T", "help": "the first moment of the rows"},
     "to/time": {"metavar": "T", "help": "the moment after the last row; of a day alone, its end"},
+    "out": {"metavar": "FILE", "help": "where to; - for stdout"},
     "batch": {"metavar": "SHA", "help": "a batch, by the beginning of its digest"},
     "version/taint": {"metavar": "V", "help": "a version"},
     "version/audit": {"metavar": "V", "help": "what happened to a version, on what evidence"},

@@ -776,6 +776,15 @@ class IncidentReport(msgspec.Struct, frozen=True):
     text: str
 
 
+class ModelReport(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """`cdml report`: a model between two moments as one self-contained HTML page."""
+
+    model: str
+    from_: str
+    to: str
+    html: str
+
+
 class ClockRequest(msgspec.Struct, frozen=True):
     """Move a simulated clock; answered when everything due by then is done."""
 
