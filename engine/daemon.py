@@ -363,6 +363,7 @@ class Engine(Conductor):
         if former:
             self._site.tell("WARN", "engine", None, f"the engine before, {former}, died unasked")
         self._site.ledger.set_meta("engine", f"pid {self.pid}")
+        self._site.ledger.set_meta("seed", str(self._site.seed))
         fault = self._site.ledger.audit_fault()
         if fault is not None:
             self._site.tell("CRIT", "audit", None, f"the audit chain is broken: {fault}")

@@ -64,28 +64,32 @@ def _first(site: Site, model: str, end: datetime) -> datetime:
 
 
 def _head(site: Site, model: str, since: datetime, until: datetime) -> str:
-    state = overview.model_state(site, model, None)
-    latest = [s for s in state.signals if s.last is not None]
-    words = [
-        f"{escape(s.name)} {s.last:.4g} {escape(s.unit)} ({s.kind}, n {s.n}"
-        + (f", limit {s.limit:g}" if s.limit is not None else "")
-        + ")"
-        for s in latest
-        if s.last is not None
-    ]
-    breach = "<p>Everything measured is within its limits.</p>"
-    if state.breach:
-        said = f"{text(state.breach)}, since {_time(state.breach_since)}"
-        breach = f'<p class="bad">Standing breach: {said}.</p>'
-    elif not latest:
-        breach = '<p class="none">Nothing has been measured yet: cdml monitor measures now.</p>'
+    settings = site.model(model)
+    roles = site.ledger.roles(model)
+    words = []
+    for kind, names in (("realised", metrics(settings)), ("kpi", list(settings.kpi))):
+        found = [s for s in _within(site, model, kind, SERVED, since, until) if s.value is not None]
+        for name in names:
+            last = next((s for s in reversed(found) if s.name == name), None)
+            words += [f"{escape(name)} {_number(last.value)} (n {last.n})"] if last else []
+    said = f"Last realised in this time: {'; '.join(words)}." if words else ""
     return (
         f"<h1>{escape(model)}: {since:%Y-%m-%d} to {until:%Y-%m-%d}</h1>"
         f'<p class="dim">Workspace {escape(site.settings.workspace.name)}, written '
         f"{_time(iso(site.clock.now()))}; times are UTC.</p>"
-        f"<p>Champion: <b>{escape(state.champion or 'none')}</b>. "
-        f"Last measured: {'; '.join(words) or 'nothing'}.</p>{breach}"
+        f"<p>Champion now: <b>{escape(roles.champion or 'none')}</b>. {said}</p>"
+        f"{_standing(site, model, measured=bool(words))}"
     )
+
+
+def _standing(site: Site, model: str, *, measured: bool) -> str:
+    state = overview.model_state(site, model, None)
+    if state.breach:
+        said = f"{text(state.breach)}, since {_time(state.breach_since)}"
+        return f'<p class="bad">Stands now: {said}.</p>'
+    if measured:
+        return "<p>Nothing stands beyond its limit now.</p>"
+    return '<p class="none">Nothing was measured in this time: cdml monitor measures now.</p>'
 
 
 def _moves(site: Site, model: str) -> list[AuditEntry]:

@@ -36,7 +36,8 @@ class Rebuilt(msgspec.Struct, frozen=True):
         more = f" and {len(self.differ) - NAMED} more" if len(self.differ) > NAMED else ""
         return (
             f"{found}: {len(self.differ)} differ from what was stored and replaced it: "
-            f"{'; '.join(self.differ[:NAMED])}{more}. Settings or rows changed since"
+            f"{'; '.join(self.differ[:NAMED])}{more}. Its settings were others then, "
+            "or somebody changed what was stored"
         )
 
 
@@ -97,7 +98,10 @@ def _differs(former: Score | None, found: Score | None) -> str:
 def _shown(score: Score | None) -> str:
     if score is None:
         return "absent"
-    return "none" if score.value is None else f"{score.value:.4f} (n {score.n})"
+    sure = "" if score.low is None else f" [{score.low:.4f}, {score.high:.4f}]"
+    return (
+        f"none (n {score.n})" if score.value is None else f"{score.value:.4f}{sure} (n {score.n})"
+    )
 
 
 def _reached(look: Look, arrived: Arrived) -> bool:

@@ -61,13 +61,13 @@ def test_it_says_who_served_what_was_measured_and_with_which_n(place: Place) -> 
     assert "log_loss" in page
     assert "cost" in page
     assert "wind" in page
-    assert "Standing breach" in page
+    assert "Stands now" in page
     assert "<td>300</td>" in page
 
 
 def test_what_was_not_measured_is_said(place: Place) -> None:
     page = report(place, "late", None, None).html
-    assert "Nothing has been measured yet" in page
+    assert "Nothing was measured in this time" in page
     assert "No version has served yet." in page
     assert "nothing was measured in this time" in page
 
