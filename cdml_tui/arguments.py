@@ -14,6 +14,7 @@ from cdml_tui.verbs import (
     judging,
     locking,
     looking,
+    report,
     running,
     tracing,
 )
@@ -49,7 +50,12 @@ VERBS: dict[str, Verb] = {
         ("wait", "reason"),
     ),
     "compare": Verb("[MODEL] A B", "two versions on the same rows", judging.compare),
-    "monitor": Verb("[MODEL]", "watch the champion now", running.monitor, ("wait", "reason")),
+    "monitor": Verb(
+        "[MODEL]",
+        "watch the champion now",
+        running.monitor,
+        ("wait", "rebuild", "reason"),
+    ),
     "jobs": Verb("", "the runs, newest first", looking.jobs),
     "job": Verb("ID", "one run", looking.job, ("log",)),
     "promote": Verb(
@@ -126,6 +132,12 @@ VERBS: dict[str, Verb] = {
         drifting.drift,
     ),
     "performance": Verb("[MODEL]", "realised performance per window", looking.performance),
+    "report": Verb(
+        "[MODEL]",
+        "a model between two moments as one HTML file, for who was not there",
+        report.report,
+        ("from", "to/time", "out"),
+    ),
     "events": Verb("", "what happened", looking.events, ("limit", "follow")),
     "audit": Verb(
         "[MODEL]",
@@ -147,6 +159,10 @@ VERBS: dict[str, Verb] = {
 
 _OPTIONS: dict[str, dict[str, object]] = {
     "wait": {"action": "store_true", "help": "until it is done; exit 0 pass, 4 refused, 1 failed"},
+    "rebuild": {
+        "action": "store_true",
+        "help": "measure all earlier looks again from the raw rows, and say what differs",
+    },
     "reason": {"default": "", "metavar": "T", "help": "why; kept in the audit"},
     "expect": {"metavar": "V", "help": "do it only if V is the champion; else exit 5"},
     "to": {"metavar": "V", "help": "the version to go back to"},
@@ -166,6 +182,7 @@ _OPTIONS: dict[str, dict[str, object]] = {
     "override-freeze": {"action": "store_true", "help": "in spite of a freeze; needs --reason"},
     "from": {"dest": "from_", "metavar": "T", "help": "the first moment of the rows"},
     "to/time": {"metavar": "T", "help": "the moment after the last row; of a day alone, its end"},
+    "out": {"metavar": "FILE", "help": "where to; - for stdout"},
     "batch": {"metavar": "SHA", "help": "a batch, by the beginning of its digest"},
     "version/taint": {"metavar": "V", "help": "a version"},
     "version/audit": {"metavar": "V", "help": "what happened to a version, on what evidence"},

@@ -111,6 +111,11 @@ class Client:
         """Return realised performance per window."""
         return self._get(f"{_model(model)}/performance", wire.Performance)
 
+    def model_report(self, model: str, since: str | None, until: str | None) -> wire.ModelReport:
+        """Return a model between two moments as an HTML page."""
+        params = {k: v for k, v in (("from", since), ("to", until)) if v}
+        return self._get(f"{_model(model)}/report", wire.ModelReport, params)
+
     def audit(self, limit: int, asked: wire.AuditQuestion) -> wire.AuditAnswer:
         """Return the latest audit entries that were asked for."""
         params = {"limit": limit, **msgspec.to_builtins(asked)}

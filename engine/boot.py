@@ -35,6 +35,8 @@ def run(root: Path, *, simulated: str | None = None, seed: int = 0) -> int:
         serving = ServingProcess(workspace, clock, settings.serving.listen, fixed)
         serving.start()
 
+        # What was measured with one seed is measured again with the same.
+        seed = int(ledger.meta("seed") or seed)
         from engine.daemon import Engine
 
         try:

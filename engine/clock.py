@@ -5,7 +5,7 @@ person at the keyboard, `monotonic` measures durations and never jumps.
 """
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Protocol
 
@@ -82,3 +82,9 @@ def parse_time(text: str) -> datetime:
             f'Reading the time "{text}": it is not ISO 8601. Write it like 2013-07-01T14:05:00Z.',
             code="bad_time",
         ) from None
+
+
+def parse_end(text: str) -> datetime:
+    """Read the end of an interval: a day alone is the moment after its last."""
+    moment = parse_time(text)
+    return moment + timedelta(days=1) if len(text) == len("2013-08-05") else moment

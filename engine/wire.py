@@ -449,11 +449,15 @@ class TaintAnswer(msgspec.Struct, frozen=True):
 
 
 class RunRequest(msgspec.Struct, frozen=True):
-    """Body of train, monitor and validate; `version` is the one to judge again."""
+    """Body of train, monitor and validate; `version` is the one to judge again.
+
+    With `rebuild`, a monitoring run measures all earlier looks again from the raw rows.
+    """
 
     idempotency_key: str
     reason: str = ""
     version: str | None = None
+    rebuild: bool = False
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -824,6 +828,15 @@ class IncidentReport(msgspec.Struct, frozen=True):
 
     number: int
     text: str
+
+
+class ModelReport(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """`cdml report`: a model between two moments as one self-contained HTML page."""
+
+    model: str
+    from_: str
+    to: str
+    html: str
 
 
 class ClockRequest(msgspec.Struct, frozen=True):

@@ -1,9 +1,7 @@
 """`cdml incident`: list the incidents, show one, add a note, close it, write its report."""
 
-from pathlib import Path
-
-from cdml_tui.client import ConsoleError
 from cdml_tui.output import cell, json_line, line, table
+from cdml_tui.verbs.report import write_file
 from cdml_tui.verbs.session import Session, usage
 from engine.wire import IncidentPage, NoteRequest
 
@@ -69,16 +67,7 @@ def _report(session: Session, number: int, target: str) -> int:
         line(found.text.rstrip())
         return 0
     if target != "-":
-        try:
-            Path(target).write_text(found.text, encoding="utf-8")
-        except OSError as fault:
-            raise ConsoleError(
-                "file_not_writable",
-                f'Writing the report "{target}": {fault.strerror}. Name a file that can be '
-                "written.",
-                "report",
-                422,
-            ) from None
+        write_file(target, found.text, "report")
     if session.json:
         json_line(found)
     else:

@@ -22,8 +22,9 @@ def train(session: Session) -> int:
 
 
 def monitor(session: Session) -> int:
-    """Watch the champion now."""
-    return _run(session, session.client.monitor, session.model())
+    """Watch the champion now, or measure all earlier looks again."""
+    rebuild = session.args.rebuild
+    return _run(session, session.client.monitor, session.model(), rebuild=rebuild)
 
 
 def validate(session: Session) -> int:
@@ -42,8 +43,10 @@ def _run(
     start: Callable[[str, RunRequest], JobRow],
     model: str,
     version: str | None = None,
+    *,
+    rebuild: bool = False,
 ) -> int:
-    request = RunRequest(new_key(), session.args.reason, version)
+    request = RunRequest(new_key(), session.args.reason, version, rebuild)
     row = certainly(lambda: start(model, request))
     if session.args.wait:
         row = _wait(session.client, row)

@@ -56,7 +56,8 @@ def monitor(
     request: Req, state: State, model: FromPath[str], data: JSONBody[wire.RunRequest]
 ) -> wire.JobRow:
     """Queue a monitoring run."""
-    return desk_of(state).submit(model, "monitor", operator(request), data)
+    job = "rebuild" if data.rebuild else "monitor"
+    return desk_of(state).submit(model, job, operator(request), data)
 
 
 @post("/api/v1/models/{model:str}/validate", status_code=200, sync_to_thread=True)

@@ -25,6 +25,7 @@ from engine.pipeline import (
     incidents,
     overview,
     postmortem,
+    report,
     requests,
     rollout_page,
     taints,
@@ -185,6 +186,10 @@ class Desk:
     def performance(self, model: str) -> wire.Performance:
         """Return the realised performance of a model."""
         return overview.realised(self.site, model)
+
+    def model_report(self, model: str, since: str | None, until: str | None) -> wire.ModelReport:
+        """Return the HTML report of a model between two moments."""
+        return report.report(self.site, model, since, until)
 
     def audit(self, limit: int, asked: wire.AuditQuestion) -> wire.AuditAnswer:
         """Return the newest audit entries that were asked for; see tracing.answer."""

@@ -86,6 +86,13 @@ def performance(state: State, model: FromPath[str]) -> wire.Performance:
     return desk_of(state).performance(model)
 
 
+@get("/api/v1/models/{model:str}/report", sync_to_thread=True)
+def model_report(request: Req, state: State, model: FromPath[str]) -> wire.ModelReport:
+    """Return a model as one HTML page; the query may say `from` and `to`."""
+    asked = request.query_params
+    return desk_of(state).model_report(model, asked.get("from"), asked.get("to"))
+
+
 @get("/api/v1/models/{model:str}/rollout", sync_to_thread=True)
 def rollout(state: State, model: FromPath[str]) -> wire.RolloutPage:
     """Return the evidence of the rollout that runs, or how the last one ended."""
@@ -158,6 +165,7 @@ ROUTES = [
     compare,
     drift,
     performance,
+    model_report,
     rollout,
     proof,
     audit,

@@ -24,7 +24,7 @@ from engine.store import runs
 from engine.wire import JobRow
 
 T = TypeVar("T")
-LIGHT = {"monitor"}
+LIGHT = {"monitor", "rebuild"}
 SHOWN = 50
 INTERRUPTED = "was interrupted"
 log = logging.getLogger("cdml.jobs")

@@ -17,6 +17,7 @@ from engine.pipeline.fitting import ESTIMATOR, SAFE_MODE, TrainResult
 from engine.pipeline.measurement import ValidateResult
 from engine.pipeline.monitor import monitor, standing
 from engine.pipeline.promote import promote
+from engine.pipeline.restate import rebuild
 from engine.pipeline.scoring import ValidateInputs
 from engine.pipeline.site import Site
 from engine.wire import Change
@@ -168,4 +169,14 @@ def monitor_run(site: Site, run: Run) -> Outcome:
     return Outcome(note, train_because=tuple(causes))
 
 
-JOBS = {"train": train_run, "validate": validate_run, "monitor": monitor_run}
+def rebuild_run(site: Site, run: Run) -> Outcome:
+    """Measure every look at a model again from the raw rows; say what differs."""
+    return Outcome(rebuild(site, run.model, run.say).said)
+
+
+JOBS = {
+    "train": train_run,
+    "validate": validate_run,
+    "monitor": monitor_run,
+    "rebuild": rebuild_run,
+}

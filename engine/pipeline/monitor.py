@@ -7,18 +7,18 @@ import msgspec
 from engine.clock import iso, parse_time
 from engine.domain.lifecycle import Event, Fitness
 from engine.ledger.change import ENGINE
-from engine.pipeline import aftermath, drifting, incidents, realised, slices
-from engine.pipeline.look import Look, look_at
+from engine.pipeline import aftermath, incidents, slices
+from engine.pipeline.look import look_at
+from engine.pipeline.measures import measured
 from engine.pipeline.realised import MIN_LABELS, SERVED
 from engine.pipeline.rehearsal import rehearse
+from engine.pipeline.restate import restate
 from engine.pipeline.site import Site
 from engine.quantities import duration
 from engine.settings import ModelSettings
 from engine.stats import performance
-from engine.store import predictions, scores
+from engine.store import looks, predictions, scores
 from engine.store.scores import Score
-
-MEASURES = (drifting.measured, realised.measured, realised.business, slices.measured)
 
 
 def monitor(site: Site, model: str) -> str:
@@ -28,19 +28,19 @@ def monitor(site: Site, model: str) -> str:
     if champion is None:
         return "no champion yet"
     look = look_at(model, champion, settings, site.clock.now())
+    arrived = looks.since_taken(site.store, model)
+    restate(site, model, arrived, look.at)
+    looks.record(site.store, model, look.at, champion)
     found = measured(site, look)
-    scores.put(site.store, [*found, *rehearse(site, model, look.mature_since, look.mature_until)])
+    scores.put_look(site.store, model, look.at, found)
+    looks.taken(site.store, model, arrived)
+    scores.put(site.store, rehearse(site, model, look.mature_since, look.mature_until))
     incidents.note(site, model, "engine", "evidence", _evidence(settings, found))
     _tell_breach(site, model, breaches(settings, found), _measured(settings, found))
     aftermath.assess(site, model)
     # After the breach is known: what fails now has not proven itself.
     _prove(site, model, champion, settings)
     return _summary(settings, found)
-
-
-def measured(site: Site, look: Look) -> list[Score]:
-    """Measure everything of a look that raw rows alone decide."""
-    return [score for measure in MEASURES for score in measure(site, look)]
 
 
 def _summary(settings: ModelSettings, found: list[Score]) -> str:

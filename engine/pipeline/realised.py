@@ -86,6 +86,7 @@ def business(site: Site, look: Look) -> list[Score]:
             value, n = kpis.served(
                 site.store, look.model, settings.task, kpi.sql, types, *span, decision, names
             )
-            shown = value if n >= MIN_LABELS else None
+            # DuckDB adds rows up in an order of its own: the last digits would not come again.
+            shown = float(f"{value:.12g}") if value is not None and n >= MIN_LABELS else None
             found.append(Score(look.model, version, "kpi", name, *span, shown, n))
     return found

@@ -4,12 +4,12 @@ What is tainted is neither trained on, nor promoted, nor gone back to, until a p
 """
 
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 
 import msgspec
 
 from engine.artifacts import Manifest
-from engine.clock import iso, parse_time
+from engine.clock import iso, parse_end, parse_time
 from engine.domain import roles as moves
 from engine.domain.lifecycle import TABLE, Event, Fitness
 from engine.domain.taints import Lineage, Mark, Span, reaches
@@ -144,7 +144,7 @@ def _wanted(site: Site, model: str, actor: Actor, asked: TaintRequest) -> Taint:
         since = iso(batch.time_from) if batch.time_from else None
         to = iso(until) if until else None
         return msgspec.structs.replace(made, batch=batch.batch, from_=since, to=to)
-    since_at, until_at = _moment(asked.from_ or ""), _moment(asked.to or "", end=True)
+    since_at, until_at = parse_time(asked.from_ or ""), parse_end(asked.to or "")
     if since_at >= until_at:
         raise InvalidError(
             f"Tainting rows of {model}: {asked.from_} is not before {asked.to}. Nothing was "
@@ -302,12 +302,6 @@ def _instead(site: Control, model: str, version: str) -> str:
         if v.fitness in (Fitness.BLESSED, Fitness.PROVEN) and v.version not in (champion, version)
     ]
     return good[-1] if good else "another version"
-
-
-def _moment(text: str, *, end: bool = False) -> datetime:
-    """Read a time; a day alone is its first moment, or as the end of an interval its last."""
-    moment = parse_time(text)
-    return moment + timedelta(days=1) if end and len(text) == len("2013-08-05") else moment
 
 
 def _what(taint: Taint) -> str:

@@ -132,8 +132,7 @@ def served(
     view = (
         f"select {answer}, {decided} as decision, {_LABELS[task]} as label, version, ts as time"
         f"{', ' + features if features else ''} from (select *, "
-        f"{shaped} as f from ({JOINED}) "
-        "where ts >= $since and ts < $until and role <> 'shadow')"
+        f"{shaped} as f from ({JOINED}) where role <> 'shadow')"
     )
     known: dict[str, Any] = {"classes": list(classes)} if task == "binary" else {}
     known |= {"shape": msgspec.json.encode(kinds).decode()} if kinds else {}

@@ -7,6 +7,7 @@ from datetime import datetime
 import duckdb
 import numpy as np
 
+from engine.store import looks
 from engine.store.connection import Store, naive
 
 
@@ -39,6 +40,7 @@ def merge(db: duckdb.DuckDBPyConnection, rows: Sequence[LabelRow]) -> None:
         "(labels.ts, coalesce(labels.value, ''))"
     )
     db.unregister("block")
+    looks.arrived(db, "id", set(best))
 
 
 def count(store: Store, model: str) -> int:

@@ -41,6 +41,18 @@ MIGRATIONS = [
     create table spool_marks (segment varchar primary key, position bigint not null);
     """,
     """
+    alter table scores add column look timestamp;
+    create table looks (
+        model varchar not null, moment timestamp not null, champion varchar not null,
+        restated bigint not null, primary key (model, moment)
+    );
+    create sequence arrival;
+    create table arrivals (
+        mark bigint not null default nextval('arrival'), model varchar not null,
+        minute timestamp, id varchar
+    );
+    """,
+    """
     alter table profiles add column part varchar default 'feature';
     create table hours (
         model varchar not null, version varchar not null, begins timestamp not null,

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from engine.store import labels
+from engine.store import labels, looks
 from engine.store.connection import Store, insert, naive
 from engine.store.files import name_of
 from engine.store.labels import LabelRow
@@ -21,14 +21,23 @@ PREDICTION_COLUMNS = (
 NEWEST = 20_000
 SHADOW_COLUMNS = ("model", "version", "prediction_id", "answer")
 
-# One prediction per id and version counts, the first; a label that will never come is no label.
+# Mature labelled answers with since <= ts < until. One prediction per id and version counts, the
+# first; a label that will never come is no label. Keys of the window alone are grouped, so that a
+# long log costs a scan and no memory.
 JOINED = """
     select p.*, l.value as label, l.ts as label_ts
-    from (
-        select * from predictions where model = $model
-        qualify row_number() over (partition by version, id order by ts, prediction_id) = 1
-    ) p join labels l on l.model = p.model and l.id = p.id
-    where l.value is not null and p.client is distinct from 'cdml-probe'
+    from predictions p
+    semi join (
+        select min({'ts': ts, 'prediction_id': prediction_id}).prediction_id as prediction_id
+        from predictions where model = $model and ts >= $since and ts < $until
+        and client is distinct from 'cdml-probe' group by version, id
+    ) f on f.prediction_id = p.prediction_id
+    join labels l on l.model = p.model and l.id = p.id
+    where p.model = $model and p.ts >= $since and p.ts < $until and l.value is not null
+    and not exists (
+        select 1 from predictions q where q.model = $model and q.ts < $since
+        and q.version = p.version and q.id = p.id and q.client is distinct from 'cdml-probe'
+    )
 """
 
 
@@ -46,6 +55,9 @@ def load(store: Store, block: Block) -> None:
     """Store a block and its marks in one transaction, so that each record is there once."""
     with store.write() as db:
         if block.predictions:
+            model, ts = PREDICTION_COLUMNS.index("model"), PREDICTION_COLUMNS.index("ts")
+            minutes = {(row[model], row[ts][:16] + ":00") for row in block.predictions}
+            looks.arrived(db, "minute", minutes)
             insert(
                 db,
                 "predictions",
@@ -95,8 +107,8 @@ def cohort(
     """Return labelled answers with since <= ts < until, of one version or as they were served."""
     with store.read() as db:
         found = db.execute(
-            f"select ts, label, answer from ({JOINED}) where ts >= $since and ts < $until "
-            "and ($version is null or version = $version) order by ts, prediction_id",
+            f"select ts, label, answer from ({JOINED}) "
+            "where $version is null or version = $version order by ts, prediction_id",
             {
                 "model": model,
                 "version": version,
@@ -119,7 +131,7 @@ def sliced(
     with store.read() as db:
         found = db.execute(
             f"select ts, label, answer, {picked} from (select *, json_transform(features, $shape) "
-            f"as f from ({JOINED}) where ts >= $since and ts < $until and version = $version) "
+            f"as f from ({JOINED}) where version = $version) "
             "order by ts, prediction_id",
             {
                 "shape": shape,
@@ -147,8 +159,8 @@ def asked(store: Store, model: str, version: str, since: datetime, until: dateti
     """Return the rows that a version answered, with their features as JSON text."""
     with store.read() as db:
         found = db.execute(
-            f"select ts, label, features, answer from ({JOINED}) where ts >= $since "
-            "and ts < $until and version = $version order by ts, prediction_id",
+            f"select ts, label, features, answer from ({JOINED}) where version = $version "
+            "order by ts, prediction_id",
             {"model": model, "version": version, "since": naive(since), "until": naive(until)},
         ).fetchnumpy()
     return Asked(
@@ -178,7 +190,7 @@ def pairs(
             f"select j.ts, j.label, j.answer, s.answer as shadow from ({JOINED}) j "
             "join shadow_answers s on s.model = $model and s.version = $shadow "
             "and s.prediction_id = j.prediction_id "
-            "where j.version = $champion and j.ts >= $since and j.ts < $until "
+            "where j.version = $champion "
             "order by j.ts, j.prediction_id",
             {
                 "model": model,
@@ -205,8 +217,7 @@ def label_counts(
     """
     with store.read() as db:
         return db.execute(
-            f"select label, count(distinct id) from ({JOINED}) where ts >= $since "
-            "and ts < $until group by label order by label",
+            f"select label, count(distinct id) from ({JOINED}) group by label order by label",
             {"model": model, "since": naive(since), "until": naive(until)},
         ).fetchall()
 

@@ -10,6 +10,7 @@ import numpy as np
 from engine.store.connection import Store, insert, naive, zoned
 
 _TEXTS = ("model", "version", "kind", "name", "detail")
+_COLUMNS = "model, version, kind, name, window_from, window_to, value, low, high, n, detail, look"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,36 @@ class Score:
 
 
 def put(store: Store, scores: Sequence[Score]) -> None:
-    """Store measurements; the same number of the same window is restated."""
+    """Store measurements that belong to no look; the same number of the same window is replaced."""
     if not scores:
         return
+    with store.write() as db:
+        block = _block(scores, None)
+        db.register("replaced", block)
+        db.execute(
+            "delete from scores using replaced r where scores.model = r.model "
+            "and scores.version = r.version and scores.kind = r.kind and scores.name = r.name "
+            "and scores.window_to = r.window_to"
+        )
+        db.unregister("replaced")
+        insert(db, "scores", block, _COLUMNS)
+
+
+def put_look(store: Store, model: str, look: datetime, scores: Sequence[Score]) -> None:
+    """Store all that a look measured, in place of what was stored of it before."""
+    with store.write() as db:
+        db.execute("delete from scores where model = ? and look = ?", [model, naive(look)])
+        if scores:
+            insert(db, "scores", _block(scores, look), _COLUMNS)
+
+
+def of_look(store: Store, model: str, look: datetime) -> list[Score]:
+    """Return what is stored of a look, in a determined order."""
+    tail = "and look = $look order by kind, version, name, window_to"
+    return _select(store, tail, model, look=naive(look))
+
+
+def _block(scores: Sequence[Score], look: datetime | None) -> dict[str, Any]:
     block = {name: np.array([getattr(s, name) for s in scores], dtype=object) for name in _TEXTS}
     for name in ("window_from", "window_to"):
         times = [naive(getattr(s, name)) for s in scores]
@@ -40,20 +68,9 @@ def put(store: Store, scores: Sequence[Score]) -> None:
     for name in ("value", "low", "high"):
         block[name] = _numbers([getattr(s, name) for s in scores])
     block["n"] = np.array([s.n for s in scores], dtype=np.int64)
-    with store.write() as db:
-        db.register("restated", block)
-        db.execute(
-            "delete from scores using restated r where scores.model = r.model "
-            "and scores.version = r.version and scores.kind = r.kind and scores.name = r.name "
-            "and scores.window_to = r.window_to"
-        )
-        db.unregister("restated")
-        insert(
-            db,
-            "scores",
-            block,
-            "model, version, kind, name, window_from, window_to, value, low, high, n, detail",
-        )
+    moment = np.datetime64("NaT") if look is None else naive(look)
+    block["look"] = np.full(len(scores), moment, dtype="datetime64[us]")
+    return block
 
 
 def _numbers(values: list[float | None]) -> Any:
@@ -90,17 +107,19 @@ def _select(
     store: Store,
     tail: str,
     model: str,
-    kind: str,
+    kind: str | None = None,
     version: str | None = None,
     name: str | None = None,
+    **bound: Any,
 ) -> list[Score]:
+    asked = {"model": model, "kind": kind, "version": version, "name": name} | bound
     with store.read() as db:
         found = db.execute(
             "select model, version, kind, name, window_from, window_to, value, n, low, high, "
-            "detail from scores where model = $model and kind = $kind "
+            "detail from scores where model = $model and ($kind is null or kind = $kind) "
             "and ($version is null or version = $version) and ($name is null or name = $name) "
             f"{tail}",
-            {"model": model, "kind": kind, "version": version, "name": name},
+            asked,
         ).fetchall()
     return [
         Score(r[0], r[1], r[2], r[3], zoned(r[4]) or r[4], zoned(r[5]) or r[5], *r[6:])

@@ -1,0 +1,123 @@
+"""Looks measured again: those that late rows and labels reach, or all of them from nothing.
+
+What a look measured is a function of the raw rows, so both ways come to the same bytes.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from engine.pipeline.look import Look, look_at
+from engine.pipeline.measures import measured
+from engine.pipeline.site import Site
+from engine.settings import ModelSettings
+from engine.store import looks, scores
+from engine.store.looks import Arrived, Looked
+from engine.store.scores import Score
+
+MINUTE = timedelta(minutes=1)
+NAMED = 3
+
+
+class Rebuilt(msgspec.Struct, frozen=True):
+    """What measuring everything again came to: `differ` names numbers that changed."""
+
+    looks: int
+    numbers: int
+    differ: list[str]
+
+    @property
+    def said(self) -> str:
+        """Say it in a sentence."""
+        found = f"{self.looks} looks measured again from the raw rows, {self.numbers} numbers"
+        if not self.differ:
+            return f"{found}: every one equal to the byte"
+        more = f" and {len(self.differ) - NAMED} more" if len(self.differ) > NAMED else ""
+        return (
+            f"{found}: {len(self.differ)} differ from what was stored and replaced it: "
+            f"{'; '.join(self.differ[:NAMED])}{more}. Its settings were others then, "
+            "or somebody changed what was stored"
+        )
+
+
+def restate(site: Site, model: str, arrived: Arrived, before: datetime) -> int:
+    """Measure again the earlier looks whose rows or labels have changed; tell what moved."""
+    settings = site.model(model)
+    moved: list[tuple[Looked, list[str]]] = []
+    for one in looks.known(site.store, model):
+        look = look_at(model, one.champion, settings, one.at)
+        if one.at < before and _reached(look, arrived):
+            differ = _again(site, look)
+            if differ:
+                moved.append((one, differ))
+    if moved:
+        looks.restated(site.store, model, [one for one, _ in moved])
+        site.tell("INFO", "monitor", model, _said(settings, moved))
+    return len(moved)
+
+
+def rebuild(site: Site, model: str, progress: Callable[[str], None]) -> Rebuilt:
+    """Measure every look at a model again from the raw rows and compare with what was stored."""
+    settings = site.model(model)
+    known = looks.known(site.store, model)
+    numbers, differ = 0, []
+    for at, one in enumerate(known, 1):
+        look = look_at(model, one.champion, settings, one.at)
+        differ += _again(site, look)
+        numbers += len(scores.of_look(site.store, model, one.at))
+        progress(f"look {at} of {len(known)}")
+    return Rebuilt(len(known), numbers, differ)
+
+
+def _again(site: Site, look: Look) -> list[str]:
+    """Measure a look again and store it; return what differs from what was stored."""
+    former = {_key(s): s for s in scores.of_look(site.store, look.model, look.at)}
+    found = {_key(s): s for s in measured(site, look)}
+    differ = [_differs(former.get(k), found.get(k)) for k in [*former, *(found.keys() - former)]]
+    said = [text for text in differ if text]
+    if said:
+        scores.put_look(site.store, look.model, look.at, list(found.values()))
+    return said
+
+
+def _key(score: Score) -> tuple[str, str, str, datetime]:
+    return score.version, score.kind, score.name, score.window_to
+
+
+def _differs(former: Score | None, found: Score | None) -> str:
+    """Say how a number moved; nothing where it is the same to the byte."""
+    if former == found:
+        return ""
+    one = found or former
+    assert one is not None
+    name = f"{one.version} {one.kind} {one.name} of {one.window_to:%Y-%m-%d %H:%M}Z"
+    return f"{name} {_shown(former)} -> {_shown(found)}"
+
+
+def _shown(score: Score | None) -> str:
+    if score is None:
+        return "absent"
+    sure = "" if score.low is None else f" [{score.low:.4f}, {score.high:.4f}]"
+    return (
+        f"none (n {score.n})" if score.value is None else f"{score.value:.4f}{sure} (n {score.n})"
+    )
+
+
+def _reached(look: Look, arrived: Arrived) -> bool:
+    # Rows before the window too: evidence of drift is gathered from all days before a look.
+    return any(minute < look.until for minute in arrived.rows) or _any_within(
+        arrived.labels, look.mature_since, look.mature_until
+    )
+
+
+def _any_within(minutes: Sequence[datetime], since: datetime, until: datetime) -> bool:
+    return any(since < minute + MINUTE and minute < until for minute in minutes)
+
+
+def _said(settings: ModelSettings, moved: list[tuple[Looked, list[str]]]) -> str:
+    metric = [
+        text for _, texts in moved for text in texts if f" realised {settings.metric} " in text
+    ]
+    shown = (metric or moved[-1][1])[-1]
+    return f"late rows or labels restated {len(moved)} earlier looks, the last: {shown}"
