@@ -1,4 +1,4 @@
-"""Drift of the columns, worst first: which one moved, how far, on how many rows."""
+"""Drift of the columns, the most damaging first: which one moved, how far, on how many rows."""
 
 from cdml_tui.panes.figures import bar_of, count, figure
 from cdml_tui.panes.line import (
@@ -22,18 +22,23 @@ _CLEAR = 0.2
 
 
 def drift(screen: Screen, width: int, height: int) -> list[Line]:
-    """Draw the columns ranked by PSI."""
+    """Draw the columns ranked by damage, and by PSI where nothing is known of that."""
     model = model_of(screen)
     note = line((f"{inert(model.drift_window)} ", "dim")) if model and model.drift_window else EMPTY
     head = title("Drift by column", width, note, "5")
     if model is None or not model.drift:
         why = "no model" if model is None else "not measured yet; needs one window of predictions"
         return [head, line((f" {why}", "dim"))][:height]
-    ranked = sorted(model.drift, key=lambda c: c.psi if c.psi is not None else -1.0, reverse=True)
-    worst = ranked[0].psi or 0.0
+    ranked = sorted(model.drift, key=_rank, reverse=True)
+    worst = max(c.psi or 0.0 for c in ranked)
     legend = line((_legend(ranked[0], width), "dim"))
     full = max(worst, _CLEAR)
     return [head, legend, *(_row(c, full, width) for c in ranked)][:height]
+
+
+def _rank(column: wire.DriftColumn) -> tuple[float, float]:
+    damage, psi = (-1.0 if v is None else v for v in (column.damage, column.psi))
+    return damage, psi
 
 
 def _legend(column: wire.DriftColumn, width: int) -> str:
@@ -46,7 +51,8 @@ def _row(column: wire.DriftColumn, full: float, width: int) -> Line:
     psi = column.psi
     notes = _notes(column)
     bars = max(0, min(20, width - 27 - width_of(notes)))
-    style: Style = "warn" if psi is not None and psi >= _CLEAR else ""
+    clear = psi is not None and psi >= _CLEAR
+    style: Style = "warn" if column.drifted or (column.evidence is None and clear) else ""
     return fit(
         (
             Span(f" {pad(inert(column.column), 16)} "),

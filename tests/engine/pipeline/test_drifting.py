@@ -181,6 +181,20 @@ def test_score_labels_and_slices_are_measured_beside(champion: Place) -> None:
     assert damage.damage == pytest.approx(0.3 * (damage.psi or 0.0))
 
 
+def test_of_many_classes_the_decided_one_is_compared(champion: Place) -> None:
+    held = np.eye(3)[np.arange(900) % 3]
+    names = ["true", "false", "maybe"]
+    kinds = np.array([KINDS[n % 3] for n in range(900)], dtype=object)
+    for part, found in references.answers("multiclass", names, held, {"kind": kinds}).items():
+        profiles.keep(champion.store, "late", "v1", found, part)
+    sent(champion, START, normal(1, 900))
+    at = START + timedelta(days=1)
+    score = columns(champion, at)["score"]
+    assert (score.kind, score.n_current, score.bins) == ("categorical", 900, 3)
+    assert score.psi and score.psi > 1.0  # noqa: PT018 - "true" is decided every time
+    assert columns(champion, at)["kind=a"].n_current > 200
+
+
 @pytest.mark.parametrize(
     "reference",
     [[], [None] * 300, [1.0] * 300, [7.0], [float("inf")] * 300, [1e308, -1e308] * 150],
