@@ -105,9 +105,15 @@ def named(name: str) -> tuple[str, str | None]:
     return check, name[len(check) + 1 :]
 
 
-def excess(check: Check, value: float | None, expected: float | None) -> float | None:
+def limit(check: str, expected: float | None) -> float | None:
+    """Return how far a value may go where `expected` is usual; None where no value is wrong."""
+    allowed = CHECKS[check].limit
+    return None if allowed is None else allowed + (expected or 0.0)
+
+
+def excess(check: str, value: float | None, expected: float | None) -> float | None:
     """Return how far a value is beyond its limit, above 0 where it is; None where none is set."""
-    if check.limit is None or value is None:
+    allowed = limit(check, expected)
+    if allowed is None or value is None:
         return None
-    over = value - (expected or 0.0) - check.limit
-    return -over if check.floor else over
+    return allowed - value if CHECKS[check].floor else value - allowed

@@ -1,17 +1,17 @@
 """Data quality of a look: what clients sent against the contract, their times, their labels."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 import msgspec
 
-from engine.domain.quality import CHECKS, MIN_ROWS, excess, named
+from engine.domain.quality import CHECKS, MIN_ROWS, excess, limit, named
 from engine.domain.schema import Feature, Kind
 from engine.pipeline import features
 from engine.pipeline.look import Look
 from engine.pipeline.site import Site
 from engine.pipeline.train import accepted
 from engine.quantities import duration
+from engine.stats import share
 from engine.stats.profile import CategoricalProfile, NumericProfile
 from engine.store import profiles, quality
 from engine.store.quality import Window
@@ -22,9 +22,14 @@ COLUMNS = 20
 
 
 class QualityDetail(msgspec.Struct, frozen=True):
-    """What a check expected of training rows or the settings, and what it found, in words."""
+    """What a check expected of training rows, what it allows then, and what it found, in words.
+
+    `above` says on which side of `limit` it is wrong.
+    """
 
     expected: float | None = None
+    limit: float | None = None
+    above: bool = True
     found: str = ""
 
 
@@ -50,7 +55,7 @@ def measured(site: Site, look: Look) -> list[Score]:
 def _worst(score: Score) -> tuple[float, float, str]:
     """Order what is furthest beyond its limit first, what has none last."""
     detail = msgspec.json.decode(score.detail or "{}", type=QualityDetail)
-    over = excess(CHECKS[named(score.name)[0]], score.value, detail.expected)
+    over = excess(named(score.name)[0], score.value, detail.expected)
     return -(-1.0 if over is None else over), -(score.value or 0.0), score.name
 
 
@@ -67,10 +72,12 @@ def _score(
     name: str,
     count: int,
     n: int,
-    detail: QualityDetail | None = None,
+    expected: float | None = None,
+    found: str = "",
 ) -> Score:
-    """Return a share as a measure; without enough rows it has no value."""
-    return _number(look, window, name, count / n if n else None, n, detail)
+    """Return a share as a measure, with its interval."""
+    value = count / n if n else None
+    return _number(look, window, name, value, n, expected, found, share.interval(count, n))
 
 
 def _number(
@@ -79,8 +86,15 @@ def _number(
     name: str,
     value: float | None,
     n: int,
-    detail: QualityDetail | None = None,
+    expected: float | None = None,
+    found: str = "",
+    interval: tuple[float, float] | None = None,
 ) -> Score:
+    """Return a measure; without enough rows it has no value."""
+    check = named(name)[0]
+    detail = QualityDetail(expected, limit(check, expected), not CHECKS[check].floor, found)
+    enough = n >= MIN_ROWS
+    low, high = interval if enough and interval else (None, None)
     return Score(
         look.model,
         look.champion,
@@ -88,9 +102,11 @@ def _number(
         name,
         window.since,
         window.until,
-        value if n >= MIN_ROWS else None,
+        value if enough else None,
         n,
-        detail=msgspec.json.encode(detail or QualityDetail()).decode(),
+        low,
+        high,
+        msgspec.json.encode(detail).decode(),
     )
 
 
@@ -108,9 +124,9 @@ def _rows(site: Site, look: Look, live: Window) -> Iterator[Score]:
 def _times(site: Site, look: Look, live: Window) -> Iterator[Score]:
     """Yield what the times of receipt say; a replay receives all rows today, whatever their day."""
     if site.ledger.meta("sim_now"):
-        said = QualityDetail(found="a replay has no times of receipt")
+        said = "a replay has no times of receipt"
         for name in ("ahead of time", "future times", "old times", "out of order"):
-            yield _number(look, live, name, None, 0, said)
+            yield _number(look, live, name, None, 0, found=said)
         return
     found = quality.times(site.store, live)
     for name, count in (
@@ -126,18 +142,15 @@ def _labels(site: Site, look: Look, live: Window, ripe: Window) -> Iterator[Scor
     maturity = duration(site.model(look.model).label_maturity)
     found = quality.outcomes(site.store, ripe, maturity)
     can = found.n - found.never
-    said = QualityDetail(found=f"{found.never} will never have one" if found.never else "")
-    yield _score(look, ripe, "label coverage", found.labelled, can, said)
-    yield _score(look, ripe, "late labels", found.late, found.labelled, _after(maturity))
+    never = f"{found.never} will never have one" if found.never else ""
+    after = f"label_maturity {maturity}"
+    yield _score(look, ripe, "label coverage", found.labelled, can, found=never)
+    yield _score(look, ripe, "late labels", found.late, found.labelled, found=after)
     yield _score(look, ripe, "early labels", found.early, found.labelled)
     for name, delay in (("p50", found.delay_p50), ("p90", found.delay_p90)):
-        yield _number(look, ripe, f"label delay {name}", delay, found.labelled, _after(maturity))
+        yield _number(look, ripe, f"label delay {name}", delay, found.labelled, found=after)
     n, unknown = quality.strangers(site.store, live)
     yield _score(look, live, "unknown labels", unknown, n)
-
-
-def _after(maturity: timedelta) -> QualityDetail:
-    return QualityDetail(found=f"label_maturity {maturity}")
 
 
 def _columns(site: Site, look: Look, live: Window) -> Iterator[Score]:
@@ -157,8 +170,7 @@ def _columns(site: Site, look: Look, live: Window) -> Iterator[Score]:
             ("unseen", seen.unseen, None, ""),
         ):
             if count > (expected or 0.0) * n:
-                detail = QualityDetail(expected, said)
-                yield _score(look, live, f"{check} {feature.name}", count, n, detail)
+                yield _score(look, live, f"{check} {feature.name}", count, n, expected, said)
 
 
 def _shown(number: float | None) -> str:

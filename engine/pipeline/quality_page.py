@@ -32,7 +32,7 @@ def _row(score: Score) -> QualityRow:
     check, column = named(score.name)
     rule = CHECKS[check]
     detail = msgspec.json.decode(score.detail or "{}", type=QualityDetail)
-    over = excess(rule, score.value, detail.expected)
+    over = excess(check, score.value, detail.expected)
     wrong = over is not None and over > 0.0
     missing = ""
     if score.value is None:
@@ -46,7 +46,7 @@ def _row(score: Score) -> QualityRow:
         unit=rule.unit.value,
         n=score.n,
         expected=detail.expected,
-        limit=None if rule.limit is None else rule.limit + (detail.expected or 0.0),
+        limit=detail.limit,
         at_least=rule.floor,
         wrong=wrong,
         says=rule.says,

@@ -110,6 +110,8 @@ def test_columns_are_told_where_they_have_what_training_had_not(place: Place) ->
         rows[at] = {"f": {"kind": "zebra"}}
     found = looked(place, rows)
     assert (found["nulls wind"].value, detail(found["nulls wind"]).expected) == (0.5, 0.1)
+    assert detail(found["nulls wind"]).limit == pytest.approx(0.35)
+    assert (found["nulls wind"].low or 0.0) > 0.35
     assert found["range wind"].value == 50 / ROWS
     assert detail(found["range wind"]).found == "-999 to 12.5, training 0 to 10"
     assert found["far out wind"].value == 10 / ROWS
