@@ -9,11 +9,10 @@ from engine.domain.schema import Feature, Kind
 from engine.pipeline import features
 from engine.pipeline.look import Look
 from engine.pipeline.site import Site
-from engine.pipeline.train import accepted
 from engine.quantities import duration
 from engine.stats import share
 from engine.stats.profile import CategoricalProfile, NumericProfile
-from engine.store import profiles, quality
+from engine.store import batches, profiles, quality
 from engine.store.quality import Window
 from engine.store.scores import Score
 
@@ -46,10 +45,20 @@ def measured(site: Site, look: Look) -> list[Score]:
     return [
         *_rows(site, look, live),
         *_times(site, look, live),
-        *_labels(site, look, live, ripe),
+        *_labels(site, look, ripe),
         *whole,
         *columns[:COLUMNS],
     ]
+
+
+def strangers(site: Site, look: Look) -> Score:
+    """Count the labels of a look's window whose id nobody asked about, as of now.
+
+    That depends on rows of any time, so it is shown and no part of what a look measured.
+    """
+    live = Window(look.model, look.champion, look.since, look.until, ())
+    n, unknown = quality.strangers(site.store, live)
+    return _score(look, live, "unknown labels", unknown, n)
 
 
 def _worst(score: Score) -> tuple[float, float, str]:
@@ -138,7 +147,7 @@ def _times(site: Site, look: Look, live: Window) -> Iterator[Score]:
         yield _score(look, live, name, count, found.n)
 
 
-def _labels(site: Site, look: Look, live: Window, ripe: Window) -> Iterator[Score]:
+def _labels(site: Site, look: Look, ripe: Window) -> Iterator[Score]:
     maturity = duration(site.model(look.model).label_maturity)
     found = quality.outcomes(site.store, ripe, maturity)
     can = found.n - found.never
@@ -149,8 +158,6 @@ def _labels(site: Site, look: Look, live: Window, ripe: Window) -> Iterator[Scor
     yield _score(look, ripe, "early labels", found.early, found.labelled)
     for name, delay in (("p50", found.delay_p50), ("p90", found.delay_p90)):
         yield _number(look, ripe, f"label delay {name}", delay, found.labelled, found=after)
-    n, unknown = quality.strangers(site.store, live)
-    yield _score(look, live, "unknown labels", unknown, n)
 
 
 def _columns(site: Site, look: Look, live: Window) -> Iterator[Score]:
@@ -191,15 +198,21 @@ def _null_rate(feature: Feature, frozen: str | None) -> float | None:
 def _skew(site: Site, look: Look, ripe: Window) -> tuple[list[Score], list[Score]]:
     """Return how logged rows differ from the delivered rows of the same ids, and by feature.
 
-    Nothing where the model's rows have no id.
+    Nothing where the model's rows have no id. What was delivered after the look is not looked at,
+    so that measuring it again finds the same.
     """
     settings = site.model(look.model)
     if settings.id is None:
         return [], []
     paths = [
         str(site.workspace.batches / f"{b.batch}.parquet")
-        for b in accepted(site, look.model)
-        if b.time_from and b.time_to and b.time_from < ripe.until and b.time_to >= ripe.since
+        for b in batches.known(site.store, look.model)
+        if b.verdict.startswith("accepted")
+        and b.received <= look.at
+        and b.time_from
+        and b.time_to
+        and b.time_from < ripe.until
+        and b.time_to >= ripe.since
     ]
     n, differing, found = quality.skew(site.store, ripe, paths, settings.id, settings.time)
     columns = [_score(look, ripe, f"skew {name}", c, n) for name, c in found.items() if c]

@@ -4,7 +4,8 @@ import msgspec
 
 from engine.clock import iso
 from engine.domain.quality import CHECKS, MIN_ROWS, excess, named
-from engine.pipeline.quality import KIND, QualityDetail
+from engine.pipeline.look import look_at
+from engine.pipeline.quality import KIND, QualityDetail, strangers
 from engine.pipeline.site import Site
 from engine.store import scores
 from engine.store.scores import Score
@@ -13,7 +14,7 @@ from engine.wire import QualityAnswer, QualityRow
 
 def page(site: Site, model: str) -> QualityAnswer:
     """Return the checks of the newest look at the champion, worst first."""
-    site.model(model)
+    settings = site.model(model)
     champion = site.ledger.roles(model).champion
     if champion is None:
         return QualityAnswer(model, None, "", [], "no champion yet")
@@ -24,7 +25,8 @@ def page(site: Site, model: str) -> QualityAnswer:
     if not newest:
         missing = f"not measured yet: cdml monitor {model} measures it now"
         return QualityAnswer(model, champion, "", [], missing)
-    rows = sorted((_row(s) for s in newest), key=_worst)
+    look = look_at(model, champion, settings, max(ends))
+    rows = sorted((_row(s) for s in [*newest, strangers(site, look)]), key=_worst)
     return QualityAnswer(model, champion, iso(max(ends)), rows)
 
 

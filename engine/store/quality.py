@@ -218,7 +218,8 @@ def skew(
         "read_parquet($paths, filename = 'file\x01', union_by_name = true, "
         f"hive_partitioning = false) where {name_of(time)} >= $from and {name_of(time)} < $to "
         f"qualify row_number() over (partition by {name_of(key)} order by "
-        f'list_position($paths, "file\x01") desc, {name_of(time)} desc) = 1) '
+        f'list_position($paths, "file\x01") desc, {name_of(time)} desc, '
+        f"hash({', '.join(names)})) = 1) "
         f"select count(*), count(*) filter ({' or '.join(columns)}), "
         f"{', '.join(f'count(*) filter ({c})' for c in columns)} from "
         f'(select {apart} from asked a join delivered d on a.id = d."the id\x01")',

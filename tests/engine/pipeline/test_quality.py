@@ -192,8 +192,9 @@ def test_label_coverage_delay_and_order_are_measured_on_mature_rows(place: Place
     assert found["early labels"].value == 20 / 260
     assert found["label delay p50"].value == 7200.0
     assert found["label delay p90"].value == 30 * 3600.0
-    assert (found["unknown labels"].value, found["unknown labels"].n) == (0.25, 400)
-    wrong = {r.name for r in quality_page.page(place, "late").rows if r.wrong}
+    page = {r.name: r for r in quality_page.page(place, "late").rows}
+    assert (page["unknown labels"].value, page["unknown labels"].n) == (0.25, 400)
+    wrong = {r.name for r in page.values() if r.wrong}
     assert wrong == {"label coverage", "late labels", "early labels"}
 
 
@@ -228,6 +229,20 @@ def test_numbers_that_no_float_holds_and_odd_names_break_nothing(place: Place) -
     found = looked(place, rows)
     assert found["far out wind"].value == 1.0
     assert detail(found["range wind"]).found.startswith("1e+308")
+
+
+def test_what_is_delivered_after_a_look_is_no_part_of_it(place: Place) -> None:
+    before = looked(place, [{"days": 2} for _ in range(ROWS)])
+    then = look(place)
+    place.clock.passes(minutes=1)
+    lines = [f"r{at},{plain(then.at - timedelta(days=2))},0.5,a,true,false" for at in range(ROWS)]
+    text = "\n".join(["id,t,wind,kind,windy,late", *lines]) + "\n"
+    ingest(place, "late", place.drop("a.csv", text))
+    again = {s.name: s for s in quality.measured(place, then)}
+    assert again == before
+    assert before["skew"].n == 0
+    later = {s.name: s for s in quality.measured(place, look(place))}
+    assert later["skew"].n == ROWS
 
 
 def test_the_same_rows_give_the_same_bytes_in_any_number_of_looks(place: Place) -> None:
