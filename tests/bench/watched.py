@@ -2,12 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import msgspec
 
 from engine.pipeline import features
-from engine.pipeline.drifting import reference_profile
 from engine.pipeline.ingest import ingest
+from engine.stats import profile
 from engine.store import batches, profiles
 from engine.store.files import name_of
 from engine.store.snapshots import plain
@@ -45,12 +47,19 @@ def flights(root: Path, settings: str = SETTINGS) -> Place:
     table = {name: plain(column) for name, column in found.items()}
     contract = features.contract(types, table)
     version = place.version(features=contract)
-    frozen = {
-        f.name: reference_profile(table[f.name], numeric=f.kind == "numeric") for f in contract
-    }
+    frozen = {f.name: _frozen(table[f.name], numeric=f.kind == "numeric") for f in contract}
     profiles.keep(place.store, "late", version, frozen)
     _answer(place, list(types), version)
     return place
+
+
+def _frozen(values: Any, *, numeric: bool) -> str:
+    made = (
+        profile.numeric_profile(values, profile.quantile_edges(values))
+        if numeric
+        else profile.categorical_profile(values)
+    )
+    return msgspec.json.encode(made).decode()
 
 
 def _answer(place: Place, names: list[str], version: str) -> None:

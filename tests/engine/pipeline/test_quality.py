@@ -5,15 +5,16 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from engine.artifacts import ManifestFeature
 from engine.domain.lifecycle import Event
 from engine.pipeline import quality, quality_page
-from engine.pipeline.drifting import reference_profile
 from engine.pipeline.ingest import ingest
 from engine.pipeline.look import Look, look_at
 from engine.pipeline.promote import promote
+from engine.stats.profile import numeric_profile
 from engine.store import labels, predictions, profiles, scores
 from engine.store.labels import LabelRow
 from engine.store.predictions import Block
@@ -35,8 +36,8 @@ def looked(
     """
     v1 = place.version(Event.VALIDATION_BEGAN, Event.GATE_PASSED, features=(WIND, KIND, WINDY))
     promote(place, "late", PERSON, Change("made v1", to=v1))
-    frozen = reference_profile([1.0, None, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 9.5], numeric=True)
-    profiles.keep(place.store, "late", v1, {"wind": frozen})
+    frozen = numeric_profile(np.array([1.0, np.nan, 3, 4, 5, 6, 7, 8, 9, 9.5]), [5.0])
+    profiles.keep(place.store, "late", v1, {"wind": msgspec.json.encode(frozen).decode()})
     place.clock.passes(days=3)
     stored = [
         (
