@@ -246,3 +246,11 @@ def test_text_ranks_by_psi_beside_what_chance_alone_would_give(tmp_path, capsys)
     assert [line.split()[0] for line in lines[1:4]] == ["moved", "a_little", "still"]
     assert "by chance" in lines[0]
     assert "0.18" in lines[3]
+
+
+def test_a_wide_file_is_reported_whole(tmp_path, capsys):
+    columns = ", ".join(f"i + {at} as c{at}" for at in range(120))
+    file = table(tmp_path, "a.parquet", f"select {columns} from range(20) t(i)")
+    found = compared(capsys, file, file)["columns"]
+    assert list(found) == [f"c{at}" for at in range(120)]
+    assert {c["ks"] for c in found.values()} == {0.0}
