@@ -105,7 +105,8 @@ def _shown(score: Score | None) -> str:
 
 
 def _reached(look: Look, arrived: Arrived) -> bool:
-    return _any_within(arrived.rows, look.since, look.until) or _any_within(
+    # A row without a label counts too: for how many mature rows have one.
+    return _any_within(arrived.rows, look.mature_since, look.until) or _any_within(
         arrived.labels, look.mature_since, look.mature_until
     )
 
