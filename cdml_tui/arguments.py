@@ -131,6 +131,9 @@ VERBS: dict[str, Verb] = {
         "drift of every column, or of one file against another",
         drifting.drift,
     ),
+    "quality": Verb(
+        "[MODEL]", "nulls, ranges, times, labels: what is wrong with the rows", looking.quality
+    ),
     "performance": Verb("[MODEL]", "realised performance per window", looking.performance),
     "report": Verb(
         "[MODEL]",

@@ -107,6 +107,10 @@ class Client:
         """Return the drift of every column, worst first."""
         return self._get(f"{_model(model)}/drift", wire.DriftAnswer)
 
+    def quality(self, model: str) -> wire.QualityAnswer:
+        """Return the data quality of the newest look, what is wrong first."""
+        return self._get(f"{_model(model)}/quality", wire.QualityAnswer)
+
     def performance(self, model: str) -> wire.Performance:
         """Return realised performance per window."""
         return self._get(f"{_model(model)}/performance", wire.Performance)

@@ -1,6 +1,7 @@
 """`cdml drift --reference FILE --current FILE`: the exact drift of each column of two files.
 
-No workspace, no sampling, one column at a time. It measures and decides nothing.
+No workspace, no sampling, one column at a time, so memory does not grow with the columns. It
+measures and decides nothing.
 """
 
 import argparse
@@ -10,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from engine.errors import InvalidError, UnknownError
+from engine.errors import UnknownError
 from engine.exits import Arguments, guarded
 from engine.stats import drift
-from engine.stats.profile import BINS, counted_profile
+from engine.stats.profile import BINS, Floats, counted_profile
 from engine.store.tablefile import ColumnKind, TableFile, opened
 
 
@@ -33,6 +34,7 @@ class NumericColumn(_Column, frozen=True, kw_only=True):
     infinite_reference: int
     infinite_current: int
     psi: float | None
+    psi_by_chance: float | None
     js: float | None
     ks: float | None
     ks_p: float | None
@@ -45,6 +47,7 @@ class CategoricalColumn(_Column, frozen=True, kw_only=True):
     """A categorical column, one bin per category of both files."""
 
     psi: float | None
+    psi_by_chance: float | None
     js: float | None
     chi2: float | None
     chi2_p: float | None
@@ -56,6 +59,13 @@ class CategoricalColumn(_Column, frozen=True, kw_only=True):
     bins: int
 
 
+class ChangedColumn(_Column, frozen=True, kw_only=True):
+    """A column whose type differs between the files: between them there is no distance."""
+
+    kind_reference: str
+    kind_current: str
+
+
 class TimeColumn(_Column, frozen=True, kw_only=True):
     """A column of times: nulls and range only."""
 
@@ -65,7 +75,7 @@ class TimeColumn(_Column, frozen=True, kw_only=True):
     high_current: str | None
 
 
-Column = NumericColumn | CategoricalColumn | TimeColumn
+Column = NumericColumn | CategoricalColumn | TimeColumn | ChangedColumn
 
 
 class DriftReport(msgspec.Struct, frozen=True):
@@ -83,10 +93,8 @@ def report(reference: Path, current: Path, columns: list[str] | None = None) -> 
             _check_known(columns, before, after)
         wanted = set(columns) if columns is not None else before.kinds.keys() | after.kinds.keys()
         shared = [name for name in before.kinds if name in after.kinds and name in wanted]
-        # All types are compared before anything is measured: an error should not take a minute.
-        kinds = {name: _kind(name, before, after) for name in shared}
         return DriftReport(
-            columns={name: _measured(name, kinds[name], before, after) for name in shared},
+            columns={name: _measured(name, before, after) for name in shared},
             missing_columns=[n for n in before.kinds if n in wanted and n not in after.kinds],
             new_columns=[n for n in after.kinds if n in wanted and n not in before.kinds],
         )
@@ -128,35 +136,29 @@ def _check_known(columns: list[str], before: TableFile, after: TableFile) -> Non
             )
 
 
-def _kind(name: str, before: TableFile, after: TableFile) -> ColumnKind:
-    """Return the kind of a column; one without any value is of the other file's kind."""
-    first, second = before.kinds[name], after.kinds[name]
-    if first is second or after.nulls(name) == after.rows:
-        return first
-    if before.nulls(name) == before.rows:
-        return second
-    raise InvalidError(
-        f'Comparing column "{_shown(name)}": it is {first} in "{before.path}" and {second} in '
-        f'"{after.path}". Write it alike in both, or name the other columns with --columns.',
-        code="column_changed_type",
-        field=name,
-    )
-
-
-def _measured(name: str, kind: ColumnKind, before: TableFile, after: TableFile) -> Column:
+def _measured(name: str, before: TableFile, after: TableFile) -> Column:
+    nulls = before.nulls(name), after.nulls(name)
     common: dict[str, Any] = {
-        "kind": kind.value,
         "n_reference": before.rows,
         "n_current": after.rows,
-        "null_rate_reference": _rate(before.nulls(name), before.rows),
-        "null_rate_current": _rate(after.nulls(name), after.rows),
+        "null_rate_reference": _rate(nulls[0], before.rows),
+        "null_rate_current": _rate(nulls[1], after.rows),
     }
-    if kind is ColumnKind.NUMERIC:
-        return _numeric(common, name, before, after)
-    if kind is ColumnKind.CATEGORICAL:
-        sides = [counted_profile(file.categories(name)) for file in (before, after)]
-        distances = drift.categorical(*sides)
-        return CategoricalColumn(**common, **msgspec.structs.asdict(distances))
+    kinds = before.kinds[name], after.kinds[name]
+    # A column without any value is of the other file's kind.
+    if nulls[0] == before.rows:
+        kinds = kinds[1], kinds[1]
+    elif nulls[1] == after.rows:
+        kinds = kinds[0], kinds[0]
+    if kinds[0] is not kinds[1]:
+        return ChangedColumn(
+            kind="changed", **common, kind_reference=kinds[0].value, kind_current=kinds[1].value
+        )
+    common["kind"] = kinds[0].value
+    if kinds[0] is ColumnKind.NUMERIC:
+        return _numeric(common, before.numbers(name), after.numbers(name))
+    if kinds[0] is ColumnKind.CATEGORICAL:
+        return _categorical(common, before.categories(name), after.categories(name))
     (low, high), (low_now, high_now) = before.span(name), after.span(name)
     return TimeColumn(
         **common,
@@ -167,15 +169,28 @@ def _measured(name: str, kind: ColumnKind, before: TableFile, after: TableFile) 
     )
 
 
-def _numeric(
-    common: dict[str, Any], name: str, before: TableFile, after: TableFile
-) -> NumericColumn:
-    reference, current = before.numbers(name), after.numbers(name)
+def _numeric(common: dict[str, Any], reference: Floats, current: Floats) -> NumericColumn:
+    infinite = drift.infinities(reference), drift.infinities(current)
+    found = drift.numeric(reference, current)
+    finite = len(reference) - infinite[0], len(current) - infinite[1]
     return NumericColumn(
         **common,
-        infinite_reference=drift.infinities(reference),
-        infinite_current=drift.infinities(current),
-        **msgspec.structs.asdict(drift.numeric(reference, current)),
+        infinite_reference=infinite[0],
+        infinite_current=infinite[1],
+        psi_by_chance=drift.psi_by_chance(*finite, found.bins),
+        **msgspec.structs.asdict(found),
+    )
+
+
+def _categorical(
+    common: dict[str, Any], reference: dict[str, int], current: dict[str, int]
+) -> CategoricalColumn:
+    found = drift.categorical(counted_profile(reference), counted_profile(current))
+    valued = sum(reference.values()), sum(current.values())
+    return CategoricalColumn(
+        **common,
+        psi_by_chance=drift.psi_by_chance(*valued, found.bins),
+        **msgspec.structs.asdict(found),
     )
 
 
@@ -185,39 +200,68 @@ def _rate(nulls: int, rows: int) -> float | None:
 
 # ------------------------------------------------------------------------------------ text
 
+_PSI = ("psi", "psi_by_chance")
 _HEADINGS = {
-    ColumnKind.NUMERIC: ("psi", "js", "ks", "ks_p", "wasserstein", "wasserstein_normed", "bins"),
-    ColumnKind.CATEGORICAL: ("psi", "js", "chi2", "chi2_p", "cramers_v", "tvd", "linf", "bins"),
-    ColumnKind.TIME: ("low_reference", "high_reference", "low_current", "high_current"),
+    ColumnKind.NUMERIC.value: (
+        *_PSI,
+        *("js", "ks", "ks_p", "wasserstein", "wasserstein_normed", "bins"),
+    ),
+    ColumnKind.CATEGORICAL.value: (
+        *_PSI,
+        *("js", "chi2", "chi2_p", "cramers_v", "tvd", "linf", "bins"),
+    ),
+    ColumnKind.TIME.value: ("low_reference", "high_reference", "low_current", "high_current"),
+    "changed": ("kind_reference", "kind_current"),
 }
+_RANKED = (
+    "ranked by psi; by chance: the psi to expect of so many rows without any drift\n"
+    "p says how sure, not how far: with many rows it is tiny for differences that mean nothing"
+)
 _LEGEND = {
-    ColumnKind.NUMERIC: (
+    ColumnKind.NUMERIC.value: (
         f"psi: natural log, at most {BINS} bins at the reference's quantiles (bins: after equal "
         f"cut points were joined), shares below {drift.EPSILON:g} count as {drift.EPSILON:g}\n"
         "js: distance, log base 2, the same bins, no epsilon   ks: exact over all rows, "
         "asymptotic p\nwasserstein: in the column's unit, normed: over the reference's population "
-        "standard deviation"
+        f"standard deviation\n{_RANKED}"
     ),
-    ColumnKind.CATEGORICAL: (
+    ColumnKind.CATEGORICAL.value: (
         "psi: natural log, one bin per category of both files, shares below "
         f"{drift.EPSILON:g} count as {drift.EPSILON:g}\njs: distance, log base 2, the same bins, "
-        "no epsilon   chi2: two samples, no correction"
+        f"no epsilon   chi2: two samples, no correction\n{_RANKED}"
     ),
-    ColumnKind.TIME: "times: nulls and range only",
+    ColumnKind.TIME.value: "times: nulls and range only",
+    "changed": "of another type in the other file: no distance; write them alike in both",
 }
-_UNITS = {"psi": f"psi(ln,{drift.EPSILON:g})", "js": "js(log2)", "wasserstein_normed": "w/sd"}
+_UNITS = {
+    "psi": f"psi(ln,{drift.EPSILON:g})",
+    "psi_by_chance": "by chance",
+    "js": "js(log2)",
+    "wasserstein_normed": "w/sd",
+}
 
 
 def _text(found: DriftReport) -> str:
     parts = []
     for kind, headings in _HEADINGS.items():
-        rows = {name: c for name, c in found.columns.items() if c.kind == kind.value}
+        rows = {name: c for name, c in found.columns.items() if c.kind == kind}
         if rows:
-            parts.append(_table(rows, headings) + "\n" + _LEGEND[kind])
+            parts.append(_table(_ranked(rows), headings) + "\n" + _LEGEND[kind])
     for title, names in (("missing", found.missing_columns), ("new", found.new_columns)):
         if names:
             parts.append(f"{title} columns: {', '.join(_shown(n) for n in names)}")
     return "\n\n".join(parts) if parts else "The files have no column."
+
+
+def _ranked(rows: dict[str, Column]) -> dict[str, Column]:
+    """Return the columns by PSI, the largest first; those without one as in the file, last."""
+    order = sorted(rows, key=lambda name: -_psi(rows[name]))
+    return {name: rows[name] for name in order}
+
+
+def _psi(column: Column) -> float:
+    found = column.psi if isinstance(column, NumericColumn | CategoricalColumn) else None
+    return -1.0 if found is None else found
 
 
 def _table(rows: dict[str, Column], headings: tuple[str, ...]) -> str:
@@ -256,6 +300,8 @@ def _notes(column: Column) -> str:
                 notes.append(f"{title}: {', '.join(_shown(n) for n in names[:3])}{more}")
     if isinstance(column, NumericColumn) and column.infinite_reference + column.infinite_current:
         notes.append(f"infinite: {column.infinite_reference} and {column.infinite_current} rows")
+    if isinstance(column, NumericColumn | CategoricalColumn) and column.psi is None:
+        notes.append("no distance: a side has no value")
     return "; ".join(notes)
 
 

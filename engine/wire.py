@@ -669,6 +669,41 @@ class DriftAnswer(msgspec.Struct, frozen=True):
     epsilon: float = 1e-4
 
 
+class QualityRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One check of a look's rows or labels, of all of them or of one column.
+
+    A share is in [0, 1]. `limit` is the most, with `at_least` the least, that the value may be;
+    None where no value is wrong by itself. `missing` says why there is no value.
+    """
+
+    name: str
+    check: str
+    column: str | None
+    value: float | None
+    unit: Literal["share", "s"]
+    n: int
+    expected: float | None
+    limit: float | None
+    at_least: bool
+    wrong: bool
+    says: str
+    found: str
+    missing: str
+    next: str
+    from_: str = msgspec.field(name="from")
+    to: str
+
+
+class QualityAnswer(msgspec.Struct, frozen=True):
+    """`cdml quality`: the newest look, what is wrong first; `missing` says why there is none."""
+
+    model: str
+    version: str | None
+    until: str
+    rows: list[QualityRow]
+    missing: str = ""
+
+
 class AuditEntry(msgspec.Struct, frozen=True):
     """One link of the audit chain."""
 

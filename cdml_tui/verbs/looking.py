@@ -12,7 +12,7 @@ from cdml_tui.state import moment
 from cdml_tui.verbs import judging
 from cdml_tui.verbs.locking import lock_text, stopped_text
 from cdml_tui.verbs.session import Session, usage
-from engine.wire import EventRow, JobRow, VersionRow
+from engine.wire import EventRow, JobRow, QualityRow, VersionRow
 
 _VERSION_KEYS = (
     *("version", "fitness", "roles", "share_pct"),
@@ -154,6 +154,43 @@ def job_text(found: JobRow) -> None:
         value = getattr(found, key)
         if value is not None and value != "":
             line(f"{key.replace('_', ' ')}: {cell(value)}")
+
+
+def quality(session: Session) -> int:
+    """List the checks of rows and labels, what is wrong first and with the next step."""
+    answer = session.client.quality(session.model())
+    if session.json:
+        json_line(answer)
+        return 0
+    wrong = [r for r in answer.rows if r.wrong]
+    said = f"{len(wrong)} wrong" if wrong else "nothing wrong"
+    line(f"{answer.model} {answer.version or ''}: {answer.missing or said}")
+    if answer.rows:
+        table(
+            ["CHECK", "VALUE", "EXPECTED", "LIMIT", "N", "SAYS"],
+            [
+                [
+                    *(("! " if r.wrong else "") + r.name, _measure(r, r.value)),
+                    *(_measure(r, r.expected), _limit(r), r.n),
+                    r.missing or (f"{r.says}: {r.found}" if r.found else r.says),
+                ]
+                for r in answer.rows
+            ],
+        )
+    for r in wrong:
+        line(f"{r.name}: {r.next}")
+    return 0
+
+
+def _measure(row: QualityRow, value: float | None) -> str | None:
+    if value is None:
+        return None
+    return f"{value:.2%}" if row.unit == "share" else f"{value:.0f} s"
+
+
+def _limit(row: QualityRow) -> str | None:
+    shown = _measure(row, row.limit)
+    return shown and f"{'>=' if row.at_least else '<='} {shown}"
 
 
 def performance(session: Session) -> int:

@@ -25,6 +25,7 @@ from engine.pipeline import (
     incidents,
     overview,
     postmortem,
+    quality_page,
     report,
     requests,
     rollout_page,
@@ -182,6 +183,10 @@ class Desk:
     def drift(self, model: str) -> wire.DriftAnswer:
         """Return the live drift of a model."""
         return overview.drift(self.site, model)
+
+    def quality(self, model: str) -> wire.QualityAnswer:
+        """Return the data quality of the newest look at a model."""
+        return quality_page.page(self.site, model)
 
     def performance(self, model: str) -> wire.Performance:
         """Return the realised performance of a model."""

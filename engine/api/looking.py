@@ -80,6 +80,12 @@ def drift(state: State, model: FromPath[str]) -> wire.DriftAnswer:
     return desk_of(state).drift(model)
 
 
+@get("/api/v1/models/{model:str}/quality", sync_to_thread=True)
+def quality(state: State, model: FromPath[str]) -> wire.QualityAnswer:
+    """Return the data quality of the newest look at a model, what is wrong first."""
+    return desk_of(state).quality(model)
+
+
 @get("/api/v1/models/{model:str}/performance", sync_to_thread=True)
 def performance(state: State, model: FromPath[str]) -> wire.Performance:
     """Return realised performance by window."""
@@ -164,6 +170,7 @@ ROUTES = [
     version,
     compare,
     drift,
+    quality,
     performance,
     model_report,
     rollout,

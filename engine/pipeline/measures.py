@@ -1,11 +1,17 @@
 """Everything that is measured of a look, in the order in which people read it."""
 
-from engine.pipeline import drifting, realised, slices
+from engine.pipeline import drifting, quality, realised, slices
 from engine.pipeline.look import Look
 from engine.pipeline.site import Site
 from engine.store.scores import Score
 
-MEASURES = (drifting.measured, realised.measured, realised.business, slices.measured)
+MEASURES = (
+    drifting.measured,
+    realised.measured,
+    realised.business,
+    slices.measured,
+    quality.measured,
+)
 
 
 def measured(site: Site, look: Look) -> list[Score]:

@@ -105,7 +105,7 @@ def _shown(score: Score | None) -> str:
 
 
 def _reached(look: Look, arrived: Arrived) -> bool:
-    # Rows before the window too: evidence of drift is gathered from all days before a look.
+    # Rows before the window too: evidence of drift is gathered from all days before.
     return any(minute < look.until for minute in arrived.rows) or _any_within(
         arrived.labels, look.mature_since, look.mature_until
     )

@@ -35,6 +35,7 @@ class Cost:
     wall_s: float
     cpu_s: float
     peak_mib: float
+    code: int = 0
 
 
 def environment() -> dict[str, str]:
@@ -52,14 +53,14 @@ def cdml(*args: str, fine: tuple[int, ...] = (0,)) -> str:
     return run.stdout
 
 
-def metered(command: list[str]) -> Cost:
-    """Run a command alone and return what it cost."""
+def metered(command: list[str], *, may_fail: bool = False) -> Cost:
+    """Run a command alone and return what it cost, with its exit code."""
     meter = [sys.executable, "-I", "-S", "-c", _METER, *command]
     run = subprocess.run(meter, env=environment(), capture_output=True, text=True, check=True)
     wall, cpu, peak, code = json.loads(run.stdout)
-    if code != 0:
+    if code != 0 and not may_fail:
         sys.exit(f"{' '.join(command)} ended with {code}")
-    return Cost(wall, cpu, peak)
+    return Cost(wall, cpu, peak, code)
 
 
 def cpu_s(pid: int) -> float:

@@ -519,3 +519,34 @@ def test_a_verb_without_engine_becomes_the_engines_command(tmp_path: Path) -> No
     done = run("check", "--keys", "--json")
     assert done.returncode == 0
     assert "models.NAME.train.every" in {row["key"] for row in json.loads(done.stdout)}
+
+
+def checked(name: str, *, wrong: bool, value: float | None, unit: str = "share") -> wire.QualityRow:
+    return wire.QualityRow(
+        name=name, check="nulls", column=None, value=value, unit=unit, n=400, expected=0.1,
+        limit=0.35 if unit == "share" else None, at_least=False, wrong=wrong, says="what it says",
+        found="what was found", missing="" if value is not None else "not enough: 3 of 200",
+        next="do this" if wrong else "", from_=T0, to=T1,
+    )  # fmt: skip
+
+
+def test_quality_shows_each_check_and_what_to_do_about_the_wrong(
+    fake: Fake, capsys: Output
+) -> None:
+    rows = [
+        checked("nulls wind", wrong=True, value=0.5),
+        checked("label delay p50", wrong=False, value=7200.0, unit="s"),
+        checked("schema", wrong=False, value=None),
+    ]
+    fake.routes[f"GET {M}/quality"] = (200, wire.QualityAnswer("late", "v2", T1, rows))
+    assert cli.main(["quality", "late"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("late v2: 1 wrong\n")
+    assert "! nulls wind" in out
+    for shown in ("50.00%", "10.00%", "<= 35.00%", "7200 s", "not enough: 3 of 200"):
+        assert shown in out
+    assert out.endswith("nulls wind: do this\n")
+    empty = wire.QualityAnswer("late", "v2", "", [], "not measured yet")
+    fake.routes[f"GET {M}/quality"] = (200, empty)
+    assert cli.main(["quality", "late"]) == 0
+    assert capsys.readouterr().out == "late v2: not measured yet\n"

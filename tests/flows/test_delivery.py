@@ -47,6 +47,10 @@ def test_a_dropped_file_becomes_a_champion_that_answers_and_is_scored(fresh: Box
     periods = fresh.ask("performance", "late")["periods"]
     assert {p["n"] for p in periods if p["version"] == "v1"} == {600}
     assert fresh.ask("train", "late", "--wait")["version"] == "v2"
+    quality = {row["name"]: row for row in fresh.ask("quality", "late")["rows"]}
+    assert (quality["label coverage"]["value"], quality["label coverage"]["n"]) == (1.0, 600)
+    # Last year's outcomes were known before these rows were asked about.
+    assert [name for name, row in quality.items() if row["wrong"]] == ["early labels"]
     assert {c["column"] for c in fresh.ask("drift", "late")["columns"]} == {"wind", "kind", "hour"}
 
     moved = fresh.ask("promote", "late", "v2", "--expect", "v1")

@@ -194,11 +194,14 @@ def test_one_outlier_in_the_reference_does_not_hide_a_half_deviation_shift():
 
 def test_chi_square_errs_at_its_nominal_rate_when_nothing_drifts():
     rng = np.random.default_rng(1)
-    shares, alarms = rng.dirichlet(np.full(8, 5.0)), 0
+    shares, alarms, known = rng.dirichlet(np.full(8, 5.0)), 0, 0
     for _ in range(1000):
         r, c = rng.multinomial(500, shares), rng.multinomial(300, shares)
         alarms += drift.chi2(r, c)[1] < 0.05
+        # As if the reference were known without error, which is what goes wrong elsewhere.
+        known += stats.chisquare(c, r / r.sum() * c.sum()).pvalue < 0.05
     assert 0.03 <= alarms / 1000 <= 0.07
+    assert known / 1000 > 0.2
 
 
 def test_psi_is_an_effect_that_does_not_grow_with_rows_but_is_noise_in_small_samples():
@@ -214,3 +217,43 @@ def test_psi_is_an_effect_that_does_not_grow_with_rows_but_is_noise_in_small_sam
 
 def test_bins_are_left_closed():
     np.testing.assert_array_equal(bin_counts(np.array([0.9, 1.0, 1.5, 2.0]), [1.0, 2.0]), [1, 2, 1])
+
+
+def test_one_absurd_value_hides_no_shift():
+    """Bins of equal width would put 50,000 rows into one: these are the reference's quantiles."""
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=50_000), rng.normal(size=50_000) + 0.5
+    clean = drift.numeric(x, y)
+    x[0] = 1e6
+    found = drift.numeric(x, y)
+    assert found.psi == pytest.approx(clean.psi, rel=0.01)
+    assert found.js == pytest.approx(clean.js, rel=0.01)
+    assert found.ks == pytest.approx(clean.ks, abs=1e-4)
+    assert found.psi > 0.2
+    assert found.ks > 0.19
+
+
+def test_psi_of_still_small_samples_is_about_what_chance_gives():
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=20_000)
+    for n in (100, 500):
+        mean = np.mean([drift.numeric(x, rng.normal(size=n)).psi for _ in range(200)])
+        assert mean == pytest.approx(drift.psi_by_chance(len(x), n, 10), rel=0.15)
+    assert drift.psi_by_chance(0, 5, 10) is drift.psi_by_chance(5, 0, 10) is None
+    assert drift.psi_by_chance(5, 5, 1) == drift.psi_by_chance(5, 5, 0) == 0.0
+
+
+def test_a_shift_too_small_to_matter_is_certain_and_yet_without_effect():
+    rng = np.random.default_rng(5)
+    r = rng.multinomial(1_000_000, [0.5, 0.5])
+    found = drift.categorical(
+        *(counted_profile({"a": int(a), "b": int(1_000_000 - a)}) for a in (r[0], r[0] + 4000))
+    )
+    assert found.chi2_p < 1e-6
+    assert found.cramers_v < 0.005
+    assert found.psi < 0.001
+
+
+def test_neighbours_too_close_to_tell_apart_after_scaling_are_still_two_values():
+    found = drift.numeric(np.array([0.0, 0.0, 1e308]), np.array([5e-324, 5e-324, 1e308]))
+    assert found.ks == pytest.approx(2 / 3)
