@@ -23,7 +23,7 @@ from engine.stats import drift, outcomes, profile, tally
 from engine.stats.profile import CategoricalProfile, NumericProfile
 from engine.stats.tally import Frozen
 from engine.store import hours, predictions, profiles, scores
-from engine.store.hours import FEATURE, SCORE, SLICE, Bins, Counted, Key
+from engine.store.counting import FEATURE, SCORE, SLICE, Bins, Counted, Key
 from engine.store.scores import Score
 from engine.wire import DriftColumn, DriftReference
 

@@ -12,7 +12,7 @@ from engine.stats.profile import CategoricalProfile, NumericProfile
 from engine.stats.tally import Frozen
 from engine.store import profiles
 from engine.store.connection import Store
-from engine.store.hours import FEATURE, SCORE, SLICE, Bins, Key
+from engine.store.counting import FEATURE, SCORE, SLICE, Bins, Key
 
 LABEL, MONTHS, IMPORTANCE = "label", "months", "importance"
 MONTHS_KEPT = 24

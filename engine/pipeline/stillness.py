@@ -15,7 +15,7 @@ from engine.domain import drifts
 from engine.stats import drift, stillness, tally
 from engine.store import evidence, hours
 from engine.store.connection import Store
-from engine.store.hours import SLICE, Bins
+from engine.store.counting import SLICE, Bins
 
 DAY = timedelta(days=1)
 CALM = 3  # periods in a row: a quiet Sunday ends nothing

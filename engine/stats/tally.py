@@ -136,12 +136,11 @@ def value_cells(frozen: NumericProfile, values: Floats) -> Cells:
 
 
 def category_cells(
-    frozen: CategoricalProfile, counts: Mapping[str, int], nulls: int
-) -> tuple[Cells, dict[str, int]]:
-    """Return the cells of counted categories, and beside them the unseen ones by name."""
-    unseen = {name: n for name, n in counts.items() if name not in frozen.counts}
+    frozen: CategoricalProfile, counts: Mapping[str, int], nulls: int, values: int
+) -> Cells:
+    """Return the cells of counted categories among so many values: the rest are unseen."""
     known = [counts.get(name, 0) for name in frozen.counts]
-    return np.array([nulls, sum(unseen.values()), *known], dtype=np.int64), unseen
+    return np.array([nulls, values - sum(known), *known], dtype=np.int64)
 
 
 def profile_of(frozen: Frozen, cells: Cells, unseen: Mapping[str, int]) -> Frozen:

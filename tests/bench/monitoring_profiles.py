@@ -12,7 +12,7 @@ import numpy as np
 from engine.pipeline import references
 from engine.store import hours, profiles
 from engine.store.connection import Store
-from engine.store.hours import Bins
+from engine.store.counting import Bins
 from tests.bench.figure import Figure, median
 
 ROWS, NUMBERS, CATEGORIES = 100_000, 15, 5
@@ -69,7 +69,7 @@ def _send(store: Store, day: datetime, rows: int) -> None:
     """Let a day of answers lie in the store as serving's log would have brought them."""
     normal = "round((random() + random() + random() + random() - 2) * 1.7, 4)"
     parts = [f"'\"n{at}\":' || {normal}" for at in range(NUMBERS)]
-    parts += [f"'\"c{at}\":\"c' || (random() * 8)::integer || '\"'" for at in range(CATEGORIES)]
+    parts += [f"'\"c{at}\":\"c' || floor(random() * 8)::integer || '\"'" for at in range(CATEGORIES)]
     features = " || ',' || ".join(parts)
     with store.write() as db:
         db.execute(
