@@ -51,9 +51,14 @@ class MonitorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         float | None,
         says("The realised metric beyond this, in all or surely in a slice, is a breach."),
     ] = None
+    false_alarms: Annotated[
+        float, says("False drift alarms a year to be expected, over all columns and looks.")
+    ] = 0.05
 
     def __post_init__(self) -> None:
         positive("every", self.every)
         positive("window", self.window)
         if self.drift_limit <= 0:
             wrong("drift_limit", f"found {self.drift_limit}; it must be above 0, like 0.2.")
+        if not 0 < self.false_alarms < 1:
+            wrong("false_alarms", f"found {self.false_alarms}; write 0 to 1, like 0.05.")

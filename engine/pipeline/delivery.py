@@ -12,10 +12,10 @@ from typing import Protocol, TypeVar
 from engine.domain.roles import safe_mode_of
 from engine.errors import CdmlError
 from engine.ledger.change import Actor
-from engine.pipeline import recall, rollout, train, validate
+from engine.pipeline import alerts, recall, rollout, train, validate
 from engine.pipeline.fitting import ESTIMATOR, SAFE_MODE, TrainResult
 from engine.pipeline.measurement import ValidateResult
-from engine.pipeline.monitor import monitor, standing
+from engine.pipeline.monitor import monitor
 from engine.pipeline.promote import promote
 from engine.pipeline.scoring import ValidateInputs
 from engine.pipeline.site import Site
@@ -23,6 +23,9 @@ from engine.wire import Change
 
 T = TypeVar("T")
 TRAINING = Actor("engine", "training")
+# The kinds of alert that a training may help against, by the words of train.on.
+DRIFTS = ("drift", "score drift", "label drift", "slice drift")
+WORSE = ("realised", "kpi", "slice", "calibration", "estimated", "forecast")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +161,13 @@ def _safe_mode(site: Site, run: Run, version: str, fence: int) -> int:
 
 def monitor_run(site: Site, run: Run) -> Outcome:
     """Measure the current window of a model; what newly crossed a limit may ask for a training."""
-    before = standing(site, run.model)
+    before = {a.key for a in alerts.standing(site, run.model)}
     note = monitor(site, run.model)
-    fresh = standing(site, run.model) - before
+    fresh = [a for a in alerts.standing(site, run.model) if a.key not in before]
     wanted = site.model(run.model).train.on
-    worse = ", ".join(sorted(fresh - {"drift"}))
-    causes = ["drift over its limit"] if "drift" in fresh and "drift" in wanted else []
+    moved = any(a.finding.kind in DRIFTS for a in fresh)
+    worse = ", ".join(sorted(alerts.called(a) for a in fresh if a.finding.kind in WORSE))
+    causes = ["drift over its limit"] if moved and "drift" in wanted else []
     causes += [f"{worse} over its limit"] if worse and "performance" in wanted else []
     return Outcome(note, train_because=tuple(causes))
 

@@ -5,10 +5,11 @@ from datetime import timedelta
 import msgspec
 
 from engine.clock import iso, parse_time
+from engine.domain.alerts import State
 from engine.domain.lifecycle import Fitness, shown_state
 from engine.domain.locks import may_confirm, stopped_by
 from engine.ledger.ledger import Version
-from engine.pipeline import incidents, locks, rollout_page, taints, undo
+from engine.pipeline import alert_page, alerts, incidents, locks, rollout_page, taints, undo
 from engine.pipeline.promote import GREEN, green
 from engine.pipeline.realised import SERVED
 from engine.pipeline.site import Site
@@ -201,14 +202,15 @@ def model_state(site: Site, model: str, next_check: str | None) -> ModelState:
     roles = site.ledger.roles(model)
     incident = incidents.standing(site, model)
     versions = version_rows(site, model)
-    breach = msgspec.json.decode(site.ledger.meta(f"breach:{model}") or "{}")
-    # What was told of a version that no longer leads says nothing of this one.
-    told = breach.get("version") == roles.champion
+    now = site.clock.now()
+    # What was found of a version that no longer leads says nothing of this one.
+    stands = [a for a in alerts.standing(site, model) if a.version == roles.champion]
+    firing = [a for a in stands if a.state(now) is State.FIRING]
     last, _ = undo.undoable(site, model)
     champion = next((v for v in versions if v.version == roles.champion), None)
     age = None
     if champion is not None and champion.trained_to is not None:
-        age = (site.clock.now() - parse_time(champion.trained_to)) / timedelta(days=1)
+        age = (now - parse_time(champion.trained_to)) / timedelta(days=1)
     window = f"last {settings.monitor.window} against training rows of {roles.champion or '--'}"
     return ModelState(
         model=model,
@@ -224,8 +226,9 @@ def model_state(site: Site, model: str, next_check: str | None) -> ModelState:
         drift_window=window,
         rollback=_measured(site, model, plan(site, model)),
         promote={v.version: _promotion(site, model, v) for v in versions},
-        breach=breach.get("text") if told else None,
-        breach_since=breach.get("since") if told else None,
+        breach=alerts.said(firing) or None,
+        breach_since=iso(min(a.since for a in firing)) if firing else None,
+        alerts=[alert_page.row(model, a, now) for a in stands],
         next_check=next_check,
         undo_until=iso(parse_time(last.wall) + timedelta(seconds=60)) if last else None,
         undo_of=last.action if last else None,
