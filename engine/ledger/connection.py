@@ -66,6 +66,7 @@ MIGRATIONS = [
         why_ended text not null, told text, finding text not null, acked text, muted text
     ) strict;
     create index alerts_standing on alerts (model) where ended is null;
+    delete from meta where key like 'breach:%';
     """,
 ]
 

@@ -37,16 +37,17 @@ class Limit:
 class Detail(Struct, frozen=True):
     """What the detail of a score may say of evidence, whatever else is in it.
 
-    `surely` is a test's own verdict, `limit` and `above` those of a check that has its own.
+    `surely` is a test's own verdict, `limit` and `above` those of a check that has its own,
+    `damage` what drift of a column is worth to the model.
     """
 
     evidence: float | None = None
-    boundary: float | None = None
+    evidence_needed: float | None = None
     surely: bool | None = None
     p_breach: float | None = None
+    damage: float | None = None
     limit: float | None = None
     above: bool = True
-    text: str = ""
 
 
 def found(
@@ -149,13 +150,13 @@ def _finding(settings: ModelSettings, s: Score) -> Finding | None:
     watch = KINDS.get(s.kind)
     if watch is None or (watch.served and s.version != SERVED):
         return None
-    detail = json.decode(s.detail, type=Detail) if s.detail else Detail()
+    detail = _detail(s)
     limit = watch.limit(settings, s.name)
     if watch.own and detail.limit is not None:
         limit = Limit(detail.limit, detail.above)
     if limit is None:
         return None
-    said = detail.text or _said(settings, watch, s, limit)
+    said = _said(settings, watch, s, limit)
     if s.kind == "forecast":
         chance = f"P(breach) {detail.p_breach or 0.0:.2f}"
         text = f"{said} by {s.window_to:%Y-%m-%d}, {limit.text}, {chance}"
@@ -171,9 +172,13 @@ def _finding(settings: ModelSettings, s: Score) -> Finding | None:
         s.low,
         s.high,
         detail.evidence,
-        detail.boundary,
+        detail.evidence_needed,
         bool(detail.surely) if s.kind == "slice" else detail.surely,
     )
+
+
+def _detail(s: Score) -> Detail:
+    return json.decode(s.detail, type=Detail) if s.detail else Detail()
 
 
 def _said(settings: ModelSettings, watch: Watch, s: Score, limit: Limit) -> str:
@@ -186,10 +191,10 @@ def _said(settings: ModelSettings, watch: Watch, s: Score, limit: Limit) -> str:
 
 
 def _evidence(detail: Detail) -> str:
-    if detail.boundary is None:
+    if detail.evidence_needed is None:
         return ""
     found = "none" if detail.evidence is None else f"{detail.evidence:.3g}"
-    return f", evidence {found} of {detail.boundary:.3g}"
+    return f", evidence {found} of {detail.evidence_needed:.3g}"
 
 
 def _stale(settings: ModelSettings, trained_to: datetime | None, at: datetime) -> Finding | None:
@@ -244,11 +249,14 @@ def cost(settings: ModelSettings, scores: Sequence[Score], promised: float | Non
 
 
 def because(settings: ModelSettings, scores: Sequence[Score]) -> str:
-    """Name the columns that moved most and the slices that are worst, of the same look."""
-    moved = sorted(
-        (s for s in scores if s.kind in ("drift", "score drift") and s.value is not None),
-        key=lambda s: (-(s.value or 0.0), s.name),
-    )
+    """Name the columns that moved most and the slices that are worst, of the same look.
+
+    Most is by the damage to the model where that is known, else by psi.
+    """
+    columns_moved = [(_detail(s).damage or 0.0, s) for s in scores if s.kind == "drift" and s.value]
+    moved = [
+        s for _, s in sorted(columns_moved, key=lambda p: (-p[0], -(p[1].value or 0.0), p[1].name))
+    ]
     columns = [f"{plain(s.name)} psi {s.value:.2f}" for s in moved[:NAMED]]
     sign = 1.0 if performance.metric_named(settings.metric).higher_is_better else -1.0
     sliced = sorted(

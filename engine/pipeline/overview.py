@@ -1,11 +1,12 @@
 """What people are shown: every number from the ledger and the store, with its n and kind."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import msgspec
 
 from engine.clock import iso, parse_time
-from engine.domain.alerts import State
+from engine.domain.alerts import Alert, State
 from engine.domain.lifecycle import Fitness, shown_state
 from engine.domain.locks import may_confirm, stopped_by
 from engine.ledger.ledger import Version
@@ -34,6 +35,8 @@ from engine.wire import (
 )
 
 POINTS = 60
+# Of several alerts about one signal, the state that is shown.
+LOUDEST = (State.FIRING, State.ACKNOWLEDGED, State.MUTED)
 _OVERRIDABLE = (
     *GREEN,
     Fitness.REJECTED,
@@ -221,7 +224,7 @@ def model_state(site: Site, model: str, next_check: str | None) -> ModelState:
         generation=roles.generation,
         locks=locks.standing(site, model),
         versions=versions,
-        signals=signals(site, model, settings),
+        signals=signals(site, model, settings, stands),
         drift=drift_columns(site, model),
         drift_window=window,
         rollback=_measured(site, model, plan(site, model)),
@@ -305,20 +308,31 @@ def _promotion(site: Site, model: str, row: VersionRow) -> Plan:
     )
 
 
-def signals(site: Site, model: str, settings: ModelSettings) -> list[Signal]:
-    """Return the watched numbers over time, the primary metric first."""
-    found = []
+def signals(
+    site: Site, model: str, settings: ModelSettings, stands: Sequence[Alert]
+) -> list[Signal]:
+    """Return the watched numbers over time, the primary metric first, with their alerts' state."""
+    now, found = site.clock.now(), []
+
+    def marked(signal: Signal, kind: str, name: str | None) -> Signal:
+        about = [a for a in stands if a.finding.kind == kind and a.key[1] == (name or a.key[1])]
+        states = {a.state(now) for a in about}
+        state = next((s for s in LOUDEST if s in states), None)
+        return msgspec.structs.replace(signal, alert=state.value) if state else signal
+
     realised, kpis = (_served(site, model, kind) for kind in ("realised", "kpi"))
     for name in dict.fromkeys([settings.metric, *(s.name for s in realised)]):
         history = [s for s in realised if s.name == name]
         limit = settings.monitor.metric_limit if name == settings.metric else None
         higher = performance.metric_named(name).higher_is_better
-        found.append(_signal(name, "", history, limit, higher=higher))
+        signal = _signal(name, "", history, limit, higher=higher)
+        found.append(marked(signal, "realised", name))
     for name, kpi in settings.kpi.items():
         history = [s for s in kpis if s.name == name]
         higher = kpi.direction == "maximize"
-        found.append(_signal(name, kpi.unit, history, kpi.limit, higher=higher))
-    found.append(_drift_signal(site, model, settings))
+        signal = _signal(name, kpi.unit, history, kpi.limit, higher=higher)
+        found.append(marked(signal, "kpi", name))
+    found.append(marked(_drift_signal(site, model, settings), "drift", None))
     return found
 
 

@@ -31,8 +31,16 @@ def ack(site: Control, number: int, actor: Actor, asked: AlertRequest) -> AlertA
 
 
 def mute(site: Control, number: int, actor: Actor, asked: AlertRequest) -> AlertAnswer:
-    """Say nothing of an alert for a time, nor of one that follows it; it is still recorded."""
-    length = duration(asked.for_ or MUTED_FOR)
+    """Say nothing of an alert for a time, nor of one that follows it; it is still recorded.
+
+    A mute for no time lifts the mute.
+    """
+    try:
+        length = duration(asked.for_ or MUTED_FOR)
+    except InvalidError as e:
+        raise InvalidError(
+            f"Muting alert {number}: {e.message}", code=e.code, field="for"
+        ) from None
     return _quieted(site, number, actor, asked, "mute", length)
 
 
@@ -62,6 +70,7 @@ def _quieted(
         after = replace(alert, acked=quiet) if length is None else replace(alert, muted=quiet)
         site.ledger.alerts.replace(after)
         until = f"muted until {iso(quiet.until)[:16]}Z" if quiet.until else "acknowledged"
+        until = until if length is None or length else "no longer muted"
         text = f"alert {number} {until}: {alert.finding.text}"
         answer = AlertAnswer(row(model, after, now), change.seq, changed=True, message=text)
         change.answer, change.detail["alert"] = answer, number
