@@ -76,7 +76,6 @@ RULES: dict[str, Rule] = {
     "drift": Rule(),
     "slice drift": Rule(patience=2),
     "quality": Rule(),
-    "labels": Rule(outlives=True),
     "stale": Rule(),
 }
 _ORDER = {kind: place for place, kind in enumerate(RULES)}

@@ -32,6 +32,11 @@ def judge(site: Control, look: Look, scores: Sequence[Score]) -> None:
     cost = findings.cost(settings, scores, promised)
     because = findings.because(settings, scores)
     found = findings.found(settings, scores, trained_to, look.at)
+    # A replay's answers are timed on whatever machine replays them.
+    if not site.clock.simulated:
+        rows, failed = site.serving.tallies(look.model).get(look.champion, (0, 0))
+        p95_ms = site.serving.p95_ms(look.model).get(look.champion)
+        found += findings.of_serving(settings, rows, failed, p95_ms)
     explained = [replace(f, cost=cost, because=because) for f in found]
     incidents.note(site, look.model, "engine", "evidence", findings.evidence(settings, scores))
     settle(site, look.model, explained, look.champion, look.at)

@@ -25,7 +25,7 @@ T = TypeVar("T")
 TRAINING = Actor("engine", "training")
 # The kinds of alert that a training may help against, by the words of train.on.
 DRIFTS = ("drift", "score drift", "label drift", "slice drift")
-WORSE = ("realised", "kpi", "slice", "calibration", "estimated", "forecast")
+WORSE = ("realised", "kpi", "calibration", "estimated", "forecast")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +161,22 @@ def _safe_mode(site: Site, run: Run, version: str, fence: int) -> int:
 
 def monitor_run(site: Site, run: Run) -> Outcome:
     """Measure the current window of a model; what newly crossed a limit may ask for a training."""
-    before = {a.key for a in alerts.standing(site, run.model)}
+    before = _asking(site, run.model)
     note = monitor(site, run.model)
-    fresh = [a for a in alerts.standing(site, run.model) if a.key not in before]
+    fresh = _asking(site, run.model) - before
     wanted = site.model(run.model).train.on
-    moved = any(a.finding.kind in DRIFTS for a in fresh)
-    worse = ", ".join(sorted(alerts.called(a) for a in fresh if a.finding.kind in WORSE))
-    causes = ["drift over its limit"] if moved and "drift" in wanted else []
+    worse = ", ".join(sorted(fresh - {"drift"}))
+    causes = ["drift over its limit"] if "drift" in fresh and "drift" in wanted else []
     causes += [f"{worse} over its limit"] if worse and "performance" in wanted else []
     return Outcome(note, train_because=tuple(causes))
+
+
+def _asking(site: Site, model: str) -> set[str]:
+    """Return what stands and asks for a training: drift, slices, and other numbers by name."""
+    found = alerts.standing(site, model)
+    drifted = {"drift" for a in found if a.finding.kind in DRIFTS}
+    sliced = {"slice" for a in found if a.finding.kind == "slice"}
+    return drifted | sliced | {alerts.called(a) for a in found if a.finding.kind in WORSE}
 
 
 JOBS = {"train": train_run, "validate": validate_run, "monitor": monitor_run}

@@ -13,11 +13,13 @@ from engine.domain.alerts import Finding, Key
 from engine.pipeline.realised import SERVED
 from engine.quantities import duration
 from engine.settings import ModelSettings
-from engine.stats import performance
+from engine.stats import performance, sequential
 from engine.store.scores import Score
 
 # More likely than not: with less, a warning would be false more often than right.
 LIKELY = 0.5
+# How often a share of failures may be called surely too high by chance, ever.
+LEVEL = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +219,26 @@ def sureness(finding: Finding) -> str:
         interval = f"{finding.low:.3g} to {finding.high:.3g}"
         return f"{word} {side} {finding.limit:.3g}: 95 % interval {interval}, n {finding.n}"
     return f"by its value alone, n {finding.n}" if finding.n else "by its value alone"
+
+
+def of_serving(
+    settings: ModelSettings, rows: int, failed: int, p95_ms: float | None
+) -> list[Finding]:
+    """Return what the running service says of its champion: rows failed, slow answers.
+
+    The share of failures is sure however often one looks.
+    """
+    limit, slow = settings.rollout.error_limit, settings.rollout.slow_ms
+    found = []
+    interval = sequential.rate_interval(failed, rows, LEVEL)
+    if interval is not None:
+        text = f"{failed} of {rows} rows failed, limit {100 * limit:g} %"
+        surely = interval[0] > limit
+        found.append(Finding("errors", "rows", failed / rows, limit, rows, text, judged=surely))
+    if p95_ms is not None:
+        text = f"p95 {p95_ms:.3g} ms, limit {slow:g} ms"
+        found.append(Finding("latency", "p95", p95_ms, slow, rows, text))
+    return found
 
 
 def plain(name: str) -> str:

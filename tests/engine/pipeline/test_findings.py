@@ -98,6 +98,19 @@ def test_a_champion_grows_stale_by_the_age_of_its_rows(settings: ModelSettings) 
     assert found.text == "training rows 31 days old, limit 30"
 
 
+def test_of_the_running_service_failures_must_be_sure_and_answers_slow(
+    settings: ModelSettings,
+) -> None:
+    def says(rows: int, failed: int, p95_ms: float | None) -> list[tuple[str, str]]:
+        found = findings.of_serving(settings, rows, failed, p95_ms)
+        return [(f.kind, f.standing.value) for f in found]
+
+    assert says(0, 0, None) == []
+    assert says(50, 2, 20.0) == [("errors", "unsure"), ("latency", "within")]
+    assert says(1000, 60, 120.0) == [("errors", "beyond"), ("latency", "beyond")]
+    assert says(1000, 0, None) == [("errors", "within")]
+
+
 def test_of_several_windows_ahead_the_worst_counts(settings: ModelSettings) -> None:
     one, two = (score("forecast", "cost", 0.4, detail={"p_breach": p}) for p in (0.6, 0.9))
     assert only(settings, two, one).value == 0.9
