@@ -1,8 +1,8 @@
 """Alerts: what a look found begins, raises and ends them; a person quiets them. One table of rules.
 
 An alert begins on effect, evidence and patience together: the number is beyond its limit, surely,
-so many looks in a row. It ends when the number is within its limit again, or nobody watches it any
-more. A look without evidence begins nothing and ends nothing.
+so many looks in a row. It ends when the number is surely within its limit again, or for two looks
+in a row, or when nobody watches it any more. A look without evidence begins nothing, ends nothing.
 """
 
 import math
@@ -45,13 +45,15 @@ class Rule:
     """How findings of a kind become an alert.
 
     `fact` is what was realised: true of its window, sure or not, so that evidence decides only how
-    loud it is. `outlives` is of all answers that clients got: a new champion does not end it.
+    loud it is. `outlives` is of all answers that clients got: a new champion does not end it. What
+    only `explains` is told once for all of its kind.
     """
 
     severity: Severity = Severity.WARN
     patience: int = 1
     fact: bool = False
     outlives: bool = False
+    explains: bool = False
 
     @property
     def blames(self) -> bool:
@@ -73,11 +75,14 @@ RULES: dict[str, Rule] = {
     "detector": Rule(),
     "score drift": Rule(),
     "label drift": Rule(),
-    "drift": Rule(),
-    "slice drift": Rule(patience=2),
+    "drift": Rule(explains=True),
+    "slice drift": Rule(patience=2, explains=True),
     "quality": Rule(),
     "stale": Rule(),
 }
+WITHIN = "within its limit again"
+# Looks in a row within the limit that end what is not surely within it.
+CALM = 2
 _ORDER = {kind: place for place, kind in enumerate(RULES)}
 
 
@@ -126,6 +131,12 @@ class Finding:
         return near is None or self._beyond(near)
 
     @property
+    def surely_within(self) -> bool:
+        """Say whether all of its interval is within the limit."""
+        far = self.high if self.above else self.low
+        return far is not None and not self._beyond(far)
+
+    @property
     def standing(self) -> Standing:
         """Return what it says of its number."""
         if self.value is None or math.isnan(self.value):
@@ -159,8 +170,9 @@ class Quiet:
 class Alert:
     """One alert of a model: what was last found, since when, how often; 0 has no number yet.
 
-    `since` is the first look beyond the limit, `opened` the one that made it an alert. `told` is
-    the severity that people know of.
+    `since` is the first look beyond the limit, `opened` the one that made it an alert, `seen` the
+    last one that had a number. `calm` counts the looks within the limit since the last one beyond,
+    `told` is the severity that people know of.
     """
 
     version: str
@@ -176,6 +188,7 @@ class Alert:
     told: Severity | None = None
     acked: Quiet | None = None
     muted: Quiet | None = None
+    calm: int = 0
 
     @property
     def key(self) -> Key:
@@ -255,10 +268,13 @@ def _step(
         return Step(before, _beyond(before, finding, at, version, mute))
     if before is None or says is Standing.UNKNOWN:
         return None
-    if says is Standing.WITHIN:
-        return Step(before, ended(before, at, "within its limit again"))
-    # In a row means surely in a row; one that has begun goes on.
-    return Step(before, None) if before.opened is None else None
+    if before.opened is None:
+        return Step(before, None)  # in a row means surely in a row
+    # The same look once more is no second look.
+    calm = before.calm + (at > before.seen) if says is Standing.WITHIN else 0
+    if says is Standing.WITHIN and (finding.surely_within or calm >= CALM):
+        return Step(before, ended(before, at, WITHIN))
+    return Step(before, replace(before, version=version, calm=calm, seen=max(at, before.seen)))
 
 
 def _beyond(
@@ -267,7 +283,6 @@ def _beyond(
     rule = finding.rule
     if before is None:
         before = Alert(version, Severity.WARN, at, at, 0, finding, muted=mute)
-    # The same look once more is no second look.
     looks = before.looks + 1 if at > before.seen or not before.looks else before.looks
     loud = rule.severity if finding.sure or looks > rule.patience else Severity.WARN
     severity = max(loud, before.severity) if before.opened else loud
@@ -280,6 +295,7 @@ def _beyond(
         looks=looks,
         finding=finding,
         opened=opened,
+        calm=0,
         acked=None if severity > before.severity else before.acked,
     )
 

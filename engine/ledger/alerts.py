@@ -18,7 +18,7 @@ from engine.errors import UnavailableError
 Decide = Callable[[list[Alert], Mapping[Key, Quiet]], list[Step]]
 _COLUMNS = (
     "model", "kind", "name", "version", "severity", "since", "seen", "looks", "opened", "ended",
-    "why_ended", "told", "finding", "acked", "muted",
+    "why_ended", "told", "finding", "acked", "muted", "calm",
 )  # fmt: skip
 
 
@@ -133,6 +133,7 @@ def _values(alert: Alert) -> tuple[Any, ...]:
         msgspec.json.encode(alert.finding).decode(),
         _text(alert.acked),
         _text(alert.muted),
+        alert.calm,
     )
 
 
@@ -167,4 +168,5 @@ def _alert(row: sqlite3.Row) -> Alert:
         told=Severity[row["told"]] if row["told"] else None,
         acked=_quiet(row["acked"]),
         muted=_quiet(row["muted"]),
+        calm=row["calm"],
     )

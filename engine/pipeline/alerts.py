@@ -6,6 +6,7 @@ from datetime import datetime
 
 from engine.clock import parse_time
 from engine.domain.alerts import (
+    WITHIN,
     Alert,
     Finding,
     Key,
@@ -57,7 +58,7 @@ def settle(site: Control, model: str, found: Iterable[Finding], version: str, at
 
     steps = site.ledger.alerts.settle(model, at, decide)
     _tell_new(site, model, version)
-    _tell_over(site, model, [s.after for s in steps if s.after and s.after.ended])
+    _tell_over(site, model, version, [s.after for s in steps if s.after and s.after.ended])
 
 
 def standing(site: Control, model: str) -> list[Alert]:
@@ -84,9 +85,16 @@ def _tell_new(site: Control, model: str, version: str) -> None:
     They count as told only afterwards: told twice is better than never.
     """
     now = site.clock.now()
-    fresh = [a for a in standing(site, model) if a.untold(now)]
-    if not fresh:
-        return
+    stands = standing(site, model)
+    untold = [a for a in stands if a.untold(now)]
+    known = {a.finding.kind for a in stands if a.told and a.state(now) is State.FIRING}
+    fresh = [a for a in untold if not (a.rule.explains and a.finding.kind in known)]
+    if fresh:
+        _tell(site, model, version, fresh)
+    site.ledger.alerts.told(a.number for a in untold)
+
+
+def _tell(site: Control, model: str, version: str, fresh: Sequence[Alert]) -> None:
     loud = [a for a in fresh if a.severity is Severity.CRIT]
     quiet = [a for a in fresh if a.severity is not Severity.CRIT]
     why = fresh[0].finding.because if loud else ""
@@ -96,22 +104,34 @@ def _tell_new(site: Control, model: str, version: str) -> None:
         incidents.opened(site, model, said(loud), version)
     if quiet:
         incidents.note(site, model, "engine", "alert", said(quiet))
-    site.ledger.alerts.told(a.number for a in fresh)
 
 
-def _tell_over(site: Control, model: str, over: Sequence[Alert]) -> None:
+def _tell_over(site: Control, model: str, version: str, over: Sequence[Alert]) -> None:
     now = site.clock.now()
-    known = [a for a in over if a.told and replace(a, ended=None).state(now) is not State.MUTED]
+    left = standing(site, model)
+    kinds = {a.finding.kind for a in left}
+    known = [
+        a
+        for a in over
+        if a.told
+        and a.version == version  # that another one leads was told already
+        and replace(a, ended=None).state(now) is not State.MUTED
+        and not (a.rule.explains and a.finding.kind in kinds)
+    ]
     if not known:
         return
     whys = sorted({a.why_ended for a in known})
-    text = "; ".join(
-        f"{', '.join(called(a) for a in known if a.why_ended == why)}: {why}" for why in whys
-    )
-    if not standing(site, model):
-        text = "all within limits again" if whys == ["within its limit again"] else text
+    text = "; ".join(f"{_listed(a for a in known if a.why_ended == why)}: {why}" for why in whys)
+    if not left and whys == [WITHIN]:
+        text = "all within limits again"
     site.tell("INFO", "alert", model, text)
     incidents.note(site, model, "engine", "evidence", text)
+
+
+def _listed(those: Iterable[Alert]) -> str:
+    names = [called(a) for a in those]
+    more = len(names) - findings.NAMED
+    return ", ".join(names[: findings.NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def called(alert: Alert) -> str:

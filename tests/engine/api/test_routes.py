@@ -237,7 +237,7 @@ async def test_an_alert_is_listed_shown_acknowledged_and_muted_but_not_by_a_view
     assert (await served.ask("GET", "alerts?everything=1")).json()["alerts"][0]["number"] == 1
     assert (await served.ask("GET", "alerts/9")).status_code == 404
     place.clock.passes(hours=1)
-    fine = replace(found, value=0.1)
+    fine = replace(found, value=0.1, high=0.2)
     alerts.settle(place, "late", [fine], "v2", place.clock.now())
     over = await served.ask("POST", "alerts/1/ack", json={"idempotency_key": "k"})
     assert (over.status_code, over.json()["error"]["code"]) == (409, "alert_ended")

@@ -20,11 +20,12 @@ LOSS = Finding("estimated", "loss", 0.9, 0.5, 500, "loss soon")
 def past(*days: str, version: str = "v1") -> list[Raised]:
     """Replay days: a letter for each that is beyond, all others within."""
     letters = {"w": WIND, "c": COST, "s": SOON, "l": LOSS}
+    fine = {"value": 0.0, "low": 0.0, "high": 0.0}
     looks = [
         Looked(
             START + at * DAY,
             version,
-            [f if letter in day else replace(f, value=0.0) for letter, f in letters.items()],
+            [f if letter in day else replace(f, **fine) for letter, f in letters.items()],
         )
         for at, day in enumerate(days)
     ]

@@ -22,7 +22,7 @@ def found(kind: str, name: str, value: float | None, limit: float = 0.5, **more:
     return Finding(kind, name, value, limit, 300, text, **more)  # type: ignore[arg-type]
 
 
-COST, FINE = found("kpi", "cost", 0.9), found("kpi", "cost", 0.1)
+COST, FINE = found("kpi", "cost", 0.9), found("kpi", "cost", 0.1, high=0.2)
 UNSURE = found("realised", "log_loss", 0.9, low=0.4, high=1.2)
 WIND = found("drift", "wind", 0.7)
 
@@ -57,12 +57,26 @@ def test_each_change_is_told_once_and_critical_ones_open_an_incident(watched: Pl
     assert incident is not None
     assert incident.title == "kpi cost 0.9"
     look(watched, FINE, WIND)
-    look(watched, FINE, found("drift", "wind", 0.1))
+    look(watched, FINE, found("drift", "wind", 0.1, high=0.2))
     assert watched.told_of("alert")[1:] == [
         "kpi cost 0.9", "cost: within its limit again", "all within limits again",
     ]  # fmt: skip
     notes = watched.ledger.incidents.notes(incident.number)
     assert [n.text for n in notes if n.kind == "alert"] == ["kpi cost 0.9"]
+
+
+def test_what_only_explains_is_told_once_for_all_of_its_kind(watched: Place) -> None:
+    look(watched, WIND)
+    look(watched, WIND, found("drift", "temp", 0.9))
+    fine = found("drift", "wind", 0.1, high=0.2)
+    look(watched, fine, found("drift", "temp", 0.9))
+    assert watched.told_of("alert") == ["drift wind 0.7"]
+    assert [a.key[1] for a in alerts.standing(watched, "late")] == ["temp"]
+    ack(watched, 2, PERSON, asked())
+    look(watched, WIND, found("drift", "temp", 0.9))
+    assert watched.told_of("alert")[-1] == "drift wind 0.7"  # nobody knows of this one
+    look(watched, fine, found("drift", "temp", 0.1, high=0.2))
+    assert watched.told_of("alert")[-1] == "all within limits again"
 
 
 def test_what_grows_worse_is_told_again_and_only_then_opens_an_incident(watched: Place) -> None:
@@ -106,7 +120,7 @@ def test_a_new_champion_ends_drift_and_takes_over_what_clients_got(watched: Plac
     look(watched, COST)
     shown = overview.model_state(watched, "late", None)
     assert [(a.name, a.version) for a in shown.alerts] == [("cost", "v3")]
-    assert watched.told_of("alert")[1:] == ["drift wind: v2 no longer leads"]
+    assert watched.told_of("alert")[1:] == []  # that v3 leads was told already
 
 
 def test_an_acknowledged_alert_leaves_the_header_and_is_audited(watched: Place) -> None:
@@ -246,7 +260,7 @@ def test_a_replay_says_how_early_each_warning_came_and_changes_nothing(watched: 
 
 
 def test_a_warning_of_what_stands_already_is_late_and_a_fresh_one_is_open(watched: Place) -> None:
-    history(watched, [0.1, 0.3, 0.1, 0.3], [0.9, 0.9, 0.4, 0.4])
+    history(watched, [0.1, 0.3, 0.1, 0.1, 0.3], [0.9, 0.9, 0.4, 0.4, 0.4])
     assert [a.outcome for a in replay(watched, "late").alerts] == ["breach", "late", "open"]
 
 
