@@ -132,6 +132,11 @@ def stopping() -> Screen:
     return Desk(flights.state(canary)).press("S").wait(0.2).screen
 
 
+def quieting() -> Screen:
+    """The key that acknowledges the worst alert, before it fires."""
+    return Desk(flights.state(flights.model(alerts=[flights.alert()]))).press("A").wait(0.2).screen
+
+
 def confirm() -> Screen:
     return Desk().press("R", 7.0, fresh=False).screen
 
@@ -173,7 +178,7 @@ def done() -> Screen:
 SCENES: tuple[Callable[[], Screen], ...] = (
     calm, quieted, held, locked, waiting, after_the_bad_day, to_safe_mode, replaying, first_run,
     no_model, lost, never_there, hostile, window,
-    stopping, confirm, typing, explain, unknown, proving, done, empty,
+    stopping, quieting, confirm, typing, explain, unknown, proving, done, empty,
 )  # fmt: skip
 
 
