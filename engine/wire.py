@@ -857,11 +857,16 @@ class ReplayedAlert(msgspec.Struct, frozen=True):
 
 
 class ReplayedKind(msgspec.Struct, frozen=True):
-    """What the alerts of one kind would have been worth; `lead_days` is the mean of early ones."""
+    """What the alerts of one kind would have been worth; `lead_days` is the mean of early ones.
+
+    `told` is how often people would have been told; `stood` the share of looks with any of them.
+    """
 
     kind: str
     raised: int
     a_year: float | None
+    told: int
+    stood: float
     early: int
     late: int
     false: int

@@ -101,6 +101,29 @@ def _raised(found: AlertReplay) -> None:
         [[a.severity, a.since, a.ended, a.outcome, a.lead_days, a.text] for a in found.alerts],
     )
     table(
-        ["KIND", "RAISED", "A YEAR", "EARLY", "LATE", "FALSE", "MEAN DAYS EARLY"],
-        [[k.kind, k.raised, k.a_year, k.early, k.late, k.false, k.lead_days] for k in found.kinds],
+        [
+            "KIND",
+            "RAISED",
+            "A YEAR",
+            "TOLD",
+            "STOOD %",
+            "EARLY",
+            "LATE",
+            "FALSE",
+            "MEAN DAYS EARLY",
+        ],
+        [
+            [
+                k.kind,
+                k.raised,
+                k.a_year,
+                k.told,
+                100 * k.stood,
+                k.early,
+                k.late,
+                k.false,
+                k.lead_days,
+            ]
+            for k in found.kinds
+        ],
     )

@@ -36,10 +36,16 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """What the alerts of one kind were worth; `lead` is the mean of the early ones."""
+    """What the alerts of one kind were worth; `lead` is the mean of the early ones.
+
+    People are `told` once of all that only explains. `stood` is the share of looks with any of
+    them: what always stands is early every time and warns of nothing.
+    """
 
     kind: str
     raised: int
+    told: int
+    stood: float
     early: int
     late: int
     false: int
@@ -67,10 +73,10 @@ def replayed(looks: Sequence[Looked], grace: timedelta) -> list[Raised]:
     return [_worth_of(a, breaches, grace, last) for a in sorted(begun, key=lambda a: a.number)]
 
 
-def worth(raised: Sequence[Raised]) -> list[Worth]:
-    """Add up what was raised by kind, in the order of the rules."""
+def worth(raised: Sequence[Raised], looks: Sequence[Looked]) -> list[Worth]:
+    """Add up what was raised in looks by kind, in the order of the rules."""
     found = []
-    for kind in RULES:
+    for kind, rule in RULES.items():
         those = [r for r in raised if r.alert.finding.kind == kind]
         leads = [r.lead for r in those if r.lead is not None]
         if those:
@@ -78,8 +84,24 @@ def worth(raised: Sequence[Raised]) -> list[Worth]:
                 sum(r.outcome == outcome for r in those) for outcome in ("early", "late", "false")
             )
             mean = sum(leads, timedelta()) / len(leads) if leads else None
-            found.append(Worth(kind, len(those), early, late, false, mean))
+            alerts = [r.alert for r in those]
+            told = _episodes(alerts) if rule.explains else len(those)
+            stood = sum(any(_stood(a, look.at) for a in alerts) for look in looks)
+            share = stood / len(looks)
+            found.append(Worth(kind, len(those), told, share, early, late, false, mean))
     return found
+
+
+def _episodes(alerts: Sequence[Alert]) -> int:
+    """Count the moments at which one began while none stood."""
+    begins = {a.opened for a in alerts if a.opened is not None}
+    before = {b: any(_stood(a, b) and a.opened != b for a in alerts) for b in begins}
+    return sum(not stood for stood in before.values())
+
+
+def _stood(alert: Alert, at: datetime) -> bool:
+    began = alert.opened or alert.since
+    return began <= at and (alert.ended is None or at < alert.ended)
 
 
 def _worth_of(

@@ -40,7 +40,7 @@ def replay(
         iso(looks[-1].at) if looks else None,
         len(looks),
         [_alert(r) for r in raised],
-        [_kind(w, span) for w in worth(raised)],
+        [_kind(w, span) for w in worth(raised, looks)],
         promise(site, model),
         "" if looks else "no look is stored of that time: cdml monitor makes one",
     )
@@ -88,9 +88,8 @@ def _alert(raised: Raised) -> ReplayedAlert:
 def _kind(found: Worth, span: timedelta) -> ReplayedKind:
     a_year = found.raised * (YEAR / span) if span else None
     lead = _days(found.lead)
-    return ReplayedKind(
-        found.kind, found.raised, a_year, found.early, found.late, found.false, lead
-    )
+    counts = found.early, found.late, found.false
+    return ReplayedKind(found.kind, found.raised, a_year, found.told, found.stood, *counts, lead)
 
 
 def _days(length: timedelta | None) -> float | None:

@@ -477,7 +477,7 @@ def test_rules_are_tried_on_the_past(fake: Fake, capsys: Output) -> None:
     raised = wire.ReplayedAlert(
         "drift", "wind", "v1", "WARN", "drift wind psi 0.30", time, time, None, "early", 2.0
     )
-    kinds = [wire.ReplayedKind("drift", 1, 12.5, 1, 0, 0, 2.0)]
+    kinds = [wire.ReplayedKind("drift", 1, 12.5, 1, 0.5, 1, 0, 0, 2.0)]
     answer = wire.AlertReplay("late", time, time, 30, [raised], kinds, "a promise")
     fake.routes["GET /api/v1/models/late/alerts/replay"] = (200, answer)
     words = ["alerts", "late", "--replay", "--from", "2024-01-01"]

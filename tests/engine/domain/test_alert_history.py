@@ -17,19 +17,22 @@ SOON = Finding("forecast", "cost", 0.9, 0.5, 500, "cost soon")
 LOSS = Finding("estimated", "loss", 0.9, 0.5, 500, "loss soon")
 
 
-def past(*days: str, version: str = "v1") -> list[Raised]:
-    """Replay days: a letter for each that is beyond, all others within."""
-    letters = {"w": WIND, "c": COST, "s": SOON, "l": LOSS}
+def looked(*days: str) -> list[Looked]:
+    """Return looks a day apart: a letter for each that is beyond, all others within."""
+    letters = {"t": replace(WIND, name="temp"), "w": WIND, "c": COST, "s": SOON, "l": LOSS}
     fine = {"value": 0.0, "low": 0.0, "high": 0.0}
-    looks = [
+    return [
         Looked(
             START + at * DAY,
-            version,
+            "v1",
             [f if letter in day else replace(f, **fine) for letter, f in letters.items()],
         )
         for at, day in enumerate(days)
     ]
-    return replayed(looks, 2 * DAY)
+
+
+def past(*days: str) -> list[Raised]:
+    return replayed(looked(*days), 2 * DAY)
 
 
 def outcomes(found: list[Raised]) -> dict[str, tuple[str, float | None]]:
@@ -64,12 +67,14 @@ def test_what_is_foretold_of_one_number_is_no_warning_of_another() -> None:
 
 
 def test_the_worth_of_a_kind_is_the_sum_of_its_alerts() -> None:
-    found = {w.kind: w for w in worth(past("w", "", "c", "", "", "", "", "w", "", "", "", ""))}
+    days = ("w", "wt", "c", "", "", "", "", "w", "", "", "", "")
+    found = {w.kind: w for w in worth(past(*days), looked(*days))}
     drift = found["drift"]
-    assert (drift.raised, drift.early, drift.late, drift.false) == (2, 1, 0, 1)
-    assert drift.lead == 2 * DAY
-    assert found["kpi"].lead is None
-    assert worth([]) == []
+    assert (drift.raised, drift.early, drift.late, drift.false) == (3, 2, 0, 1)
+    assert (drift.told, drift.stood) == (2, 3 / 12)  # of both columns of the first days once
+    assert drift.lead == 1.5 * DAY
+    assert (found["kpi"].told, found["kpi"].lead) == (1, None)
+    assert worth([], []) == []
 
 
 @given(st.lists(st.sets(st.sampled_from("wcsl")), max_size=25))
