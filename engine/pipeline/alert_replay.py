@@ -53,7 +53,7 @@ def _looks(site: Site, model: str) -> list[Looked]:
     by_look: dict[datetime, list[Score]] = defaultdict(list)
     for kind in findings.KINDS:
         for s in scores.history(site.store, model, kind):
-            by_look[s.window_to + (maturity if kind in _MATURE else timedelta())].append(s)
+            by_look[_at(s, maturity)].append(s)
     trained = {v.version: v.trained_to for v in site.ledger.versions(model)}
     looks, version = [], ""
     for at, found in sorted(by_look.items()):
@@ -62,6 +62,14 @@ def _looks(site: Site, model: str) -> list[Looked]:
         known = findings.found(settings, found, parse_time(to) if to else None, at)
         looks.append(Looked(at, version, known))
     return looks
+
+
+def _at(s: Score, maturity: timedelta) -> datetime:
+    """Return when a score was looked at; of a forecast, which is of rows to come, it says so."""
+    made = findings.detail_of(s).made if s.kind == "forecast" else None
+    if made is not None:
+        return parse_time(made)
+    return s.window_to + (maturity if s.kind in _MATURE else timedelta())
 
 
 def _champion(found: Sequence[Score], trained: dict[str, str | None]) -> str | None:

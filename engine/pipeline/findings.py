@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct, json
 
-from engine.domain.alerts import Finding, Key
+from engine.domain.alerts import Finding, Key, Standing
 from engine.pipeline.realised import SERVED
 from engine.quantities import duration
 from engine.settings import ModelSettings
@@ -40,13 +40,14 @@ class Detail(Struct, frozen=True):
     """What the detail of a score may say of evidence, whatever else is in it.
 
     `surely` is a test's own verdict, `limit` and `above` those of a check that has its own,
-    `damage` what drift of a column is worth to the model.
+    `damage` what drift of a column is worth to the model, `made` when a forecast was.
     """
 
     evidence: float | None = None
     evidence_needed: float | None = None
     surely: bool | None = None
     p_breach: float | None = None
+    made: str | None = None
     damage: float | None = None
     limit: float | None = None
     above: bool = True
@@ -62,9 +63,13 @@ def found(
         findings.append(old)
     for finding in findings:
         known = worst.get(finding.key)
-        if known is None or finding.excess > known.excess:
+        if known is None or _rank(finding) > _rank(known):
             worst[finding.key] = finding
     return list(worst.values())
+
+
+def _rank(finding: Finding) -> tuple[bool, float]:
+    return finding.standing is not Standing.UNKNOWN, finding.excess
 
 
 def watched(settings: ModelSettings, kind: str, name: str) -> bool:
@@ -105,9 +110,9 @@ def _drift(settings: ModelSettings, _name: str) -> Limit | None:
     return Limit(settings.monitor.drift_limit, above=True)
 
 
-def _calibration(settings: ModelSettings, _name: str) -> Limit | None:
+def _calibration(settings: ModelSettings, name: str) -> Limit | None:
     limit = settings.gate.calibration
-    return None if limit is None else Limit(limit, above=True)
+    return None if name != "error" or limit is None else Limit(limit, above=True)
 
 
 def _none(_settings: ModelSettings, _name: str) -> Limit | None:
@@ -122,7 +127,7 @@ class Watch:
     """How scores of a kind are read: their limit, and the words and form in which they are said.
 
     Of what is `served`, only the answers that clients got count. A check with a limit of its `own`
-    has it in its detail.
+    has it in its detail. What is `guessed` says nothing without an interval.
     """
 
     limit: Callable[[ModelSettings, str], Limit | None]
@@ -130,6 +135,7 @@ class Watch:
     form: str = ".3f"
     served: bool = False
     own: bool = False
+    guessed: bool = False
 
 
 KINDS: dict[str, Watch] = {
@@ -137,7 +143,7 @@ KINDS: dict[str, Watch] = {
     "kpi": Watch(_kpi, "{name}", served=True),
     "slice": Watch(_slice, "slice {name} {metric}"),
     "calibration": Watch(_calibration, "calibration off by"),
-    "estimated": Watch(_performance, "estimated {name}"),
+    "estimated": Watch(_performance, "estimated {name}", guessed=True),
     "forecast": Watch(_performance, "forecast {name}"),
     "score drift": Watch(_drift, "score drift psi", ".2f"),
     "label drift": Watch(_drift, "label drift psi", ".2f"),
@@ -152,7 +158,7 @@ def _finding(settings: ModelSettings, s: Score) -> Finding | None:
     watch = KINDS.get(s.kind)
     if watch is None or (watch.served and s.version != SERVED):
         return None
-    detail = _detail(s)
+    detail = detail_of(s)
     limit = watch.limit(settings, s.name)
     if watch.own and detail.limit is not None:
         limit = Limit(detail.limit, detail.above)
@@ -175,11 +181,18 @@ def _finding(settings: ModelSettings, s: Score) -> Finding | None:
         s.high,
         detail.evidence,
         detail.evidence_needed,
-        bool(detail.surely) if s.kind == "slice" else detail.surely,
+        _verdict(watch, s, detail),
     )
 
 
-def _detail(s: Score) -> Detail:
+def _verdict(watch: Watch, s: Score, detail: Detail) -> bool | None:
+    """Return the verdict of a test of more than this number, or that there is no evidence."""
+    lacking = watch.guessed and (s.low is None or s.high is None)
+    return bool(detail.surely) if lacking or s.kind == "slice" else detail.surely
+
+
+def detail_of(s: Score) -> Detail:
+    """Return what the detail of a score says of evidence."""
     return json.decode(s.detail, type=Detail) if s.detail else Detail()
 
 
@@ -218,7 +231,8 @@ def sureness(finding: Finding) -> str:
     if finding.low is not None and finding.high is not None:
         interval = f"{finding.low:.3g} to {finding.high:.3g}"
         return f"{word} {side} {finding.limit:.3g}: 95 % interval {interval}, n {finding.n}"
-    return f"by its value alone, n {finding.n}" if finding.n else "by its value alone"
+    by = "by its value alone" if finding.sure else "not surely: no interval yet"
+    return f"{by}, n {finding.n}" if finding.n else by
 
 
 def of_serving(
@@ -275,7 +289,9 @@ def because(settings: ModelSettings, scores: Sequence[Score]) -> str:
 
     Most is by the damage to the model where that is known, else by psi.
     """
-    columns_moved = [(_detail(s).damage or 0.0, s) for s in scores if s.kind == "drift" and s.value]
+    columns_moved = [
+        (detail_of(s).damage or 0.0, s) for s in scores if s.kind == "drift" and s.value
+    ]
     moved = [
         s for _, s in sorted(columns_moved, key=lambda p: (-p[0], -(p[1].value or 0.0), p[1].name))
     ]

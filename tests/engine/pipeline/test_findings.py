@@ -59,11 +59,13 @@ def test_every_kind_that_is_read_has_a_rule() -> None:
          "slice kind=c log_loss 0.900, limit 0.8, n 300"),
         (score("estimated", "log_loss", 0.9, low=0.7, high=1.1), Standing.UNSURE,
          "estimated log_loss 0.900 [0.700, 1.100], limit 0.8, n 300"),
+        (score("estimated", "cost", 0.9), Standing.UNSURE,
+         "estimated cost 0.900, limit 0.5, n 300"),
         (score("forecast", "cost", 0.4, detail={"p_breach": 0.6}), Standing.BEYOND,
          "forecast cost 0.400 by 2024-03-08, limit 0.5, P(breach) 0.60, n 300"),
         (score("forecast", "cost", 0.9, detail={"p_breach": 0.5}), Standing.WITHIN,
          "forecast cost 0.900 by 2024-03-08, limit 0.5, P(breach) 0.50, n 300"),
-        (score("calibration", "score", 0.08, low=0.06, high=0.1), Standing.BEYOND,
+        (score("calibration", "error", 0.08, low=0.06, high=0.1), Standing.BEYOND,
          "calibration off by 0.080 [0.060, 0.100], limit 0.05, n 300"),
         (score("quality", "label coverage", 0.5, detail={"limit": 0.8, "above": False}),
          Standing.BEYOND, "quality label coverage 0.5, limit 0.8, n 300"),
@@ -84,6 +86,7 @@ def test_a_score_is_read_against_its_limit(
         score("kpi", "cost", 9.0, "never act"),
         score("kpi", "gone", 9.0, "served"),
         score("slice", "other=c", 9.0),
+        score("calibration", "gap", 9.0),
         score("quality", "range", 0.9),
         score("replayed gain", "log_loss", -1.0, detail="v1"),
     ],
@@ -114,6 +117,9 @@ def test_of_the_running_service_failures_must_be_sure_and_answers_slow(
 def test_of_several_windows_ahead_the_worst_counts(settings: ModelSettings) -> None:
     one, two = (score("forecast", "cost", 0.4, detail={"p_breach": p}) for p in (0.6, 0.9))
     assert only(settings, two, one).value == 0.9
+    unknown = score("forecast", "cost", None, detail={"p_breach": None})
+    fine = score("forecast", "cost", 0.4, detail={"p_breach": 0.1})
+    assert only(settings, unknown, fine).value == 0.1
 
 
 def test_what_it_costs_is_the_kpi_beside_never_and_always_acting(settings: ModelSettings) -> None:
@@ -142,6 +148,8 @@ def test_how_sure_it_is_names_its_evidence(settings: ModelSettings) -> None:
     evidence = {"evidence": 3.0, "evidence_needed": 20.0}
     drift = only(settings, score("drift", "wind", 0.3, detail=evidence))
     assert findings.sureness(drift) == "not surely: evidence 3, 20 needed, n 300"
+    guess = only(settings, score("estimated", "cost", 0.9))
+    assert findings.sureness(guess) == "not surely: no interval yet, n 300"
     assert findings.sureness(only(settings, score("drift", "wind", 0.3))) == (
         "by its value alone, n 300"
     )
