@@ -46,19 +46,21 @@ class MonitorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
     every: Annotated[str, says("Watch this often.")] = "1d"
     window: Annotated[str, says("The rows looked at, back from now.")] = "7d"
-    drift_limit: Annotated[float, says("A column's PSI beyond this is a breach.")] = 0.2
+    drift_limit: Annotated[
+        float, says("A column's PSI beyond this, where it is no chance, is a breach.")
+    ] = 0.2
+    false_alarms: Annotated[
+        float, says("The drift alarms a year that may be false, over all columns and looks.")
+    ] = 0.05
     metric_limit: Annotated[
         float | None,
         says("The realised metric beyond this, in all or surely in a slice, is a breach."),
     ] = None
-    false_alarms: Annotated[
-        float, says("False drift alarms a year to be expected, over all columns and looks.")
-    ] = 0.05
 
     def __post_init__(self) -> None:
         positive("every", self.every)
         positive("window", self.window)
         if self.drift_limit <= 0:
             wrong("drift_limit", f"found {self.drift_limit}; it must be above 0, like 0.2.")
-        if not 0 < self.false_alarms < 1:
-            wrong("false_alarms", f"found {self.false_alarms}; write 0 to 1, like 0.05.")
+        if not 0.0 < self.false_alarms < 1.0:
+            wrong("false_alarms", f"found {self.false_alarms}; it must lie between 0 and 1.")
