@@ -192,8 +192,9 @@ def _verdict(watch: Watch, s: Score, detail: Detail) -> bool | None:
 
 
 def detail_of(s: Score) -> Detail:
-    """Return what the detail of a score says of evidence."""
-    return json.decode(s.detail, type=Detail) if s.detail else Detail()
+    """Return what the detail of a score says of evidence; one in words says nothing of it."""
+    known = s.detail if s.detail and s.detail.startswith("{") else "{}"
+    return json.decode(known, type=Detail)
 
 
 def _said(settings: ModelSettings, watch: Watch, s: Score, limit: Limit) -> str:

@@ -47,6 +47,8 @@ def test_every_kind_that_is_read_has_a_rule() -> None:
          "log_loss 0.900 [0.850, 1.000], limit 0.8, n 300"),
         (score("realised", "log_loss", None, "served"), Standing.UNKNOWN,
          "log_loss --, limit 0.8, n 300"),
+        (score("kpi", "cost", None, "served", detail="there is no column"), Standing.UNKNOWN,
+         "cost --, limit 0.5, n 300"),
         (score("kpi", "cost", 0.6, "served"), Standing.BEYOND, "cost 0.600, limit 0.5, n 300"),
         (score("drift", "wind", 0.3), Standing.BEYOND, "drift wind psi 0.30, limit 0.2, n 300"),
         (score("drift", "wind", 0.3, detail={"evidence": 3.0, "evidence_needed": 20.0}),
