@@ -138,4 +138,6 @@ def called(alert: Alert) -> str:
     """Return what an alert is about in a few words: a metric or KPI by its name alone."""
     kind, name = alert.key
     plain = findings.plain(name)
-    return plain if kind in ("realised", "kpi") or plain in kind else f"{kind} {plain}"
+    if kind in ("realised", "kpi"):
+        return plain
+    return kind if plain in kind else f"{kind} {plain}"

@@ -95,6 +95,15 @@ def test_of_many_of_one_kind_the_worst_few_are_named(watched: Place) -> None:
     assert told == "drift c5 6.0; drift c4 5.0; drift c3 4.0 and 3 more"
 
 
+def test_an_alert_is_called_by_what_it_is_about(watched: Place) -> None:
+    about = (("kpi", "cost"), ("score drift", "score"), ("slice", "kind=c"), ("drift", "wind"))
+    for kind, name in about:
+        look(watched, found(kind, name, 0.9, judged=True))
+        look(watched, found(kind, name, 0.9, judged=True))
+    called = {alerts.called(a) for a in alerts.standing(watched, "late")}
+    assert called == {"cost", "score drift", "slice kind=c", "drift wind"}
+
+
 def test_a_look_without_evidence_changes_nothing(watched: Place) -> None:
     look(watched, COST)
     before = watched.ledger.alerts.standing("late")
