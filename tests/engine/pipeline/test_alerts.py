@@ -96,12 +96,12 @@ def test_of_many_of_one_kind_the_worst_few_are_named(watched: Place) -> None:
 
 
 def test_an_alert_is_called_by_what_it_is_about(watched: Place) -> None:
-    about = (("kpi", "cost"), ("score drift", "score"), ("slice", "kind=c"), ("drift", "wind"))
+    about = (("kpi", "cost"), ("score drift", "score"), ("errors", "rows"), ("drift", "wind"))
     for kind, name in about:
         look(watched, found(kind, name, 0.9, judged=True))
         look(watched, found(kind, name, 0.9, judged=True))
     called = {alerts.called(a) for a in alerts.standing(watched, "late")}
-    assert called == {"cost", "score drift", "slice kind=c", "drift wind"}
+    assert called == {"cost", "score drift", "errors rows", "drift wind"}
 
 
 def test_a_look_without_evidence_changes_nothing(watched: Place) -> None:
