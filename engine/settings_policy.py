@@ -46,7 +46,12 @@ class MonitorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
     every: Annotated[str, says("Watch this often.")] = "1d"
     window: Annotated[str, says("The rows looked at, back from now.")] = "7d"
-    drift_limit: Annotated[float, says("A column's PSI beyond this is a breach.")] = 0.2
+    drift_limit: Annotated[
+        float, says("A column's PSI beyond this, where it is no chance, is a breach.")
+    ] = 0.2
+    false_alarms: Annotated[
+        float, says("The drift alarms a year that may be false, over all columns and looks.")
+    ] = 0.05
     metric_limit: Annotated[
         float | None,
         says("The realised metric beyond this, in all or surely in a slice, is a breach."),
@@ -57,3 +62,5 @@ class MonitorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         positive("window", self.window)
         if self.drift_limit <= 0:
             wrong("drift_limit", f"found {self.drift_limit}; it must be above 0, like 0.2.")
+        if not 0.0 < self.false_alarms < 1.0:
+            wrong("false_alarms", f"found {self.false_alarms}; it must lie between 0 and 1.")
