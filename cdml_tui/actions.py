@@ -83,6 +83,24 @@ ACTIONS: tuple[Action, ...] = (
         "R or P",
     ),
     Action(
+        "ack",
+        ("A",),
+        "known",
+        "acknowledge the worst alert until it grows worse",
+        Danger.REVERSIBLE,
+        "cdml alert ack ID",
+        "it is told again when it grows worse",
+    ),
+    Action(
+        "mute",
+        ("M",),
+        "mute",
+        "mute the worst alert for a day; it is still recorded",
+        Danger.REVERSIBLE,
+        "cdml alert mute ID",
+        "cdml alert mute ID --for 0s",
+    ),
+    Action(
         "down", ("j", "down"), "down", "select the next version", command="cdml versions {model}"
     ),
     Action("up", ("k", "up"), "up", "select the version above", command=_LIST),

@@ -5,6 +5,7 @@ for again with the same idempotency key.
 """
 
 from dataclasses import replace
+from typing import Literal
 
 from cdml_tui.guard import Fetch, Prove, Step
 from cdml_tui.state import Asking, Intent, Outcome, Proving, Screen, Verb, wall
@@ -20,6 +21,8 @@ DONE_WORDS: dict[Verb, str] = {
     "abort": "stopped",
     "undo": "undone",
     "train": "training started",
+    "ack": "acknowledged",
+    "mute": "muted",
 }
 
 
@@ -55,6 +58,17 @@ def run_answered(screen: Screen, intent: Intent, run: wire.JobRow, at: float) ->
         return screen, ()
     done = Outcome("done", f"STARTED: {run.job} of {run.model}, run {run.id}, {run.state}")
     return replace(screen, at=at, bar=None, outcome=done), (Fetch(),)
+
+
+def quiet_answered(screen: Screen, intent: Intent, answer: wire.AlertAnswer, at: float) -> Step:
+    """Take in that an alert is quiet."""
+    if not _awaits(screen, intent):
+        return screen, (Fetch(),)
+    word: tuple[Literal["done", "nothing"], str] = ("done", "DONE")
+    if not answer.changed:
+        word = ("nothing", "NOTHING CHANGED")
+    outcome = Outcome(word[0], f"{word[1]}: {answer.message}")
+    return replace(screen, at=at, bar=None, outcome=outcome), (Fetch(),)
 
 
 def refused(screen: Screen, intent: Intent, message: str, *, status: int, at: float) -> Step:

@@ -201,6 +201,10 @@ class Console(App[int], inherit_bindings=False):
                 request = wire.RunRequest(idempotency_key=intent.idempotency_key)
                 run = self._client.train(intent.model, request)
                 return lambda s, at: answered.run_answered(s, intent, run, at)
+            if intent.alert is not None:
+                asked = guard.quiet_of(intent)
+                quiet = self._client.quiet(intent.verb, intent.alert.number, asked)
+                return lambda s, at: answered.quiet_answered(s, intent, quiet, at)
             answer = self._client.change(intent.verb, intent.model, guard.change_of(intent))
         except EngineLost as lost:
             if intent.verb == "rollback" and not lost.sent:

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import NoReturn
 
 from cdml_tui.verbs import (
+    alerting,
     bringing,
     changing,
     drifting,
@@ -149,6 +150,18 @@ VERBS: dict[str, Verb] = {
         ("limit", "verify", "version/audit", "at", "batch", "overrides", "since"),
     ),
     "lineage": Verb("[MODEL] VERSION", "what a version is made of", tracing.lineage),
+    "alerts": Verb(
+        "[MODEL]",
+        "what stands beyond its limit, and what today's rules would have raised",
+        alerting.alerts,
+        ("all", "replay", "from/replay", "to/replay"),
+    ),
+    "alert": Verb(
+        "[ack|mute] ID",
+        "one alert and what to do; acknowledge it, or mute it for a time",
+        alerting.alert,
+        ("for", "reason"),
+    ),
     "incident": Verb(
         "[N]",
         "what happened on a bad day: list, show, note, close, report",
@@ -199,6 +212,11 @@ _OPTIONS: dict[str, dict[str, object]] = {
     "at": {"metavar": "T", "help": "what served then"},
     "overrides": {"action": "store_true", "help": "what was done in spite of a guard"},
     "since": {"metavar": "T", "help": "from then on (of --overrides: this month)"},
+    "all": {"action": "store_true", "help": "ended and pending ones too"},
+    "replay": {"action": "store_true", "help": "try today's rules on the stored looks"},
+    "from/replay": {"dest": "from_", "metavar": "T", "help": "looks from then on"},
+    "to/replay": {"metavar": "T", "help": "looks before then"},
+    "for": {"dest": "for_", "metavar": "D", "help": "how long a mute lasts, like 12h (1d)"},
     "share": {"type": float, "metavar": "PCT", "help": "percent of the answers, 1 to 99"},
     "limit": {"type": int, "default": 50, "metavar": "N", "help": "how many (50)"},
     "follow": {"action": "store_true", "help": "go on as they come"},

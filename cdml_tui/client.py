@@ -133,6 +133,20 @@ class Client:
         """Return what a version was made of and what came of it."""
         return self._get(f"{_model(model)}/versions/{_path(version)}/lineage", wire.Lineage)
 
+    def alerts(self, model: str | None, *, everything: bool) -> wire.AlertList:
+        """Return the alerts of a model or of all, worst first."""
+        params = {"model": model} if model is not None else {}
+        return self._get("/alerts", wire.AlertList, {**params, "everything": int(everything)})
+
+    def alert(self, number: int) -> wire.AlertRow:
+        """Return one alert."""
+        return self._get(f"/alerts/{number}", wire.AlertRow)
+
+    def alert_replay(self, model: str, since: str | None, until: str | None) -> wire.AlertReplay:
+        """Return what today's rules would have raised on the stored looks."""
+        params = {k: v for k, v in (("since", since), ("until", until)) if v is not None}
+        return self._get(f"{_model(model)}/alerts/replay", wire.AlertReplay, params)
+
     def incidents(self) -> list[wire.IncidentRow]:
         """Return the newest incidents, newest first."""
         return self._get("/incidents", list[wire.IncidentRow])
@@ -213,6 +227,10 @@ class Client:
     def note(self, number: int, request: wire.NoteRequest) -> wire.IncidentPage:
         """Add a note to an incident, or close it."""
         return self._post(f"/incidents/{number}", wire.IncidentPage, request)
+
+    def quiet(self, verb: str, number: int, request: wire.AlertRequest) -> wire.AlertAnswer:
+        """Acknowledge or mute an alert."""
+        return self._post(f"/alerts/{number}/{verb}", wire.AlertAnswer, request)
 
     def stop(self) -> None:
         """Stop the engine."""

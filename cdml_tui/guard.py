@@ -21,6 +21,7 @@ from cdml_tui.state import (
     Verb,
     Window,
     age_s,
+    firing_of,
     link_of,
     looked_at,
     model_changed,
@@ -201,6 +202,8 @@ def _change_asked(screen: Screen, press: Press, *, quiet: bool) -> Screen:
             return _abort_asked(screen, model, press)
         case "undo":
             return _undo_asked(screen, model, press)
+        case "ack" | "mute":
+            return _quiet_asked(screen, model, verb, press)
     intent = Intent("train", model.model, model.champion, None, press.token)
     return _confirming(screen, intent, "it takes the machine's time for a while")
 
@@ -259,6 +262,15 @@ def _undo_asked(screen: Screen, model: wire.ModelState, press: Press) -> Screen:
     return _armed(screen, intent)
 
 
+def _quiet_asked(screen: Screen, model: wire.ModelState, verb: Verb, press: Press) -> Screen:
+    alert = firing_of(model)
+    if alert is None:
+        why = ("no alert fires.", "cdml alerts --all shows those that are quiet or over.")
+        return replace(screen, bar=Explain(f"Quiet an alert of {model.model}", why))
+    intent = Intent(verb, model.model, model.champion, None, press.token, alert=alert)
+    return _armed(screen, intent)
+
+
 def _armed(screen: Screen, intent: Intent) -> Screen:
     """Give the key the strength that the situation asks for: B where all is as seen, else C."""
     why = surprise(screen, intent.verb)
@@ -274,6 +286,8 @@ def surprise(screen: Screen, verb: Verb) -> str:
         return f"the engine does not answer; what you see is {age_s(screen):.0f} s old"
     if link != "live":
         return f"nothing was heard for {age_s(screen):.0f} s (limit {FRESH_S:.0f})"
+    if verb in ("ack", "mute"):
+        return ""  # the bar names the alert, and nothing of it moves anybody
     known = {"promote": screen.selected_seen, "abort": screen.running_seen}
     seen = known.get(verb, screen.target_seen)
     if screen.at - seen.since < SEEN_S:
@@ -345,6 +359,11 @@ def next_tick_s(screen: Screen) -> float:
         case Asking() | Proving():
             return 0.1
     return 1.0
+
+
+def quiet_of(intent: Intent) -> wire.AlertRequest:
+    """Write an intent as the request that quiets an alert."""
+    return wire.AlertRequest(intent.idempotency_key, reason="in the console")
 
 
 def change_of(intent: Intent) -> wire.Change:

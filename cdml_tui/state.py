@@ -12,7 +12,7 @@ from engine import wire
 
 FRESH_S = 5.0
 
-Verb = Literal["rollback", "promote", "abort", "undo", "train"]
+Verb = Literal["rollback", "promote", "abort", "undo", "train", "ack", "mute"]
 Link = Literal["connecting", "live", "stale", "lost"]
 Glyphs = Literal["unicode", "ascii"]
 
@@ -43,6 +43,7 @@ class Intent:
     plan: wire.Plan | None = None
     override: tuple[str, ...] = ()
     reason: str = ""
+    alert: wire.AlertRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +252,11 @@ def undo_of(screen: Screen) -> str:
     return f"{model.undo_of} " if model and model.undo_of else ""
 
 
+def firing_of(model: wire.ModelState) -> wire.AlertRow | None:
+    """Return the worst alert that nobody has quieted."""
+    return next((a for a in model.alerts if a.state == "firing"), None)
+
+
 def works(screen: Screen, name: str) -> bool:
     """Say whether a key would do more now than explain why it cannot."""
     model = model_of(screen)
@@ -265,6 +271,8 @@ def works(screen: Screen, name: str) -> bool:
             return undo_left_s(screen) > 0
         case "train":
             return True
+        case "ack" | "mute":
+            return firing_of(model) is not None
     plan = model.rollback if name == "rollback" else model.promote.get(screen.selected or "")
     return plan is not None and plan.to is not None and (plan.ready or bool(plan.overrides))
 

@@ -52,7 +52,7 @@ def summary(
         "alerts": [
             {k: e[k] for k in ("time", "level", "text")}
             for e in events
-            if e["kind"] == "monitor" and e["level"] in ("WARN", "CRIT")
+            if e["kind"] == "alert" and e["level"] in ("WARN", "CRIT")
         ],
         "rows_predicted": len(tally.answers),
         "failed_predictions": tally.failed,

@@ -169,7 +169,10 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Signal(msgspec.Struct, frozen=True):
-    """One watched number over time, oldest first; gaps are None."""
+    """One watched number over time, oldest first; gaps are None. `alert` is the state of its alert.
+
+    A number may be over its limit without one: patience runs, or it is not sure.
+    """
 
     name: str
     unit: str
@@ -181,6 +184,7 @@ class Signal(msgspec.Struct, frozen=True):
     limit: float | None = None
     limit_text: str = ""
     breached: bool = False
+    alert: Literal["", "firing", "acknowledged", "muted"] = ""
 
 
 class DriftReference(msgspec.Struct, frozen=True):
@@ -281,6 +285,42 @@ class EventRow(msgspec.Struct, frozen=True):
     text: str
 
 
+class AlertRow(msgspec.Struct, frozen=True):
+    """One alert: what, since when, how sure, what it costs, what explains it, what to do next.
+
+    `since` is the first look that found it, `opened` the one that made it an alert; `looks` counts
+    how many found it.
+    """
+
+    number: int
+    model: str
+    kind: str
+    name: str
+    version: str
+    severity: Literal["WARN", "CRIT"]
+    state: Literal["pending", "firing", "acknowledged", "muted", "ended"]
+    text: str
+    value: float | None
+    limit: float
+    n: int
+    since: str
+    seen: str
+    looks: int
+    sure: str
+    cost: str
+    because: str
+    next: list[str]
+    opened: str | None = None
+    ended: str | None = None
+    why_ended: str = ""
+    acked_by: str | None = None
+    acked_at: str | None = None
+    ack_reason: str = ""
+    muted_by: str | None = None
+    muted_until: str | None = None
+    mute_reason: str = ""
+
+
 class ModelState(msgspec.Struct, frozen=True):
     """All the console shows of one model, with what each dangerous key would do now."""
 
@@ -304,6 +344,7 @@ class ModelState(msgspec.Struct, frozen=True):
     undo_of: str | None = None
     trained_age_days: float | None = None
     incident: int | None = None
+    alerts: list[AlertRow] = []
 
 
 class EngineState(msgspec.Struct, frozen=True):
@@ -872,6 +913,79 @@ class ModelReport(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     from_: str
     to: str
     html: str
+
+
+class AlertList(msgspec.Struct, frozen=True):
+    """`cdml alerts`: worst first, those that are over last; `promise` is what they are worth."""
+
+    alerts: list[AlertRow]
+    promise: dict[str, str]
+
+
+class AlertRequest(msgspec.Struct, frozen=True, rename={"for_": "for"}):
+    """Body of ack and mute; `for_` is how long a mute lasts, like 12h."""
+
+    idempotency_key: str
+    for_: str | None = None
+    reason: str = ""
+
+
+class AlertAnswer(msgspec.Struct, frozen=True):
+    """An alert after ack or mute; `changed` is False where it was so already."""
+
+    alert: AlertRow
+    audit_seq: int
+    changed: bool
+    message: str = ""
+
+
+class ReplayedAlert(msgspec.Struct, frozen=True):
+    """An alert that the present rules would have raised.
+
+    `outcome` of a warning: early by `lead_days`, late (the breach stood already), false (no breach
+    followed), open (it still stands). Of a breach itself: breach.
+    """
+
+    kind: str
+    name: str
+    version: str
+    severity: Literal["WARN", "CRIT"]
+    text: str
+    since: str
+    opened: str
+    ended: str | None
+    outcome: Literal["breach", "early", "late", "false", "open"]
+    lead_days: float | None = None
+
+
+class ReplayedKind(msgspec.Struct, frozen=True):
+    """What the alerts of one kind would have been worth; `lead_days` is the mean of early ones.
+
+    `told` is how often people would have been told; `stood` the share of looks with any of them.
+    """
+
+    kind: str
+    raised: int
+    a_year: float | None
+    told: int
+    stood: float
+    early: int
+    late: int
+    false: int
+    lead_days: float | None
+
+
+class AlertReplay(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """`cdml alerts MODEL --replay`: today's rules on the stored looks; nothing was changed."""
+
+    model: str
+    from_: str | None
+    to: str | None
+    looks: int
+    alerts: list[ReplayedAlert]
+    kinds: list[ReplayedKind]
+    promise: str
+    missing: str = ""
 
 
 class ClockRequest(msgspec.Struct, frozen=True):

@@ -35,6 +35,7 @@ from cdml_tui.state import (
     undo_of,
     works,
 )
+from engine import wire
 
 BAR_ROWS = 6
 NARROW = 60
@@ -44,6 +45,8 @@ _VERBS = {
     "abort": "Stop the rollout of",
     "undo": "Undo",
     "train": "Train",
+    "ack": "Acknowledge",
+    "mute": "Mute for a day",
 }
 _AFTER = {
     "rollback": "   afterwards u = undo for 60 s",
@@ -189,6 +192,8 @@ def _heading(intent: Intent, note: str, width: int) -> Line:
     way = f"  {intent.from_version or 'none'} → {intent.to}" if intent.to else ""
     if intent.verb == "abort":
         way = f"  {intent.to}"
+    if intent.alert is not None:
+        way = f"  alert {intent.alert.number}"
     model = f" {intent.model}" if width >= NARROW else ""
     return _rule(f"{_VERBS[intent.verb]}{model}{way}", note, width)
 
@@ -206,6 +211,8 @@ def _effect(screen: Screen, intent: Intent, width: int) -> list[tuple[_Label, st
         body.append((("takes", ""), f"back {what}: roles, fitness and locks as they were"))
     if intent.verb == "train":
         body.append((("trains", ""), f"new candidates of {intent.model}; nobody is served by them"))
+    if intent.alert is not None:
+        body += _quieted(intent, intent.alert)
     if intent.plan is not None:
         body.append((("measured", ""), intent.plan.measured or f"nothing about {intent.to} yet"))
         if intent.plan.checks:
@@ -213,6 +220,13 @@ def _effect(screen: Screen, intent: Intent, width: int) -> list[tuple[_Label, st
     if width >= NARROW:
         body.append((("same as", ""), same))
     return body
+
+
+def _quieted(intent: Intent, alert: wire.AlertRow) -> list[tuple[_Label, str]]:
+    """Say which alert would be quiet, what is known of it, and for how long."""
+    until = "until it ends or grows worse" if intent.verb == "ack" else "for a day, whatever comes"
+    said: list[tuple[_Label, str]] = [(("alert", ""), alert.text), (("quiet", ""), until)]
+    return said + ([(("moved", ""), alert.because)] if alert.because else [])
 
 
 def _traffic(screen: Screen, intent: Intent) -> str:
@@ -238,6 +252,8 @@ def _stopped(screen: Screen, intent: Intent) -> str:
 
 
 def _command(screen: Screen, intent: Intent) -> str:
+    if intent.alert is not None:
+        return f"cdml alert {intent.verb} {intent.alert.number}"
     template = next((k.command for k in screen.keys if k.name == intent.verb), "")
     return template.format(model=intent.model, version=intent.to or "")
 

@@ -167,6 +167,9 @@ def _calm(screen: Screen, model: wire.ModelState) -> str:
     limited = [s for s in measured if s.limit is not None]
     if not limited:
         return f"no limit is set on any signal{then}"
+    quiet = [f"{inert(a.name)} {a.state}" for a in model.alerts]
+    if quiet:
+        return f"known: {', '.join(quiet)}{then}"
     over = [inert(s.name) for s in limited if s.breached]
     if over:
         return f"over the limit, not yet a breach: {', '.join(over)}{then}"

@@ -7,6 +7,7 @@ from engine import wire
 
 _NAME = 9
 _TAIL = 6 + 1 + 8 + 6
+QUIET = {"acknowledged": "a", "muted": "m"}
 
 
 def signals(screen: Screen, width: int, height: int) -> list[Line]:
@@ -17,7 +18,7 @@ def signals(screen: Screen, width: int, height: int) -> list[Line]:
     if not rows:
         why = "no model" if model is None else "nothing measured yet; a check fills this"
         return [head, line((f" {why}", "dim"))][:height]
-    urgent = sorted(rows, key=lambda s: not s.breached)
+    urgent = sorted(rows, key=lambda s: (not s.breached, s.alert in QUIET))
     return [head, *(_row(s, width) for s in urgent)][:height]
 
 
@@ -37,20 +38,27 @@ def _window(rows: list[wire.Signal]) -> Line:
 def _row(signal: wire.Signal, width: int) -> Line:
     unit = f" {inert(signal.unit)}" if width >= 60 else ""
     bars = max(4, min(width - _NAME - _TAIL - 4 - 16 * bool(unit), 60))
-    style: Style = "bad" if signal.breached else ""
+    style: Style = ("dim" if signal.alert in QUIET else "bad") if signal.breached else ""
     mark = "~" if signal.kind == "estimated" else ""
     chart = sparkline(signal.values, bars, signal.limit)
     return fit(
         (
             Span(" " + pad(inert(metric_word(signal.name)) + mark, _NAME), style or "bold"),
             Span(chart + " ", style or "dim"),
-            Span(lead(figure(signal.last), 5) + ("!" if signal.breached else " "), style),
+            Span(lead(figure(signal.last), 5) + _mark(signal), style),
             Span(" " + pad(_limit(signal), 8), style or "dim"),
             Span(lead(f"n{count(signal.n)}" if signal.last is not None else "", 6), "dim"),
             Span(unit, "dim"),
         ),
         width,
     )
+
+
+def _mark(signal: wire.Signal) -> str:
+    """Mark what is over its limit: "!" of an alert, "a" and "m" of a quiet one, "?" not yet one."""
+    if signal.alert in QUIET:
+        return QUIET[signal.alert]
+    return " " if not signal.breached else "!" if signal.alert else "?"
 
 
 def _limit(signal: wire.Signal) -> str:

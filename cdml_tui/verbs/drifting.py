@@ -47,6 +47,8 @@ def _psi(reference: DriftReference | None) -> float | None:
 def _verdict(c: DriftColumn) -> str:
     if c.missing:
         return c.missing
+    if c.evidence is None and c.evidence_needed is not None:
+        return "not enough full days yet"
     since = f", since {c.evidence_since}" if c.evidence_since else ""
     return f"yes{since}" if c.drifted else "no"
 

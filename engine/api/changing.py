@@ -96,6 +96,22 @@ def note(
     return desk_of(state).note(number, operator(request), data)
 
 
+@post("/api/v1/alerts/{number:int}/ack", status_code=200, sync_to_thread=True)
+def ack(
+    request: Req, state: State, number: FromPath[int], data: JSONBody[wire.AlertRequest]
+) -> wire.AlertAnswer:
+    """Acknowledge an alert."""
+    return desk_of(state).quiet("ack", number, operator(request), data)
+
+
+@post("/api/v1/alerts/{number:int}/mute", status_code=200, sync_to_thread=True)
+def mute(
+    request: Req, state: State, number: FromPath[int], data: JSONBody[wire.AlertRequest]
+) -> wire.AlertAnswer:
+    """Mute an alert for a time."""
+    return desk_of(state).quiet("mute", number, operator(request), data)
+
+
 @post("/api/v1/reload", status_code=200, sync_to_thread=True)
 def reload(request: Req, state: State) -> dict[str, str]:
     """Read cdml.toml again."""
@@ -116,4 +132,4 @@ def clock(request: Req, state: State, data: JSONBody[wire.ClockRequest]) -> wire
 
 
 ROUTES = [*map(_change, CHANGES), *map(_lock, LOCKS)]
-ROUTES += [taint, train, monitor, validate, ingest, labels, note, reload, stop, clock]
+ROUTES += [taint, train, monitor, validate, ingest, labels, note, ack, mute, reload, stop, clock]

@@ -14,12 +14,14 @@ import anyio.to_thread
 from litestar.datastructures import State
 
 from engine import wire
-from engine.api.verbs import CHANGES, LOCKS
+from engine.api.verbs import CHANGES, LOCKS, QUIETS
 from engine.clock import Clock, SimulatedClock, iso, parse_time
 from engine.errors import InvalidError, RefusedError, UnavailableError, UnknownError
 from engine.ledger.change import Actor
 from engine.ledger.ledger import Ledger
 from engine.pipeline import (
+    alert_page,
+    alert_replay,
     compare,
     deliver_labels,
     incidents,
@@ -203,6 +205,25 @@ class Desk:
     def lineage(self, model: str, version: str) -> wire.Lineage:
         """Return what a version was made of and what came of it."""
         return tracing.lineage(self.site, model, version)
+
+    def alerts(self, model: str | None, *, everything: bool) -> wire.AlertList:
+        """Return the alerts of a model or of all."""
+        return alert_page.listed(self.site, model, everything=everything)
+
+    def alert(self, number: int) -> wire.AlertRow:
+        """Return one alert."""
+        return alert_page.page(self.site, number)
+
+    def alert_replay(self, model: str, since: str | None, until: str | None) -> wire.AlertReplay:
+        """Return what today's rules would have raised on the stored looks."""
+        span = (None if t is None else parse_time(t) for t in (since, until))
+        return alert_replay.replay(self.site, model, *span)
+
+    def quiet(
+        self, verb: str, number: int, actor: Actor, asked: wire.AlertRequest
+    ) -> wire.AlertAnswer:
+        """Acknowledge or mute an alert."""
+        return QUIETS[verb](self.site, number, actor, asked)
 
     def incidents(self) -> list[wire.IncidentRow]:
         """Return the newest incidents, newest first."""

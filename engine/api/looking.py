@@ -138,6 +138,31 @@ def lineage(state: State, model: FromPath[str], version: FromPath[str]) -> wire.
     return desk_of(state).lineage(model, version)
 
 
+@get("/api/v1/alerts", sync_to_thread=True)
+def alerts(
+    state: State, model: FromQuery[str | None] = None, everything: FromQuery[int] = 0
+) -> wire.AlertList:
+    """Return the alerts that stand, worst first; with `everything` pending and ended ones too."""
+    return desk_of(state).alerts(model, everything=everything != 0)
+
+
+@get("/api/v1/alerts/{number:int}", sync_to_thread=True)
+def alert(state: State, number: FromPath[int]) -> wire.AlertRow:
+    """Return one alert."""
+    return desk_of(state).alert(number)
+
+
+@get("/api/v1/models/{model:str}/alerts/replay", sync_to_thread=True)
+def alert_replay(
+    state: State,
+    model: FromPath[str],
+    since: FromQuery[str | None] = None,
+    until: FromQuery[str | None] = None,
+) -> wire.AlertReplay:
+    """Return what today's rules would have raised on the stored looks."""
+    return desk_of(state).alert_replay(model, since, until)
+
+
 @get("/api/v1/incidents", sync_to_thread=True)
 def incidents(state: State) -> list[wire.IncidentRow]:
     """Return the newest incidents, newest first."""
@@ -157,6 +182,9 @@ def report(state: State, number: FromPath[int]) -> wire.IncidentReport:
 
 
 ROUTES = [
+    alerts,
+    alert,
+    alert_replay,
     incidents,
     incident,
     report,

@@ -58,6 +58,17 @@ MIGRATIONS = [
         author text not null, kind text not null, text text not null
     ) strict;
     """,
+    """
+    create table alerts (
+        id integer primary key autoincrement, model text not null, kind text not null,
+        name text not null, version text not null, severity text not null, since text not null,
+        seen text not null, looks integer not null, opened text, ended text,
+        why_ended text not null, told text, finding text not null, acked text, muted text,
+        calm integer not null
+    ) strict;
+    create index alerts_standing on alerts (model) where ended is null;
+    delete from meta where key like 'breach:%';
+    """,
 ]
 
 

@@ -19,6 +19,7 @@ from engine.domain.lifecycle import Fitness
 from engine.domain.roles import Roles
 from engine.errors import UnavailableError, UnknownError
 from engine.ledger import audit
+from engine.ledger.alerts import Alerts
 from engine.ledger.change import Actor, Change
 from engine.ledger.connection import connect
 from engine.ledger.incidents import Incidents
@@ -52,6 +53,7 @@ class Ledger:
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
         self._db = connect(path, readonly=readonly)
         self._lock = RLock()
+        self.alerts = Alerts(self._db, self._lock)
         self.incidents = Incidents(self._db, self._lock)
         self.suppressed = Suppressions(self._db, self._lock)
         self.taints = Taints(self._db, self._lock)

@@ -12,10 +12,10 @@ from typing import Protocol, TypeVar
 from engine.domain.roles import safe_mode_of
 from engine.errors import CdmlError
 from engine.ledger.change import Actor
-from engine.pipeline import recall, rollout, train, validate
+from engine.pipeline import alerts, recall, rollout, train, validate
 from engine.pipeline.fitting import ESTIMATOR, SAFE_MODE, TrainResult
 from engine.pipeline.measurement import ValidateResult
-from engine.pipeline.monitor import monitor, standing
+from engine.pipeline.monitor import monitor
 from engine.pipeline.promote import promote
 from engine.pipeline.restate import rebuild
 from engine.pipeline.scoring import ValidateInputs
@@ -24,6 +24,9 @@ from engine.wire import Change
 
 T = TypeVar("T")
 TRAINING = Actor("engine", "training")
+# The kinds of alert that a training may help against, by the words of train.on.
+DRIFTS = ("drift", "score drift", "label drift", "slice drift")
+WORSE = ("realised", "kpi", "calibration", "estimated", "forecast")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +162,22 @@ def _safe_mode(site: Site, run: Run, version: str, fence: int) -> int:
 
 def monitor_run(site: Site, run: Run) -> Outcome:
     """Measure the current window of a model; what newly crossed a limit may ask for a training."""
-    before = standing(site, run.model)
+    before = _asking(site, run.model)
     note = monitor(site, run.model)
-    fresh = standing(site, run.model) - before
+    fresh = _asking(site, run.model) - before
     wanted = site.model(run.model).train.on
     worse = ", ".join(sorted(fresh - {"drift"}))
     causes = ["drift over its limit"] if "drift" in fresh and "drift" in wanted else []
     causes += [f"{worse} over its limit"] if worse and "performance" in wanted else []
     return Outcome(note, train_because=tuple(causes))
+
+
+def _asking(site: Site, model: str) -> set[str]:
+    """Return what stands and asks for a training: drift, slices, and other numbers by name."""
+    found = alerts.standing(site, model)
+    drifted = {"drift" for a in found if a.finding.kind in DRIFTS}
+    sliced = {"slice" for a in found if a.finding.kind == "slice"}
+    return drifted | sliced | {alerts.called(a) for a in found if a.finding.kind in WORSE}
 
 
 def rebuild_run(site: Site, run: Run) -> Outcome:

@@ -52,18 +52,18 @@ class _Windows:
 def measured(site: Site, look: Look) -> list[Score]:
     """Measure each feature of a look, the version's answers, its slices and the labels."""
     bins = references.bins_of(site.store, look.model, look.champion)
+    terms = terms_of(site.model(look.model), bins)
     found = []
     if bins.frozen:
         since = _trained_to(site, look)
         windows = _windows(site, look, bins, since)
-        terms = terms_of(site.model(look.model), bins)
         gathered = stillness.upto(site.store, bins, terms, since, look.until)
         weights = references.weights(site.store, look.model, look.champion)
         for key, frozen in bins.frozen.items():
             column = _column(look.champion, key, frozen, bins.places[key], windows)
             column = _judged(column, gathered.get(" ".join(key)), terms, weights.get(key[1]))
             found.append(_score(look, KINDS[key[0]], column))
-    return [*found, *_labels(site, look)]
+    return [*found, *_labels(site, look, terms)]
 
 
 def terms_of(settings: ModelSettings, bins: Bins) -> Terms:
@@ -74,8 +74,8 @@ def terms_of(settings: ModelSettings, bins: Bins) -> Terms:
 
 
 def tested(bins: Bins) -> int:
-    """Return how many columns evidence is gathered of."""
-    return sum(key[0] != SLICE for key in bins.frozen)
+    """Return how many things share the budget: features, score and slices, and the labels."""
+    return len(bins.frozen) + 1
 
 
 def over(site: Site, model: str, version: str) -> list[DriftColumn]:
@@ -191,14 +191,8 @@ def _against(against: Against, of: str, reference: Frozen, now: Frozen) -> Drift
     if isinstance(reference, NumericProfile) and isinstance(now, NumericProfile):
         far = drift.numeric_profiles(reference, now)
         return DriftReference(against, of, n, far.psi, far.js, far.ks, far.wasserstein)
-    if isinstance(reference, CategoricalProfile) and isinstance(now, CategoricalProfile):
-        names = sorted(reference.counts.keys() | now.counts.keys())
-        sides = [
-            np.array([side.counts.get(name, 0) for name in names], dtype=np.int64)
-            for side in (reference, now)
-        ]
-        return DriftReference(against, of, n, drift.psi(*sides), drift.js(*sides))
-    return DriftReference(against, of, n, missing="the column has changed its type")
+    sides = _sides(reference, now)
+    return DriftReference(against, of, n, drift.psi(*sides), drift.js(*sides))
 
 
 def _season(
@@ -229,41 +223,72 @@ def _judged(
     if column.part == FEATURE and worth is not None and column.psi is not None:
         column = msgspec.structs.replace(column, worth=worth, damage=worth * column.psi)
     if gathered is None or not gathered.periods:
-        return column
+        return _sure(column, None, terms.limit, terms.needed)
+    column = msgspec.structs.replace(column, evidence_since=gathered.since)
+    return _sure(column, gathered.evidence, terms.limit, terms.needed)
+
+
+def _sure(column: DriftColumn, evidence: float | None, limit: float, needed: float) -> DriftColumn:
     return msgspec.structs.replace(
         column,
-        evidence=gathered.evidence,
-        evidence_needed=terms.needed,
-        evidence_since=gathered.since,
-        drifted=drifts.drifted(column.psi, terms.limit, gathered.evidence, terms.needed),
+        evidence=evidence,
+        evidence_needed=needed,
+        drifted=drifts.drifted(column.psi, limit, evidence, needed),
     )
 
 
-def _labels(site: Site, look: Look) -> list[Score]:
+def _labels(site: Site, look: Look, terms: Terms) -> list[Score]:
     """Measure the labels of mature rows against those of the training rows."""
     frozen = profiles.of(site.store, look.model, look.champion, references.LABEL)
     if references.LABEL not in frozen:
         return []
     reference = tally.decoded(frozen[references.LABEL])
-    counts = predictions.label_counts(site.store, look.model, look.mature_since, look.mature_until)
-    values = outcomes.texts([text for text, _ in counts])
-    names = classes(site, look.model, look.champion)
-    codes = outcomes.codes(site.model(look.model).task, names, values)
-    now: Frozen
-    if isinstance(reference, NumericProfile):
-        numbers = np.repeat(codes, [n for _, n in counts])
-        now = profile.numeric_profile(numbers, reference.edges)
-    else:
-        known: dict[str, int] = {}
-        for value, code, (_, n) in zip(values, codes, counts, strict=True):
-            name = outcomes.class_name(value) if np.isnan(code) else names[int(code)]
-            known[name] = known.get(name, 0) + n
-        now = profile.counted_profile(known)
+    now = _labelled(site, look, reference, look.mature_since, look.mature_until)
     named = f"labels of the training rows of {look.champion}"
     training = _against("training", named, reference, now)
     column = _described("label", "label", reference, now, training)
     column = msgspec.structs.replace(column, references=[training])
+    first = stillness.day_of(look.mature_since + stillness.DAY - timedelta(microseconds=1))
+    full = _labelled(site, look, reference, first, stillness.day_of(look.mature_until))
+    evidence = None
+    if _values(full) >= MIN_DRIFT_ROWS:
+        evidence = stillness.at_once(*_sides(reference, full))
+    column = _sure(column, evidence, terms.limit, terms.needed * drifts.DAYS_A_YEAR)
     return [_score(look, LABEL_KIND, column, mature=True)]
+
+
+def _labelled(
+    site: Site, look: Look, reference: Frozen, since: datetime, until: datetime
+) -> Frozen:
+    """Return the labels of rows predicted in a span, in the bins of the training labels."""
+    counts = predictions.label_counts(site.store, look.model, since, until)
+    values = outcomes.texts([text for text, _ in counts])
+    names = classes(site, look.model, look.champion)
+    codes = outcomes.codes(site.model(look.model).task, names, values)
+    if isinstance(reference, NumericProfile):
+        numbers = np.repeat(codes, [n for _, n in counts])
+        return profile.numeric_profile(numbers, reference.edges)
+    known: dict[str, int] = {}
+    for value, code, (_, n) in zip(values, codes, counts, strict=True):
+        name = outcomes.class_name(value) if np.isnan(code) else names[int(code)]
+        known[name] = known.get(name, 0) + n
+    return profile.counted_profile(known)
+
+
+def _sides(reference: Frozen, now: Frozen) -> tuple[tally.Cells, tally.Cells]:
+    """Return both sides' counts in the bins of psi: the deciles, or each category of either."""
+    if isinstance(reference, NumericProfile) and isinstance(now, NumericProfile):
+        edges = reference.coarse
+        counts = [profile.rebinned(side, edges).counts for side in (reference, now)]
+        return np.array(counts[0], dtype=np.int64), np.array(counts[1], dtype=np.int64)
+    assert isinstance(reference, CategoricalProfile)
+    assert isinstance(now, CategoricalProfile)
+    names = sorted(reference.counts.keys() | now.counts.keys())
+    before, after = (
+        np.array([side.counts.get(name, 0) for name in names], dtype=np.int64)
+        for side in (reference, now)
+    )
+    return before, after
 
 
 def _score(look: Look, kind: str, column: DriftColumn, *, mature: bool = False) -> Score:

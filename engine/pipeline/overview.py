@@ -1,14 +1,25 @@
 """What people are shown: every number from the ledger and the store, with its n and kind."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import msgspec
 
 from engine.clock import iso, parse_time
+from engine.domain.alerts import Alert, State
 from engine.domain.lifecycle import Fitness, shown_state
 from engine.domain.locks import may_confirm, stopped_by
 from engine.ledger.ledger import Version
-from engine.pipeline import drifting, incidents, locks, rollout_page, taints, undo
+from engine.pipeline import (
+    alert_page,
+    alerts,
+    drifting,
+    incidents,
+    locks,
+    rollout_page,
+    taints,
+    undo,
+)
 from engine.pipeline.promote import GREEN, green
 from engine.pipeline.realised import SERVED
 from engine.pipeline.site import Site
@@ -33,6 +44,8 @@ from engine.wire import (
 )
 
 POINTS = 60
+# Of several alerts about one signal, the state that is shown.
+LOUDEST = (State.FIRING, State.ACKNOWLEDGED, State.MUTED)
 _OVERRIDABLE = (
     *GREEN,
     Fitness.REJECTED,
@@ -165,7 +178,7 @@ def drift(site: Site, model: str) -> DriftAnswer:
         beside,
         settings.monitor.drift_limit,
         settings.monitor.false_alarms,
-        len(columns) + sum(c.part == "score" for c in beside),
+        len(columns) + len(beside),
     )
 
 
@@ -227,14 +240,15 @@ def model_state(site: Site, model: str, next_check: str | None) -> ModelState:
     roles = site.ledger.roles(model)
     incident = incidents.standing(site, model)
     versions = version_rows(site, model)
-    breach = msgspec.json.decode(site.ledger.meta(f"breach:{model}") or "{}")
-    # What was told of a version that no longer leads says nothing of this one.
-    told = breach.get("version") == roles.champion
+    now = site.clock.now()
+    # What was found of a version that no longer leads says nothing of this one.
+    stands = [a for a in alerts.standing(site, model) if a.version == roles.champion]
+    firing = [a for a in stands if a.state(now) is State.FIRING]
     last, _ = undo.undoable(site, model)
     champion = next((v for v in versions if v.version == roles.champion), None)
     age = None
     if champion is not None and champion.trained_to is not None:
-        age = (site.clock.now() - parse_time(champion.trained_to)) / timedelta(days=1)
+        age = (now - parse_time(champion.trained_to)) / timedelta(days=1)
     window = f"last {settings.monitor.window} against training rows of {roles.champion or '--'}"
     return ModelState(
         model=model,
@@ -245,13 +259,14 @@ def model_state(site: Site, model: str, next_check: str | None) -> ModelState:
         generation=roles.generation,
         locks=locks.standing(site, model),
         versions=versions,
-        signals=signals(site, model, settings),
+        signals=signals(site, model, settings, stands),
         drift=drift_columns(site, model),
         drift_window=window,
         rollback=_measured(site, model, plan(site, model)),
         promote={v.version: _promotion(site, model, v) for v in versions},
-        breach=breach.get("text") if told else None,
-        breach_since=breach.get("since") if told else None,
+        breach=alerts.said(firing) or None,
+        breach_since=iso(min(a.since for a in firing)) if firing else None,
+        alerts=[alert_page.row(model, a, now) for a in stands],
         next_check=next_check,
         undo_until=iso(parse_time(last.wall) + timedelta(seconds=60)) if last else None,
         undo_of=last.action if last else None,
@@ -328,20 +343,31 @@ def _promotion(site: Site, model: str, row: VersionRow) -> Plan:
     )
 
 
-def signals(site: Site, model: str, settings: ModelSettings) -> list[Signal]:
-    """Return the watched numbers over time, the primary metric first."""
-    found = []
+def signals(
+    site: Site, model: str, settings: ModelSettings, stands: Sequence[Alert]
+) -> list[Signal]:
+    """Return the watched numbers over time, the primary metric first, with their alerts' state."""
+    now, found = site.clock.now(), []
+
+    def marked(signal: Signal, kind: str, name: str | None) -> Signal:
+        about = [a for a in stands if a.finding.kind == kind and a.key[1] == (name or a.key[1])]
+        states = {a.state(now) for a in about}
+        state = next((s for s in LOUDEST if s in states), None)
+        return msgspec.structs.replace(signal, alert=state.value) if state else signal
+
     realised, kpis = (_served(site, model, kind) for kind in ("realised", "kpi"))
     for name in dict.fromkeys([settings.metric, *(s.name for s in realised)]):
         history = [s for s in realised if s.name == name]
         limit = settings.monitor.metric_limit if name == settings.metric else None
         higher = performance.metric_named(name).higher_is_better
-        found.append(_signal(name, "", history, limit, higher=higher))
+        signal = _signal(name, "", history, limit, higher=higher)
+        found.append(marked(signal, "realised", name))
     for name, kpi in settings.kpi.items():
         history = [s for s in kpis if s.name == name]
         higher = kpi.direction == "maximize"
-        found.append(_signal(name, kpi.unit, history, kpi.limit, higher=higher))
-    found.append(_drift_signal(site, model, settings))
+        signal = _signal(name, kpi.unit, history, kpi.limit, higher=higher)
+        found.append(marked(signal, "kpi", name))
+    found.append(marked(_drift_signal(site, model, settings), "drift", None))
     return found
 
 

@@ -4,8 +4,6 @@ Judged by the metric's limit alone: some slices are harder than others, so witho
 bad is too bad they are measured and shown, nothing more.
 """
 
-from datetime import datetime
-
 import numpy as np
 from msgspec import Struct, json
 
@@ -16,20 +14,18 @@ from engine.pipeline.realised import classes
 from engine.pipeline.site import Site
 from engine.stats import comparison, outcomes, performance
 from engine.stats.comparison import Estimate
-from engine.store import predictions, scores
+from engine.store import predictions
 from engine.store.scores import Score
 
 KIND = "slice"
 ALPHA = 0.05
-PATIENCE = 2  # looks in a row: one bad day of a small slice wakes nobody
-NAMED = 3
 
 
-class Beyond(Struct, frozen=True):
-    """What a slice was judged by, and how many looks in a row it has surely been beyond that."""
+class Judged(Struct, frozen=True):
+    """What a slice was judged by, and whether it is surely beyond that, among all of them."""
 
     limit: float
-    looks: int
+    surely: bool
 
 
 def measured(site: Site, look: Look) -> list[Score]:
@@ -63,13 +59,11 @@ def measured(site: Site, look: Look) -> list[Score]:
                     metric, task, labels[at], answers[at], days[at], rng, draws=SLICE_DRAWS
                 )
     worse = set() if limit is None else _surely_worse(estimates, limit, higher=higher)
-    before = _before(site, model, version, look.mature_until)
     made = []
     for name, one in estimates.items():
         detail = None
         if limit is not None:
-            beyond = Beyond(limit, before.get(name, 0) + 1 if name in worse else 0)
-            detail = json.encode(beyond).decode()
+            detail = json.encode(Judged(limit, name in worse)).decode()
         made.append(
             Score(
                 model,
@@ -102,32 +96,3 @@ def _surely_worse(found: dict[str, Estimate], limit: float, *, higher: bool) -> 
         for (name, e), bad in zip(usual.items(), gates.holm(p, ALPHA), strict=True)
         if bad and gates.within(e.low, e.high, limit, higher_is_better=higher) is gates.Verdict.FAIL
     }
-
-
-def _before(site: Site, model: str, version: str, until: datetime) -> dict[str, int]:
-    """Return how many looks in a row each slice had been beyond its limit before this window."""
-    looks = {}
-    for s in scores.history(site.store, model, KIND, version):
-        if s.window_to < until and s.detail:
-            looks[s.name] = json.decode(s.detail, type=Beyond).looks
-    return looks
-
-
-def breach(metric: str, found: list[Score]) -> str | None:
-    """Say which slices have been too bad for long enough, the worst of them by name, or None."""
-    over = []
-    for s in found:
-        if s.kind == KIND and s.detail:
-            beyond = json.decode(s.detail, type=Beyond)
-            if beyond.looks >= PATIENCE:
-                over.append(
-                    f"{_plain(s.name)} {metric} {s.value:.3f} [{s.low:.3f}, {s.high:.3f}], "
-                    f"limit {beyond.limit:.3g}, n {s.n}"
-                )
-    more = f" and {len(over) - NAMED} more" if len(over) > NAMED else ""
-    return f"{KIND} {', '.join(over[:NAMED])}{more}" if over else None
-
-
-def _plain(name: str) -> str:
-    """Return a slice's name for people: its value is whatever clients sent."""
-    return "".join(c if c.isprintable() else "?" for c in name[:80])

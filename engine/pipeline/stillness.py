@@ -13,9 +13,10 @@ import numpy as np
 
 from engine.domain import drifts
 from engine.stats import drift, stillness, tally
+from engine.stats.stillness import Counts
 from engine.store import evidence, hours
 from engine.store.connection import Store
-from engine.store.counting import SLICE, Bins
+from engine.store.counting import Bins
 
 DAY = timedelta(days=1)
 CALM = 3  # periods in a row: a quiet Sunday ends nothing
@@ -83,6 +84,15 @@ def after(
     return Gathered((pool + period).tolist(), empty, None, grown, since, periods)
 
 
+def at_once(reference: Counts, window: Counts) -> float:
+    """Return the evidence of one window alone, against the reference alone.
+
+    Enough of it is a year's days as much as of what is gathered: windows of whole days overlap, and
+    there are no more of them.
+    """
+    return min(stillness.e_value(reference, window), stillness.LARGEST)
+
+
 def upto(
     store: Store, bins: Bins, terms: Terms, since: datetime, until: datetime
 ) -> dict[str, Gathered]:
@@ -91,7 +101,7 @@ def upto(
     Days whose rows have changed, and all after them, are gathered again; days without rows change
     nothing. The hours must have been counted.
     """
-    first, end = _day(since), _day(until)
+    first, end = day_of(since), day_of(until)
     sent: dict[datetime, int] = {}
     for hour, n in hours.known(store, bins, first, end).items():
         day = hour.replace(hour=0)
@@ -102,10 +112,9 @@ def upto(
     begin = days.index(stale) if stale is not None else len(days)
     if stale is not None:
         evidence.forget(store, bins.model, bins.version, stale)
-    columns = {key: one for key, one in bins.frozen.items() if key[0] != SLICE}
     references = {
         key: tally.merged(tally.reference_cells(one), tally.coarse(one))
-        for key, one in columns.items()
+        for key, one in bins.frozen.items()
     }
     found: Mapping[str, Gathered] = {
         " ".join(key): Gathered(counts, [0] * len(counts)) for key, counts in references.items()
@@ -125,12 +134,13 @@ def upto(
                 references[key],
                 terms,
             )
-            for key, one in columns.items()
+            for key, one in bins.frozen.items()
         }
         text = msgspec.json.encode(found).decode()
         evidence.put(store, bins.model, bins.version, day, sent[day], terms.said, text)
     return dict(found)
 
 
-def _day(moment: datetime) -> datetime:
+def day_of(moment: datetime) -> datetime:
+    """Return the beginning of the UTC day."""
     return moment.replace(hour=0, minute=0, second=0, microsecond=0)

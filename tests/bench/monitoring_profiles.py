@@ -69,7 +69,9 @@ def _send(store: Store, day: datetime, rows: int) -> None:
     """Let a day of answers lie in the store as serving's log would have brought them."""
     normal = "round((random() + random() + random() + random() - 2) * 1.7, 4)"
     parts = [f"'\"n{at}\":' || {normal}" for at in range(NUMBERS)]
-    parts += [f"'\"c{at}\":\"c' || floor(random() * 8)::integer || '\"'" for at in range(CATEGORIES)]
+    parts += [
+        f"'\"c{at}\":\"c' || floor(random() * 8)::integer || '\"'" for at in range(CATEGORIES)
+    ]
     features = " || ',' || ".join(parts)
     with store.write() as db:
         db.execute(

@@ -31,7 +31,7 @@ class Engine:
         self.lock = threading.Lock()
         self.state = flights.state()
         self.answers: dict[str, wire.ChangeAnswer] = {}
-        self.changes: list[tuple[str, wire.Change | wire.RunRequest]] = []
+        self.changes: list[tuple[str, wire.Change | wire.RunRequest | wire.AlertRequest]] = []
         self.lose_answers = 0
         self.overtaken_by = ""
         self.silent = False
@@ -131,6 +131,11 @@ class Handler(BaseHTTPRequestHandler):
         if verb == "train":
             engine.changes.append((verb, msgspec.json.decode(body, type=wire.RunRequest)))
             self.answer(wire.JobRow("r-32", "late", "train", "queued", "operator", flights.ago()))
+            return
+        if verb in ("ack", "mute"):
+            engine.changes.append((verb, msgspec.json.decode(body, type=wire.AlertRequest)))
+            alert = engine.model().alerts[0]
+            self.answer(wire.AlertAnswer(alert, 52, changed=True, message=f"alert {verb} done"))
             return
         made = engine.change(verb, msgspec.json.decode(body, type=wire.Change))
         if engine.lose_answers > 0:

@@ -137,9 +137,27 @@ def signals() -> list[wire.Signal]:
         return msgspec.convert(row, wire.Signal)
 
     return [
-        one("log_loss", "", "realised", [*loss, 0.4718], 1993, limit=0.45, breached=True),
-        one("cost", "USD per flight", "realised", cost, 1993, limit=0.6, breached=True),
-        one("psi max", "temp_f", "live", psi, 2011, limit=0.2, breached=True),
+        one(
+            "log_loss",
+            "",
+            "realised",
+            [*loss, 0.4718],
+            1993,
+            limit=0.45,
+            breached=True,
+            alert="firing",
+        ),
+        one(
+            "cost",
+            "USD per flight",
+            "realised",
+            cost,
+            1993,
+            limit=0.6,
+            breached=True,
+            alert="firing",
+        ),
+        one("psi max", "temp_f", "live", psi, 2011, limit=0.2, breached=True, alert="firing"),
         one("auc", "", "estimated", late, 2011),
         one("p95", "ms", "live", [4.0, 4.1, 4.0, 4.2, 4.1], 2011, limit=50.0),
         one("errors", "%", "live", [0.0] * 14, 2011, limit=1.0),
@@ -198,6 +216,17 @@ def events() -> list[wire.EventRow]:
         wire.EventRow(i, ago(seconds=s), level, kind, "late", text)  # type: ignore[arg-type]
         for i, (s, level, kind, text) in enumerate(said, 41)
     ]
+
+
+def alert(number: int = 1, **changes: object) -> wire.AlertRow:
+    whole = wire.AlertRow(
+        number=number, model="late", kind="kpi", name="cost", version="v3", severity="CRIT",
+        state="firing", text="cost 0.634 USD per flight, limit 0.6, n 1993", value=0.634,
+        limit=0.6, n=1993, since=ago(days=2), seen=ago(minutes=4), looks=3,
+        sure="by its value alone, n 1993", cost="cost 0.634 USD per flight, limit 0.6",
+        because="columns temp_f psi 0.31", next=["cdml performance late"], opened=ago(days=2),
+    )  # fmt: skip
+    return msgspec.structs.replace(whole, **changes)
 
 
 def model(**changes: object) -> wire.ModelState:

@@ -190,6 +190,17 @@ async def test_t_asks_for_y(tmp_path: Path) -> None:
         await here.until(lambda: "STARTED" in here.text)
 
 
+async def test_the_worst_alert_is_acknowledged_by_one_key(tmp_path: Path) -> None:
+    async with night(tmp_path) as here:
+        here.engine.set_model(flights.model(alerts=[flights.alert(3)]))
+        await here.until(lambda: bool(here.console.state.snapshot.models[0].alerts))
+        await here.press("A")
+        await here.tick(0.85)
+        await here.until(lambda: bool(here.engine.changes))
+        assert here.engine.changes[0][0] == "ack"
+        await here.until(lambda: "DONE: alert ack done" in here.text)
+
+
 async def test_help_lists_every_key_and_closes(tmp_path: Path) -> None:
     async with night(tmp_path) as here:
         await here.press("?")

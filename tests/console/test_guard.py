@@ -70,7 +70,7 @@ def test_a_paste_stops_the_window_and_never_acts() -> None:
     assert desk.screen.bar is None
 
 
-@pytest.mark.parametrize("key", ["R", "P", "T", "S", "u"])
+@pytest.mark.parametrize("key", ["R", "P", "T", "S", "u", "A", "M"])
 def test_a_change_key_within_120_ms_of_another_is_ignored(key: str) -> None:
     desk = Desk().press("x").press(key, 0.11)
     assert desk.screen.bar is None
@@ -254,6 +254,40 @@ def test_a_stop_is_done_when_the_stopped_version_no_longer_answers() -> None:
     desk.take(answers.proof_came(desk.screen, proof, desk.at))
     assert desk.screen.outcome is not None
     assert "v3 serving: 12 predictions by v3, 0 by v4 since" in desk.screen.outcome.text
+
+
+@pytest.mark.parametrize(("key", "verb"), [("A", "ack"), ("M", "mute")])
+def test_the_worst_alert_is_quieted_by_one_key_that_any_other_stops(key: str, verb: str) -> None:
+    known = flights.alert(3, state="acknowledged")
+    alerts = flights.state(flights.model(alerts=[known, flights.alert(4), flights.alert(5)]))
+    desk = Desk(alerts).press(key)
+    assert isinstance(desk.screen.bar, Window)
+    (sent,) = desk.wait(0.9).sent
+    assert sent.intent.alert is not None
+    assert (sent.intent.verb, sent.intent.alert.number) == (verb, 4)
+    assert guard.quiet_of(sent.intent) == wire.AlertRequest("token-1", reason="in the console")
+    answer = wire.AlertAnswer(known, 51, changed=True, message="alert 4 is quiet")
+    desk.take(answers.quiet_answered(desk.screen, sent.intent, answer, desk.at))
+    assert desk.screen.outcome is not None
+    assert desk.screen.outcome.text == "DONE: alert 4 is quiet"
+    assert not Desk(alerts).press(key).press("x", 0.3).wait(5).sent
+
+
+def test_without_an_alert_that_fires_the_keys_are_dim_and_say_why() -> None:
+    desk = Desk(flights.state(flights.model(alerts=[flights.alert(state="muted")])))
+    assert not works(desk.screen, "ack")
+    desk.press("M")
+    assert isinstance(desk.screen.bar, Explain)
+    assert "no alert fires." in desk.screen.bar.lines
+    assert works(Desk(flights.state(flights.model(alerts=[flights.alert()]))).screen, "mute")
+
+
+def test_an_alert_that_was_known_already_is_no_change() -> None:
+    desk = Desk(flights.state(flights.model(alerts=[flights.alert()]))).press("A").wait(0.9)
+    answer = wire.AlertAnswer(flights.alert(), 0, changed=False, message="already acknowledged")
+    desk.take(answers.quiet_answered(desk.screen, desk.sent[0].intent, answer, desk.at))
+    assert desk.screen.outcome is not None
+    assert desk.screen.outcome.text == "NOTHING CHANGED: already acknowledged"
 
 
 def test_undo_is_one_key_within_its_minute() -> None:

@@ -34,6 +34,20 @@ def calm() -> Screen:
     return Desk(flights.state(flights.model(breach=None, signals=fine))).screen
 
 
+def quieted() -> Screen:
+    """All that is over its limit is known: acknowledged, muted, or not yet an alert."""
+    states = ("acknowledged", "muted", "")
+    signals = [
+        msgspec.structs.replace(s, alert=states[at]) if at < 3 else s
+        for at, s in enumerate(flights.signals())
+    ]
+    alerts = [
+        flights.alert(3, kind="realised", name="log_loss", state="acknowledged", acked_by="ada"),
+        flights.alert(4, state="muted", muted_by="ada", muted_until=flights.ahead(hours=5)),
+    ]
+    return Desk(flights.state(flights.model(breach=None, signals=signals, alerts=alerts))).screen
+
+
 def held() -> Screen:
     lock = wire.Lock("hold", "ben", "rolled back from v3", flights.ago(minutes=6))
     return Desk(flights.state(flights.model(locks=[lock], breach=None))).screen
@@ -118,6 +132,11 @@ def stopping() -> Screen:
     return Desk(flights.state(canary)).press("S").wait(0.2).screen
 
 
+def quieting() -> Screen:
+    """The key that acknowledges the worst alert, before it fires."""
+    return Desk(flights.state(flights.model(alerts=[flights.alert()]))).press("A").wait(0.2).screen
+
+
 def confirm() -> Screen:
     return Desk().press("R", 7.0, fresh=False).screen
 
@@ -157,9 +176,9 @@ def done() -> Screen:
 
 
 SCENES: tuple[Callable[[], Screen], ...] = (
-    calm, held, locked, waiting, after_the_bad_day, to_safe_mode, replaying, first_run,
+    calm, quieted, held, locked, waiting, after_the_bad_day, to_safe_mode, replaying, first_run,
     no_model, lost, never_there, hostile, window,
-    stopping, confirm, typing, explain, unknown, proving, done, empty,
+    stopping, quieting, confirm, typing, explain, unknown, proving, done, empty,
 )  # fmt: skip
 
 

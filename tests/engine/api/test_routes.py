@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from engine.api.app import STATUS, application
 from engine.api.desk import Desk
 from engine.api.peer import actor_of, role_of
 from engine.api.stream import Hub
+from engine.domain.alerts import Finding
 from engine.errors import CdmlError
 from engine.jobs import triggers
 from engine.jobs.runner import Runner
-from engine.pipeline import incidents, scoring
+from engine.pipeline import alerts, incidents, scoring
 from engine.pipeline.ingest import ingest
 from engine.wire import JobRow, ScheduleRow, ServingState
 from tests.engine.pipeline.place import Place, csv
@@ -114,7 +116,8 @@ def served(caller: Caller) -> Caller:
 
 LOOKS = [
     "state", "status", "events/recent?limit=5", "jobs", "models/late/versions",
-    "models/late/drift", "models/late/quality", "models/late/performance",
+    "models/late/drift", "models/late/quality", "models/late/performance", "models/late/report",
+    "alerts", "models/late/alerts/replay",
     "audit?limit=5&verify=true", "openapi.json",
 ]  # fmt: skip
 
@@ -205,6 +208,40 @@ async def test_an_incident_is_listed_shown_noted_closed_and_reported(served: Cal
     assert (await served.ask("GET", "incidents/9")).status_code == 404
     served.peer = STRANGER
     assert (await served.ask("POST", "incidents/1", json={"text": "no"})).status_code == 403
+
+
+async def test_an_alert_is_listed_shown_acknowledged_and_muted_but_not_by_a_viewer(
+    served: Caller,
+) -> None:
+    place = served.conductor.place
+    assert (await served.ask("GET", "alerts")).json()["alerts"] == []
+    found = Finding("kpi", "cost", 0.9, 0.5, 300, "cost 0.900, limit 0.5, n 300")
+    alerts.settle(place, "late", [found], "v2", place.clock.now())
+    (row,) = (await served.ask("GET", "alerts?model=late")).json()["alerts"]
+    assert (row["number"], row["state"], row["text"]) == (1, "firing", found.text)
+    assert (await served.ask("GET", "alerts/1")).json() == row
+    state = (await served.ask("GET", "state")).json()["models"][0]
+    assert (state["breach"], state["alerts"]) == (found.text, [row])
+    replayed = (await served.ask("GET", "models/late/alerts/replay?since=2024-01-01")).json()
+    assert replayed["looks"] == 0
+    bad = await served.ask("GET", "models/late/alerts/replay?since=soon")
+    assert (bad.status_code, bad.json()["error"]["code"]) == (422, "bad_time")
+    for verb, body in (("ack", {}), ("mute", {"for": "12h"})):
+        body = {"idempotency_key": verb, "reason": "seen", **body}
+        path = f"alerts/1/{verb}"
+        served.peer = STRANGER
+        assert (await served.ask("POST", path, json=body)).status_code == 403
+        served.peer = ME
+        answer = (await served.ask("POST", path, json=body)).json()
+        assert answer["changed"]
+    assert answer["alert"]["state"] == "muted"
+    assert (await served.ask("GET", "alerts?everything=1")).json()["alerts"][0]["number"] == 1
+    assert (await served.ask("GET", "alerts/9")).status_code == 404
+    place.clock.passes(hours=1)
+    fine = replace(found, value=0.1, high=0.2)
+    alerts.settle(place, "late", [fine], "v2", place.clock.now())
+    over = await served.ask("POST", "alerts/1/ack", json={"idempotency_key": "k"})
+    assert (over.status_code, over.json()["error"]["code"]) == (409, "alert_ended")
 
 
 @pytest.mark.parametrize("verb", [*CHANGES, "ingest?name=a.csv", "labels?name=a.csv"])

@@ -52,3 +52,15 @@ def test_a_reader_cannot_write(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError):
         db.execute("delete from audit")
     db.close()
+
+
+def test_a_breach_as_it_was_kept_before_is_forgotten_and_found_again(tmp_path: Path) -> None:
+    db = sqlite3.connect(tmp_path / "ledger.sqlite")
+    db.executescript(f"{MIGRATIONS[0]} {MIGRATIONS[1]} pragma user_version = 2;")
+    db.execute("insert into meta values ('breach:late', '{}'), ('drill:late', '{}')")
+    db.commit()
+    db.close()
+    db = connect(tmp_path / "ledger.sqlite")
+    assert [row["key"] for row in db.execute("select key from meta")] == ["drill:late"]
+    assert db.execute("select count(*) from alerts").fetchone()[0] == 0
+    db.close()

@@ -195,6 +195,28 @@ def test_of_many_classes_the_decided_one_is_compared(champion: Place) -> None:
     assert columns(champion, at)["kind=a"].n_current > 200
 
 
+def test_labels_drift_with_evidence_of_whole_days(champion: Place) -> None:
+    for day in range(4):
+        sent(champion, START + timedelta(days=day), normal(day, 150), labelled=True)
+    at = START + timedelta(days=5, hours=3)
+    still = columns(champion, at)["label"]
+    assert (still.drifted, still.evidence is not None) == (False, True)
+    with champion.store.write() as db:
+        db.execute("update labels set value = 'true'")
+    moved = columns(champion, at)["label"]
+    assert moved.drifted
+    assert moved.evidence_needed == pytest.approx(365 * (6 + 1) / 0.05)
+
+
+def test_without_a_full_period_nothing_is_sure(champion: Place) -> None:
+    sent(champion, START, normal(1, 400, 20.0))
+    found = columns(champion, START + timedelta(hours=23))["wind"]
+    assert found.psi and found.psi > 1.0  # noqa: PT018
+    assert (found.evidence, found.drifted) == (None, False)
+    assert found.evidence_needed == pytest.approx((6 + 1) / 0.05)
+    assert columns(champion, START + timedelta(hours=24))["wind"].drifted
+
+
 @pytest.mark.parametrize(
     "reference",
     [[], [None] * 300, [1.0] * 300, [7.0], [float("inf")] * 300, [1e308, -1e308] * 150],
