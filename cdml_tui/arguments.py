@@ -116,6 +116,7 @@ VERBS: dict[str, Verb] = {
         looking.drift,
     ),
     "performance": Verb("[MODEL]", "realised performance per window", looking.performance),
+    "clients": Verb("[MODEL]", "who asks, and the signs of an attack", looking.clients),
     "events": Verb("", "what happened", looking.events, ("limit", "follow")),
     "audit": Verb(
         "[MODEL]",

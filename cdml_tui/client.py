@@ -111,6 +111,10 @@ class Client:
         """Return realised performance per window."""
         return self._get(f"{_model(model)}/performance", wire.Performance)
 
+    def clients(self, model: str) -> wire.ClientsAnswer:
+        """Return who asked a model lately, suspects first."""
+        return self._get(f"{_model(model)}/clients", wire.ClientsAnswer)
+
     def audit(self, limit: int, asked: wire.AuditQuestion) -> wire.AuditAnswer:
         """Return the latest audit entries that were asked for."""
         params = {"limit": limit, **msgspec.to_builtins(asked)}

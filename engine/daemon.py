@@ -27,13 +27,14 @@ from engine.jobs import triggers
 from engine.jobs.runner import Runner
 from engine.jobs.schedule import Alarm, schedules
 from engine.ledger.ledger import Ledger
-from engine.pipeline import aftermath, baking, locks, readiness, rollout, selftest
+from engine.pipeline import aftermath, baking, locks, lookout, readiness, rollout, selftest
 from engine.pipeline.ingest import ingest_waiting
 from engine.pipeline.load import forget_loaded, load
 from engine.pipeline.site import Site
 from engine.serving_process import ServingProcess
 from engine.settings import Settings
 from engine.settings import load as load_settings
+from engine.store import batches
 from engine.store.connection import Store
 from engine.store.kpis import check_all
 from engine.wire import EventRow, JobRow, ScheduleRow, ServingState
@@ -109,8 +110,7 @@ class Engine(Conductor):
         self._server = uvicorn.Server(config)
         beat = Thread(target=self._beat_loop, daemon=True, name="beat")
         beat.start()
-        keep = Thread(target=self._keep_loop, daemon=True, name="keep")
-        keep.start()
+        Thread(target=self._keep_loop, daemon=True, name="keep").start()
         gate = Thread(target=self._test_gate, daemon=True, name="gate")
         gate.start()
         watch = Thread(target=self._watch, daemon=True, name="watch")
@@ -214,6 +214,7 @@ class Engine(Conductor):
             self._runner.drain()
             self._advance()
             self._look_back()
+            lookout.look_now(self._site)
             self._hub.touch()
 
     # -- the beat
@@ -252,14 +253,17 @@ class Engine(Conductor):
             self._last_said.pop(name, None)
 
     def _steps(self) -> list[tuple[str, Callable[[], None]]]:
+        files = ("artifacts", lambda: lookout.files(self._site))
         if self._clock.simulated:
-            return []
+            return [files]
         return [
+            files,
             ("spool", self._load),
             ("ingest", self._scan),
             ("schedules", self._run_due),
             ("rollout", self._advance_on_news),
             ("readiness", self._look_back),
+            ("attacks", lambda: lookout.look(self._site)),
         ]
 
     def _keep_serving(self) -> None:
@@ -375,8 +379,6 @@ class Engine(Conductor):
         self._due.set()
 
     def _has_data(self, model: str) -> bool:
-        from engine.store import batches
-
         known = batches.known(self._site.store, model)
         return any(b.verdict.startswith("accepted") for b in known)
 

@@ -611,6 +611,37 @@ class DriftAnswer(msgspec.Struct, frozen=True):
     missing: str = ""
 
 
+class ClientRow(msgspec.Struct, frozen=True):
+    """One client of a model: its newest distinct rows, and the signs of an attack that stand.
+
+    `independence` is how unrelated its columns are, 1 as if drawn at random; `usual_hour` is the
+    median of its hours before the last. Rates are None before enough rows came.
+    """
+
+    client: str
+    total: int
+    distinct: int
+    since: str | None
+    until: str | None
+    near_rate: float | None
+    crowded_rate: float | None
+    flip_rate: float | None
+    independence: float | None
+    out_of_range: float | None
+    last_hour: int
+    usual_hour: float | None
+    signs: list[str]
+    suspected_since: str | None = None
+
+
+class ClientsAnswer(msgspec.Struct, frozen=True):
+    """`cdml clients`: who asked lately, suspects first; `missing` says why rates are absent."""
+
+    model: str
+    clients: list[ClientRow]
+    missing: str = ""
+
+
 class AuditEntry(msgspec.Struct, frozen=True):
     """One link of the audit chain."""
 

@@ -20,6 +20,7 @@ from engine.errors import InvalidError, RefusedError, UnavailableError, UnknownE
 from engine.ledger.change import Actor
 from engine.ledger.ledger import Ledger
 from engine.pipeline import (
+    attacks,
     compare,
     deliver_labels,
     incidents,
@@ -185,6 +186,10 @@ class Desk:
     def performance(self, model: str) -> wire.Performance:
         """Return the realised performance of a model."""
         return overview.realised(self.site, model)
+
+    def clients(self, model: str) -> wire.ClientsAnswer:
+        """Return who asked a model lately."""
+        return attacks.clients(self.site, model)
 
     def audit(self, limit: int, asked: wire.AuditQuestion) -> wire.AuditAnswer:
         """Return the newest audit entries that were asked for; see tracing.answer."""

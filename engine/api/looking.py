@@ -86,6 +86,12 @@ def performance(state: State, model: FromPath[str]) -> wire.Performance:
     return desk_of(state).performance(model)
 
 
+@get("/api/v1/models/{model:str}/clients", sync_to_thread=True)
+def clients(state: State, model: FromPath[str]) -> wire.ClientsAnswer:
+    """Return who asked a model lately, suspects first."""
+    return desk_of(state).clients(model)
+
+
 @get("/api/v1/models/{model:str}/rollout", sync_to_thread=True)
 def rollout(state: State, model: FromPath[str]) -> wire.RolloutPage:
     """Return the evidence of the rollout that runs, or how the last one ended."""
@@ -158,6 +164,7 @@ ROUTES = [
     compare,
     drift,
     performance,
+    clients,
     rollout,
     proof,
     audit,

@@ -4,6 +4,7 @@ The limits were set on real rows: tests/bench/probing.py measures how often hone
 them.
 """
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,6 +15,10 @@ CROWDED = 0.15
 INDEPENDENT = 0.55
 # A sign ends where what it measures has fallen below this part of its limit.
 ENDED = 0.5
+# Labels of a source, so far from the others' in their standard deviations, so surely, of so many.
+LABELLED = 100
+APART = 0.35
+ALPHA = 0.001
 
 
 class Kind(StrEnum):
@@ -49,3 +54,26 @@ def signs(sent: Sent, standing: frozenset[Kind] = frozenset()) -> frozenset[Kind
         for kind, (value, limit) in measured.items()
         if value >= limit * (ENDED if kind in standing else 1.0)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """What was measured of a source's labels against the others'; see stats.feedback."""
+
+    n: int
+    apart: float
+    log_e: float
+    own: float
+    others: float
+
+
+def skewed(found: Labelled, *, standing: bool = False) -> bool:
+    """Say whether a source's labels surely lie elsewhere than the others' and than the answers.
+
+    Of two sources that differ it is the one that disagrees more with what was answered.
+    """
+    if standing:
+        return found.n >= LABELLED and abs(found.apart) >= APART * ENDED
+    sure = found.log_e >= -math.log(ALPHA)
+    further = abs(found.own) > abs(found.others)
+    return found.n >= LABELLED and abs(found.apart) >= APART and sure and further

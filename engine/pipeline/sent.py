@@ -3,6 +3,8 @@
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from statistics import median
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from engine.stats.probing import Reference
 # A client is measured again after so many new distinct rows.
 HOP = 50
 ROWS_KEPT = 50_000
+HOURS = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,15 @@ class Client:
     fresh: int = 0
     measured: Sent | None = None
     rows: "OrderedDict[bytes, Row]" = field(default_factory=OrderedDict)
+    hours: dict[str, int] = field(default_factory=dict)
 
     def add(self, row: Row) -> int:
         """Keep a row; return by how many rows more are kept now."""
         self.total += 1
+        hour = row.ts[:13]
+        self.hours[hour] = self.hours.get(hour, 0) + 1
+        if len(self.hours) > HOURS:
+            del self.hours[min(self.hours)]
         key = row.point.tobytes()
         before = len(self.rows)
         if key in self.rows:
@@ -65,6 +73,12 @@ class Client:
         unlike = probing.independence(known, bins)
         self.measured = Sent(crowds.n, crowds.near, crowds.crowded, crowds.flips, unlike)
         return self.measured
+
+    def pace(self) -> tuple[int, float | None]:
+        """Return the rows of its last hour, and the median of its hours before; None without."""
+        last = max(self.hours, default="")
+        before = [n for hour, n in self.hours.items() if hour != last]
+        return self.hours.get(last, 0), median(before) if before else None
 
     @property
     def since(self) -> str:
@@ -106,3 +120,18 @@ class Clients:
         """Return which of some clients sent enough since they were last measured."""
         found = [(n, c) for n in names if (c := self.by_name.get(n)) is not None]
         return [(n, c) for n, c in found if c.fresh >= HOP and len(c.rows) >= FEWEST]
+
+
+@dataclass(slots=True)
+class Watched:
+    """What is watched of a model: against which champion's rows, how far the log was read.
+
+    `known` is None where there is nothing to compare with, and `missing` says why.
+    """
+
+    version: str
+    known: Reference | None
+    mark: int
+    missing: str = ""
+    clients: Clients = field(default_factory=Clients)
+    lock: Lock = field(default_factory=Lock)

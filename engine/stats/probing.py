@@ -208,9 +208,8 @@ def _place(column: Column, values: Sequence[Any]) -> Floats:
     if column.places is not None:
         return _APART * _codes(column, values)
     with np.errstate(over="ignore"):
-        scaled: Floats = np.clip(_numbers(values) / column.spread, -_FAR, _FAR)
-    scaled[np.isnan(scaled)] = 2.0 * _FAR
-    return scaled
+        scaled = np.clip(_numbers(values) / column.spread, -_FAR, _FAR)
+    return np.nan_to_num(scaled.astype(np.float64), nan=2.0 * _FAR)
 
 
 def _bins(columns: Sequence[Column], values: Sequence[Sequence[Any]]) -> Ints:

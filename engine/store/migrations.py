@@ -40,4 +40,7 @@ MIGRATIONS = [
     );
     create table spool_marks (segment varchar primary key, position bigint not null);
     """,
+    """
+    alter table labels add column source varchar default '';
+    """,
 ]
