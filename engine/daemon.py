@@ -87,8 +87,7 @@ class Engine(Conductor):
         self._woken, self._due, self._ending = Event(), Event(), Event()
         self._moving = Lock()
         self._last_said: dict[str, str] = {}
-        self._scanned = -1e9
-        self._judged = (-1e9, -1)
+        self._scanned, self._judged = -1e9, (-1e9, -1)
         self._server: uvicorn.Server | None = None
 
     def run(self) -> int:
@@ -109,15 +108,14 @@ class Engine(Conductor):
         )
         self._server = uvicorn.Server(config)
         beat = Thread(target=self._beat_loop, daemon=True, name="beat")
-        beat.start()
-        Thread(target=self._keep_loop, daemon=True, name="keep").start()
+        keep = Thread(target=self._keep_loop, daemon=True, name="keep")
         gate = Thread(target=self._test_gate, daemon=True, name="gate")
-        gate.start()
-        watch = Thread(target=self._watch, daemon=True, name="watch")
+        for thread in (beat, keep, gate):
+            thread.start()
         if not self._clock.simulated:
             self._runner.start()
             self._set_alarm()
-            watch.start()
+            Thread(target=self._watch, daemon=True, name="watch").start()
         self._site.tell("INFO", "engine", None, f"engine {self.version} ready, pid {self.pid}")
         for number in (signal.SIGTERM, signal.SIGINT):
             # uvicorn raises a signal anew once it stopped: that must not end us before we tidy up.
@@ -257,13 +255,13 @@ class Engine(Conductor):
         if self._clock.simulated:
             return [files]
         return [
-            files,
             ("spool", self._load),
             ("ingest", self._scan),
             ("schedules", self._run_due),
             ("rollout", self._advance_on_news),
             ("readiness", self._look_back),
             ("attacks", lambda: lookout.look(self._site)),
+            files,
         ]
 
     def _keep_serving(self) -> None:

@@ -17,7 +17,7 @@ INDEPENDENT = 0.55
 ENDED = 0.5
 # Labels of a source, so far from the others' in their standard deviations, so surely, of so many.
 LABELLED = 100
-APART = 0.35
+APART = 0.4
 ALPHA = 0.001
 
 

@@ -36,7 +36,7 @@ def watch(site: Site, model: str) -> None:
     since = until - duration(settings.monitor.window)
     found = labels.sourced(site.store, model, since, until, NEWEST)
     standing = {s.subject: s for s in told.standing(site, model) if s.kind is Kind.LABELS}
-    measured = _measured(site, model, champion, found)
+    measured = _measured(site, model, champion, found, frozenset(standing))
     for name, one in measured.items():
         if skewed(one, standing=name in standing):
             _tell(site, model, name, one, found)
@@ -47,27 +47,36 @@ def watch(site: Site, model: str) -> None:
             told.end(site, model, Kind.LABELS, name, "it sent no labels of late")
 
 
-def _measured(site: Site, model: str, champion: str, found: Sourced) -> dict[str, Labelled]:
-    """Return each source with enough labels, measured against all others."""
-    names, counts = np.unique(np.asarray(found.sources, dtype=str), return_counts=True)
-    enough = sorted(zip(-counts, names, strict=True))[:SOURCES]
-    if len(names) < 2 or -enough[0][0] < LABELLED:
-        return {}
+def _measured(
+    site: Site, model: str, champion: str, found: Sourced, standing: frozenset[str]
+) -> dict[str, Labelled]:
+    """Return each source with enough labels, measured against the others.
+
+    The most skewed is taken out before the rest are compared: it must not make them look skewed.
+    """
     task = site.model(model).task
     codes = outcomes.codes(task, classes(site, model, champion), outcomes.texts(found.labels))
-    usable = np.isfinite(codes)
-    answers = found.answers[usable]
-    residual = feedback.residuals(task, codes[usable], answers)
-    levels = feedback.level(task, answers)
-    days = found.times[usable].astype("datetime64[D]").astype(np.int64)
-    sources = np.asarray(found.sources, dtype=str)[usable]
-    made = {}
-    for count, name in enough:
-        if -count >= LABELLED:
-            skew = feedback.skew(residual, levels, days, sources == name)
-            if skew is not None:
-                made[str(name)] = Labelled(skew.n, skew.apart, skew.log_e, skew.own, skew.others)
-    return made
+    kept = np.isfinite(codes)
+    names, places = np.unique(np.asarray(found.sources, dtype=str), return_inverse=True)
+    days = found.times.astype("datetime64[D]").astype(np.int64)
+    made: dict[str, Labelled] = {}
+    while True:
+        residual = feedback.residuals(task, codes[kept], found.answers[kept])
+        levels = feedback.level(task, found.answers[kept])
+        sent = np.bincount(places[kept], minlength=len(names))
+        often = [int(at) for at in np.argsort(-sent, kind="stable")[:SOURCES]]
+        enough = [at for at in often if sent[at] >= LABELLED]
+        rest = {
+            at: Labelled(skew.n, skew.apart, skew.log_e, skew.own, skew.others)
+            for at in enough
+            if (skew := feedback.skew(residual, levels, days[kept], places[kept], at))
+        }
+        bad = [at for at, one in rest.items() if skewed(one, standing=names[at] in standing)]
+        if not bad:
+            return made | {str(names[at]): one for at, one in rest.items()}
+        worst = max(bad, key=lambda at: abs(rest[at].apart))
+        made[str(names[worst])] = rest[worst]
+        kept &= places != worst
 
 
 def _tell(site: Site, model: str, name: str, one: Labelled, found: Sourced) -> None:

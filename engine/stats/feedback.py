@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from engine.stats.profile import Floats
 from engine.stats.sequential import normal_mixture_log, normal_mixture_r
 
+Ints = NDArray[np.int64]
+
 STRATA = 5
-# A stratum with fewer rows of the others says nothing of what is usual there.
+# A day with fewer rows of the others says nothing of what was usual then.
 COMPARED = 10
 _CLIP = 5.0
 _TIGHT_AT = 100.0
@@ -51,45 +53,68 @@ def level(task: str, answers: Floats) -> Floats:
     return found
 
 
-def skew(
-    residual: Floats, levels: Floats, blocks: NDArray[np.int64], mine: NDArray[np.bool_]
-) -> Skew | None:
-    """Return how one source's residuals differ from the others' on rows of similar level.
+def skew(residual: Floats, levels: Floats, days: Ints, sources: Ints, mine: int) -> Skew | None:
+    """Return how one source's residuals differ from the others' of the same days and levels.
 
     Formula: mean over the source's rows of the residual, less the others' mean in the same fifth of
-    levels, over the others' standard deviation; its variance is the larger of rows and of blocks
-    (days) drawn as one; evidence is the two-sided normal mixture of Howard et al. 2021 at that z.
-    None without comparable rows on both sides, or where the others' residuals are all equal.
+    levels and on the same day, over the others' standard deviation. Its variance under no
+    difference is that of rows and, added, that of days within a source: of the other sources where
+    there are at least two, else of its own. Evidence is the two-sided normal mixture of Howard et
+    al. 2021 at that mean and variance. None without days that both sides share, or where the
+    others' residuals are all equal; NaN and infinities are left out.
     """
     usable = np.isfinite(residual) & np.isfinite(levels)
     residual, levels = residual[usable], levels[usable]
-    blocks, mine = blocks[usable], mine[usable]
-    if not mine.any() or (~mine).sum() < COMPARED:
+    days, sources = days[usable], sources[usable]
+    other = sources != mine
+    if other.all() or other.sum() < COMPARED:
         return None
-    centre, spread = float(residual[~mine].mean()), float(residual[~mine].std())
+    centre, spread = float(residual[other].mean()), float(residual[other].std())
     if not 0.0 < spread < math.inf:
         return None
     scaled = np.clip((residual - centre) / spread, -_CLIP, _CLIP)
-    cuts = np.unique(np.quantile(levels, np.arange(1, STRATA) / STRATA))
-    stratum = np.searchsorted(cuts, levels, side="right")
-    own, days, noise, compared = [], [], 0.0, 0
-    for at in range(len(cuts) + 1):
-        theirs, ours = scaled[~mine & (stratum == at)], scaled[mine & (stratum == at)]
-        if len(theirs) < COMPARED or not len(ours):
-            continue
-        own.append(ours - theirs.mean())
-        days.append(blocks[mine & (stratum == at)])
-        noise += len(ours) ** 2 * float(theirs.var()) / len(theirs)
-        compared += len(ours)
-    if compared < COMPARED:
+    scaled -= _means(scaled, _fifths(levels), other)[0]
+    usual, around = _means(scaled, days, other)
+    shared = ~other & (around >= COMPARED)
+    n = int(shared.sum())
+    if n < COMPARED:
         return None
-    moved, day = np.concatenate(own), np.concatenate(days)
-    apart = float(moved.mean())
-    _, places = np.unique(day, return_inverse=True)
-    by_row = float(moved.var()) * compared
-    by_block = float((np.bincount(places, moved - apart) ** 2).sum())
-    variance = (max(by_row, by_block) + noise) / compared**2
+    moved = scaled[shared] - usual[shared]
+    apart, rows = float(moved.mean()), float(scaled[other].var())
+    own = np.unique(days[shared], return_counts=True)[1].astype(np.float64)
+    several = len(np.unique(sources[other])) > 1
+    of, less = (other & (around >= COMPARED), 0.0) if several else (shared, apart)
+    within = _within(scaled - usual - less, days, sources, of, rows)
+    ours = rows / n + rows * float((1.0 / around[shared]).mean()) / len(own)
+    variance = ours + within * float((own**2).sum()) / n**2
     # As many rows of variance 1 as say as much.
-    n = 1.0 / max(variance, 1e-12)
-    log_e = normal_mixture_log(apart * n, n, normal_mixture_r(0.01, _TIGHT_AT))
-    return Skew(compared, apart, log_e, float(residual[mine].mean()), centre)
+    said = 1.0 / max(variance, 1e-12)
+    log_e = normal_mixture_log(apart * said, said, normal_mixture_r(0.01, _TIGHT_AT))
+    return Skew(n, apart, log_e, float(residual[~other].mean()), centre)
+
+
+def _fifths(levels: Floats) -> Ints:
+    cuts = np.unique(np.quantile(levels, np.arange(1, STRATA) / STRATA))
+    return np.searchsorted(cuts, levels, side="right").astype(np.int64)
+
+
+def _means(values: Floats, groups: Ints, picked: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Return per row the mean of its group's picked values, 0 without any, and how many."""
+    _, places = np.unique(groups, return_inverse=True)
+    counts = np.bincount(places, picked.astype(np.float64))
+    sums: Floats = np.bincount(places, np.where(picked, values, 0.0)).astype(np.float64)
+    means = sums / np.maximum(counts, 1.0)
+    return means[places], counts[places].astype(np.float64)
+
+
+def _within(
+    values: Floats, days: Ints, sources: Ints, picked: NDArray[np.bool_], rows: float
+) -> float:
+    """Return the variance of sources' days beyond what their rows explain, at least 0."""
+    cells = np.column_stack([sources[picked], days[picked]])
+    _, places, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
+    means = np.bincount(places.ravel(), values[picked]) / counts
+    enough = counts >= COMPARED
+    if not enough.any():
+        return 0.0
+    return max(0.0, float((means[enough] ** 2 - rows / counts[enough]).mean()))

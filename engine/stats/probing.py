@@ -80,8 +80,9 @@ def column(name: str, values: Sequence[Any], *, numeric: bool) -> Column:
     """
     if numeric:
         numbers = _numbers(values)
+        finite = numbers[np.isfinite(numbers)]
         with np.errstate(over="ignore", invalid="ignore"):
-            spread = float(np.std(numbers[np.isfinite(numbers)])) if len(numbers) else 0.0
+            spread = float(np.std(finite)) if len(finite) else 0.0
         return Column(
             name, spread if 0.0 < spread < np.inf else 1.0, tuple(quantile_edges(numbers)), None
         )
@@ -206,10 +207,12 @@ def _points(columns: Sequence[Column], values: Sequence[Sequence[Any]]) -> Float
 
 def _place(column: Column, values: Sequence[Any]) -> Floats:
     if column.places is not None:
-        return _APART * _codes(column, values)
+        return _codes(column, values).astype(np.float64) * _APART
+    numbers = _numbers(values)
     with np.errstate(over="ignore"):
-        scaled = np.clip(_numbers(values) / column.spread, -_FAR, _FAR)
-    return np.nan_to_num(scaled.astype(np.float64), nan=2.0 * _FAR)
+        scaled: Floats = np.divide(numbers, column.spread)
+    scaled[np.isnan(scaled)] = 2.0 * _FAR
+    return np.minimum(np.maximum(scaled, -_FAR), 2.0 * _FAR)
 
 
 def _bins(columns: Sequence[Column], values: Sequence[Sequence[Any]]) -> Ints:
