@@ -361,7 +361,8 @@ class LockAnswer(msgspec.Struct, frozen=True):
 class Taint(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     """What is not trusted: a version, a batch, or rows with from <= time < to.
 
-    A batch carries the interval of its rows. `touches` are the versions that it reaches.
+    A batch carries the interval of its rows, a version left as attacked the interval that was
+    suspected. `touches` are the versions that it reaches.
     """
 
     number: int

@@ -140,9 +140,9 @@ def _kept(known: Reference, asked: list[Asking]) -> list[tuple[str, Row]]:
     sent = [_features.decode(a.features) for a in asked]
     values = [[row.get(c.name) for row in sent] for c in known.columns]
     points, bins = probing.encoded(known, values)
-    small, places = points.astype(np.float32), bins.astype(np.int16)
+    places = bins.astype(np.int16)
     return [
-        (a.client, Row(small[at].copy(), places[at].copy(), a.decision, iso(a.ts), flagged=a.odd))
+        (a.client, Row(points[at].copy(), places[at].copy(), a.decision, iso(a.ts), flagged=a.odd))
         for at, a in enumerate(asked)
     ]
 
@@ -155,20 +155,20 @@ def _judge(site: Site, model: str, name: str, client: Client, sent: Sent) -> Non
         s.kind for s in told.standing(site, model) if s.subject == name and s.kind in ASKED
     )
     now = signs(sent, before)
+    since, until = client.since, iso(parse_time(client.until) + timedelta(seconds=1))
     for kind in sorted(now):
-        said = f"{_SAYS[kind](model, told.shown(name), sent)}; rows of {client.since}.."
-        said = f"{said}{client.until}"
-        sign = Sign(kind, name, client.since, client.until, sent.n, said, site.moment())
-        told.keep(site, model, sign, _plan(model, client.since, client.until))
+        said = f"{_SAYS[kind](model, told.shown(name), sent)}; rows of {since}..{until}"
+        sign = Sign(kind, name, since, until, sent.n, said, site.moment())
+        told.keep(site, model, sign, _plan(model, since, until))
     for kind in sorted(before - now):
         told.end(site, model, kind, name, f"its newest {sent.n} distinct rows are as others' are")
 
 
 def _probing(model: str, client: str, sent: Sent) -> str:
-    flips = "" if sent.flips is None else f", {sent.flips:.0%} of near pairs differ in decision"
+    flips = "" if sent.flips is None else f"; {sent.flips:.0%} of near pairs differ in decision"
     return (
         f"client {client} seems to probe where {model} decides: {sent.crowded} of its newest "
-        f"{sent.n} distinct rows have {CROWD} or more near-duplicates (limit {CROWDED:.0%}{flips})"
+        f"{sent.n} distinct rows have {CROWD} or more near-duplicates (limit {CROWDED:.0%}){flips}"
     )
 
 

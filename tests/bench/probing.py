@@ -227,7 +227,7 @@ def first_sign(w: World, rows: Rows) -> tuple[frozenset[Kind], int]:
     """Send rows one by one; return the signs of the first look that shows any, and at which row."""
     points, bins = probing.encoded(w.known, [list(c) for c in zip(*rows, strict=True)])
     client = Client()
-    for n, (point, places) in enumerate(zip(points.astype(np.float32), bins, strict=True), 1):
+    for n, (point, places) in enumerate(zip(points, bins, strict=True), 1):
         client.add(Row(point, places, None, "", flagged=False))
         if client.fresh >= HOP and (found := signs(client.measure(w.known))):
             return found, n

@@ -58,8 +58,10 @@ def watched(place: Place) -> Place:
     lines = ["id,t,kind,wind,gust,late"]
     for at, row in enumerate(honest(rng, 4_000)):
         t = iso(START - timedelta(minutes=10 * (4_000 - at)))
-        lines.append(f"{at},{t},{row['kind']},{row['wind']:.3f},{row['gust']:.3f},{at % 2 == 0}")
-    batch = ingest(place, "late", place.drop("rows.csv", "\n".join(lines).lower())).batch
+        lines.append(
+            f"{at},{t},{row['kind']},{row['wind']:.3f},{row['gust']:.3f},{str(at % 2 == 0).lower()}"
+        )
+    batch = ingest(place, "late", place.drop("rows.csv", "\n".join(lines))).batch
     assert batch
     version = place.version(
         Event.VALIDATION_BEGAN, Event.GATE_PASSED, features=FEATURES, batches=[batch],

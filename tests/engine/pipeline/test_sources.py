@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 from engine.domain.attacks import Kind
-from engine.pipeline import incidents, signs, sources
+from engine.domain.lifecycle import Fitness
+from engine.pipeline import incidents, signs, sources, taints
+from engine.pipeline.rollback import rollback
 from engine.store import labels, predictions
 from engine.store.labels import LabelRow
 from engine.store.predictions import Block
-from tests.engine.pipeline.place import Place
+from engine.wire import Change, TaintRequest
+from tests.engine.pipeline.place import PERSON, Place
 
 Value = Callable[[bool, int], bool]
 
@@ -93,3 +96,24 @@ def test_a_sign_ends_once_the_rows_are_no_longer_looked_at(place: Place) -> None
     place.clock.passes(days=15)
     assert look(place)[-1].endswith("it sent no labels of late")
     assert signs.suspected(place, "late") is None
+
+
+def test_a_rollback_as_an_attack_keeps_the_interval_and_offers_it_as_a_taint(
+    place: Place,
+) -> None:
+    first, champion = place.champions(0.4, 0.5)
+    answered(place, 1600, by_four, lambda late, at: late and at % 4 != 0)
+    look(place)
+    span = signs.suspected(place, "late")
+    assert span is not None
+    answer = rollback(place, "late", PERSON, Change("r", attack=True))
+    assert answer.to == first
+    assert f"cdml taint late --from {span[0]} --to {span[1]}" in answer.message
+    assert place.ledger.version("late", champion).fitness is Fitness.TAINTED
+    (made,) = taints.listed(place, "late")
+    assert (made.version, made.from_, made.to, made.touches) == (champion, *span, [champion])
+    assert taints.spans(place, "late") == []
+    again = taints.taint(place, "late", PERSON, TaintRequest("t", version=champion))
+    assert not again.changed
+    taints.taint(place, "late", PERSON, TaintRequest("u", from_=span[0], to=span[1]))
+    assert taints.spans(place, "late") == [span]
