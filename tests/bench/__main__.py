@@ -11,7 +11,17 @@ from tests.bench.figure import Figure, load_average, machine
 
 # In this order: the console is watched at rest some time after the last change, and the memory
 # after the trainings is measured before anything is restarted.
-BENCHES = ("rollback", "acknowledged", "serving", "drift", "console", "engine", "delivery", "demo")
+BENCHES = (
+    "rollback",
+    "acknowledged",
+    "serving",
+    "drift",
+    "console",
+    "engine",
+    "delivery",
+    "attacks",
+    "demo",
+)
 MET = {True: "yes", False: "NO", None: ""}
 
 

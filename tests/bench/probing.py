@@ -5,7 +5,7 @@ January and February, or of the first half year; clients send rows of the months
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ WEATHER = ("temp_f", "dewpoint_f", "wind_mph", "wind_dir", "precip_in", "visibil
 SEED = 42
 SENT = 300
 RUNS = 100
+TRAINED = ("2013-03-01", "2013-07-01")
 Rows = list[list[Any]]
 
 
@@ -234,11 +235,11 @@ def first_sign(w: World, rows: Rows) -> tuple[frozenset[Kind], int]:
     return frozenset(), len(rows)
 
 
-def measure(runs: int = RUNS) -> list[Figure]:
+def measure(runs: int = RUNS, trained: Sequence[str] = TRAINED) -> list[Figure]:
     """Return false alarms of each kind of honest client, and how surely and soon attacks show."""
     sys.stderr.write(f"probing: seed {SEED}, {runs} clients a kind, {SENT} rows each\n")
     figures = []
-    for until in ("2013-03-01", "2013-07-01"):
+    for until in trained:
         w, false, all_runs = world(until), 0, 0
         for number, (name, made) in enumerate(HONEST.items()):
             rngs = [np.random.default_rng([SEED, number, run]) for run in range(runs)]
