@@ -29,7 +29,7 @@ def merge(db: duckdb.DuckDBPyConnection, rows: Sequence[LabelRow]) -> None:
     best: dict[tuple[str, str], LabelRow] = {}
     for row in rows:
         old = best.get((row.model, row.id))
-        if old is None or (row.ts, row.value or "") > (old.ts, old.value or ""):
+        if old is None or _rank(row) > _rank(old):
             best[row.model, row.id] = row
     fields = ("model", "id", "ts", "value", "received", "source")
     block = {f: np.array([getattr(r, f) for r in best.values()], dtype=object) for f in fields}
@@ -39,10 +39,14 @@ def merge(db: duckdb.DuckDBPyConnection, rows: Sequence[LabelRow]) -> None:
         "cast(received as timestamp), source from block on conflict (model, id) do update set "
         "ts = excluded.ts, value = excluded.value, received = excluded.received, "
         "source = excluded.source "
-        "where (excluded.ts, coalesce(excluded.value, '')) > "
-        "(labels.ts, coalesce(labels.value, ''))"
+        "where (excluded.ts, coalesce(excluded.value, ''), excluded.source) > "
+        "(labels.ts, coalesce(labels.value, ''), labels.source)"
     )
     db.unregister("block")
+
+
+def _rank(row: LabelRow) -> tuple[str, str, str]:
+    return row.ts, row.value or "", row.source
 
 
 def count(store: Store, model: str) -> int:
