@@ -6,13 +6,12 @@ A few thousand rows at a time, however fast the log grows; it never acts.
 from datetime import timedelta
 
 import msgspec
-import numpy as np
 
 from engine.clock import iso, parse_time
 from engine.domain.attacks import CROWDED, INDEPENDENT, WINDOW, Kind, Sent, signs
 from engine.errors import CdmlError
 from engine.pipeline import signs as told
-from engine.pipeline.sent import Client, Row, Watched
+from engine.pipeline.sent import BIN, POINT, Client, Row, Watched
 from engine.pipeline.signs import Sign
 from engine.pipeline.site import Site
 from engine.stats import probing
@@ -129,20 +128,24 @@ def _read(site: Site, model: str, watched: Watched, known: Reference) -> list[tu
     while rows := predictions.asked_after(site.store, model, watched.mark, AT_ONCE):
         watched.mark = rows[-1].row
         with watched.lock:
-            for name, row in _kept(known, rows):
-                watched.clients.add(name, row)
+            for name, point, row in _kept(known, rows):
+                watched.clients.add(name, point, row)
                 heard[name] = None
     with watched.lock:
         return watched.clients.due(heard)
 
 
-def _kept(known: Reference, asked: list[Asking]) -> list[tuple[str, Row]]:
+def _kept(known: Reference, asked: list[Asking]) -> list[tuple[str, bytes, Row]]:
     sent = [_features.decode(a.features) for a in asked]
     values = [[row.get(c.name) for row in sent] for c in known.columns]
     points, bins = probing.encoded(known, values)
-    places = bins.astype(np.int16)
+    points, small = points.astype(POINT), bins.astype(BIN)
     return [
-        (a.client, Row(points[at].copy(), places[at].copy(), a.decision, iso(a.ts), flagged=a.odd))
+        (
+            a.client,
+            points[at].tobytes(),
+            Row(small[at].tobytes(), a.decision, iso(a.ts), flagged=a.odd),
+        )
         for at, a in enumerate(asked)
     ]
 

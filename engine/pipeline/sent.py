@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import median
 from threading import Lock
-from typing import Any
 
 import numpy as np
 
@@ -15,16 +14,16 @@ from engine.stats.probing import Reference
 
 # A client is measured again after so many new distinct rows.
 HOP = 50
-ROWS_KEPT = 50_000
+ROWS_KEPT = 30_000
+POINT, BIN = np.float64, np.int16
 HOURS = 48
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row as it is kept: where it lies, its bins, what was decided, when it was for."""
+    """One row as it is kept, small: its bins as bytes, what was decided, when it was for."""
 
-    point: Any
-    bins: Any
+    bins: bytes
     decision: str | None
     ts: str
     flagged: bool
@@ -44,21 +43,20 @@ class Client:
     rows: "OrderedDict[bytes, Row]" = field(default_factory=OrderedDict)
     hours: dict[str, int] = field(default_factory=dict)
 
-    def add(self, row: Row) -> int:
-        """Keep a row; return by how many rows more are kept now."""
+    def add(self, point: bytes, row: Row) -> int:
+        """Keep a row by where it lies; return by how many rows more are kept now."""
         self.total += 1
         hour = row.ts[:13]
         self.hours[hour] = self.hours.get(hour, 0) + 1
         if len(self.hours) > HOURS:
             del self.hours[min(self.hours)]
-        key = row.point.tobytes()
         before = len(self.rows)
-        if key in self.rows:
+        if point in self.rows:
             self.repeated += 1
-            self.rows.move_to_end(key)
+            self.rows.move_to_end(point)
         else:
             self.fresh += 1
-            self.rows[key] = row
+            self.rows[point] = row
             if len(self.rows) > WINDOW:
                 self.rows.popitem(last=False)
         return len(self.rows) - before
@@ -67,10 +65,10 @@ class Client:
         """Measure what is kept."""
         kept = list(self.rows.values())
         self.fresh = 0
-        points = np.array([r.point for r in kept], dtype=np.float64)
-        bins = np.array([r.bins for r in kept], dtype=np.int64)
+        points = np.frombuffer(b"".join(self.rows), dtype=POINT).reshape(len(kept), -1)
+        bins = np.frombuffer(b"".join(r.bins for r in kept), dtype=BIN).reshape(len(kept), -1)
         crowds = probing.crowding(points, [r.decision for r in kept], known.radius)
-        unlike = probing.independence(known, bins)
+        unlike = probing.independence(known, bins.astype(np.int64))
         self.measured = Sent(crowds.n, crowds.near, crowds.crowded, crowds.flips, unlike)
         return self.measured
 
@@ -103,14 +101,14 @@ class Clients:
     by_name: "OrderedDict[str, Client]" = field(default_factory=OrderedDict)
     kept: int = 0
 
-    def add(self, name: str, row: Row) -> Client:
+    def add(self, name: str, point: bytes, row: Row) -> Client:
         """Keep a row of a client; who was silent longest makes room."""
         client = self.by_name.get(name)
         if client is None:
             client = self.by_name[name] = Client()
         else:
             self.by_name.move_to_end(name)
-        self.kept += client.add(row)
+        self.kept += client.add(point, row)
         while self.kept > ROWS_KEPT and len(self.by_name) > 1:
             _, silent = self.by_name.popitem(last=False)
             self.kept -= len(silent.rows)

@@ -24,9 +24,8 @@ def watch(site: Site) -> None:
 
 
 def look(site: Site, model: str, version: str) -> None:
-    """Compare a version's files with their digests and signature; tell what has turned."""
-    name = site.ledger.version(model, version).manifest or ""
-    whole = site.artifacts.intact(name, afresh=True)
+    """Compare a version's files with digests, signature and ledger; tell what has turned."""
+    whole = _whole(site, model, version)
     known = any(
         s.kind is Kind.TAMPERED and s.subject == version for s in told.standing(site, model)
     )
@@ -36,6 +35,20 @@ def look(site: Site, model: str, version: str) -> None:
         readiness.refresh(site, model)
     if not whole and not known:
         _tell(site, model, version)
+
+
+def _whole(site: Site, model: str, version: str) -> bool:
+    """Say whether the files are as sealed, and the ones that were sealed as this version."""
+    found = site.ledger.version(model, version)
+    name = found.manifest or ""
+    if not site.artifacts.intact(name, afresh=True):
+        return False
+    manifest = site.artifacts.manifest(name)
+    return (manifest.model, manifest.run, manifest.safe_mode) == (
+        model,
+        found.run,
+        found.safe_mode,
+    )
 
 
 def _tell(site: Site, model: str, version: str) -> None:

@@ -14,7 +14,7 @@ import duckdb
 import numpy as np
 
 from engine.domain.attacks import Kind, signs
-from engine.pipeline.sent import HOP, Client, Row
+from engine.pipeline.sent import BIN, HOP, POINT, Client, Row
 from engine.stats import probing
 from engine.stats.probing import Reference
 from engine.stats.profile import Floats
@@ -228,8 +228,10 @@ def first_sign(w: World, rows: Rows) -> tuple[frozenset[Kind], int]:
     """Send rows one by one; return the signs of the first look that shows any, and at which row."""
     points, bins = probing.encoded(w.known, [list(c) for c in zip(*rows, strict=True)])
     client = Client()
-    for n, (point, places) in enumerate(zip(points, bins, strict=True), 1):
-        client.add(Row(point, places, None, "", flagged=False))
+    for n, (point, places) in enumerate(
+        zip(points.astype(POINT), bins.astype(BIN), strict=True), 1
+    ):
+        client.add(point.tobytes(), Row(places.tobytes(), None, "", flagged=False))
         if client.fresh >= HOP and (found := signs(client.measure(w.known))):
             return found, n
     return frozenset(), len(rows)

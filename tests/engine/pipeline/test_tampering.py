@@ -1,5 +1,7 @@
 """Files of loaded versions are read again: one flipped byte is found, told, and its repair too."""
 
+import os
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -21,8 +23,6 @@ def flip(path: Path) -> None:
     content[len(content) // 2] ^= 1
     path.chmod(0o640)
     path.write_bytes(content)
-    import os
-
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
@@ -82,3 +82,10 @@ def test_each_version_is_read_once_in_ten_minutes(place: Place) -> None:
     place.clock.passes(minutes=9)
     tampering.watch(place)
     assert place.rehashed == before
+
+
+def test_a_ledger_that_names_the_files_of_another_run_is_told(place: Place) -> None:
+    (champion,) = place.champions(0.4)
+    with sqlite3.connect(place.workspace.ledger) as db:
+        db.execute("update versions set run = 'r9' where version = ?", (champion,))
+    assert look(place)[0].startswith(f"files of {champion}, the champion, are gone or not as")
