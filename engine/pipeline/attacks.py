@@ -8,7 +8,7 @@ from datetime import timedelta
 import msgspec
 
 from engine.clock import iso, parse_time
-from engine.domain.attacks import CROWDED, INDEPENDENT, WINDOW, Kind, Sent, signs
+from engine.domain.attacks import CROWDED, FEWEST, INDEPENDENT, WINDOW, Kind, Sent, signs
 from engine.errors import CdmlError
 from engine.pipeline import signs as told
 from engine.pipeline.sent import BIN, POINT, Client, Row, Watched
@@ -129,8 +129,10 @@ def _read(site: Site, model: str, watched: Watched, known: Reference) -> list[tu
         watched.mark = rows[-1].row
         with watched.lock:
             for name, point, row in _kept(known, rows):
-                watched.clients.add(name, point, row)
                 heard[name] = None
+                if watched.clients.add(name, point, row).total < FEWEST:
+                    watched.clients.add(told.FEW, point, row)
+                    heard[told.FEW] = None
     with watched.lock:
         return watched.clients.due(heard)
 
@@ -158,6 +160,8 @@ def _judge(site: Site, model: str, name: str, client: Client, sent: Sent) -> Non
         s.kind for s in told.standing(site, model) if s.subject == name and s.kind in ASKED
     )
     now = signs(sent, before)
+    if name == told.FEW:  # many may ask of one case, each a little later
+        now -= {Kind.PROBING}
     since, until = client.since, iso(parse_time(client.until) + timedelta(seconds=1))
     for kind in sorted(now):
         said = f"{_SAYS[kind](model, told.shown(name), sent)}; rows of {since}..{until}"

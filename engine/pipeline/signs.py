@@ -13,6 +13,8 @@ from engine.pipeline.site import Control
 # More of them at once are one event, and an event list nobody reads is no alarm.
 MOST = 20
 NAMED = 64
+# All clients that sent few rows, as one: a copier may take a new name for each request.
+FEW = "\0few"
 
 
 class Sign(msgspec.Struct, frozen=True):
@@ -73,6 +75,8 @@ def suspected(site: Control, model: str) -> tuple[str, str] | None:
 
 def shown(subject: str) -> str:
     """Return a client's own name for itself as it may be shown: one line, bounded, in quotes."""
+    if subject == FEW:
+        return "(all of few rows)"
     name = inert(subject)[:NAMED]
     return f'"{name}"' if name else "(none)"
 

@@ -198,7 +198,21 @@ def test_a_flood_of_client_names_tells_of_a_few_and_keeps_memory(watched: Place)
     for at in range(signs.MOST + 5):
         ask(watched, f"m{at}", made_up(rng, 50))
     assert len(look(watched)) == signs.MOST
-    assert len(attacks.clients(watched, "late").clients) == signs.MOST + 5
+    assert len(attacks.clients(watched, "late").clients) == signs.MOST + 6
+
+
+def test_who_takes_a_new_name_for_each_row_is_seen_among_those_of_few_rows(
+    watched: Place,
+) -> None:
+    rng = np.random.default_rng(16)
+    for at, row in enumerate(honest(rng, 200)):
+        ask(watched, f"h{at}", [row])
+    assert look(watched) == []
+    for at, row in enumerate(made_up(rng, 250)):
+        ask(watched, f"m{at}", [row])
+    told = look(watched)
+    assert len(told) == 1
+    assert "client (all of few rows) seems to copy" in told[0]
 
 
 def test_after_a_restart_the_log_is_read_again_and_nothing_is_told_twice(watched: Place) -> None:
