@@ -10,7 +10,7 @@ from engine.ledger.incidents import inert
 from engine.pipeline import incidents
 from engine.pipeline.site import Control
 
-# More of them at once are one event, and an event list nobody reads is no alarm.
+# Of one kind: more at once are one event, and must not keep another kind from being told.
 MOST = 20
 NAMED = 64
 # All clients that sent few rows, as one: a copier may take a new name for each request.
@@ -37,15 +37,16 @@ def standing(site: Control, model: str) -> list[Sign]:
 
 def keep(site: Control, model: str, sign: Sign, plan: str) -> None:
     """Remember a sign; tell it and open an incident only when it begins."""
-    before = standing(site, model)
-    others = [s for s in before if (s.kind, s.subject) != (sign.kind, sign.subject)]
-    fresh = len(others) == len(before)
-    if fresh and len(others) >= MOST:
-        return
-    if not fresh:
-        since = next(s.since for s in before if s not in others)
-        sign = msgspec.structs.replace(sign, since=min(since, sign.since))
-    _put(site, model, [*others, sign])
+    with site.signing:
+        before = standing(site, model)
+        others = [s for s in before if (s.kind, s.subject) != (sign.kind, sign.subject)]
+        fresh = len(others) == len(before)
+        if fresh and sum(s.kind is sign.kind for s in others) >= MOST:
+            return
+        if not fresh:
+            since = next(s.since for s in before if s not in others)
+            sign = msgspec.structs.replace(sign, since=min(since, sign.since))
+        _put(site, model, [*others, sign])
     if fresh:
         site.tell("CRIT", "attack", model, sign.said)
         champion = site.ledger.roles(model).champion
@@ -55,13 +56,15 @@ def keep(site: Control, model: str, sign: Sign, plan: str) -> None:
 
 def end(site: Control, model: str, kind: Kind, subject: str, why: str) -> None:
     """Forget a sign that no longer shows, and say so."""
-    before = standing(site, model)
-    left = [s for s in before if (s.kind, s.subject) != (kind, subject)]
-    if len(left) < len(before):
+    with site.signing:
+        before = standing(site, model)
+        left = [s for s in before if (s.kind, s.subject) != (kind, subject)]
+        if len(left) == len(before):
+            return
         _put(site, model, left)
-        said = f"no longer a sign of {kind.value} by {shown(subject)}: {why}"
-        site.tell("INFO", "attack", model, said)
-        incidents.note(site, model, "engine", "evidence", said)
+    said = f"no longer a sign of {kind.value} by {shown(subject)}: {why}"
+    site.tell("INFO", "attack", model, said)
+    incidents.note(site, model, "engine", "evidence", said)
 
 
 def suspected(site: Control, model: str) -> tuple[str, str] | None:

@@ -86,7 +86,8 @@ class Ready:
 class Control:
     """What moving a role needs, and all that works while the metric store is broken.
 
-    `settings` is replaced as a whole on reload; `ready` is kept up to date in the background.
+    `settings` is replaced as a whole on reload; `ready` is kept up to date in the background;
+    `signing` is held while the signs of an attack are changed.
     """
 
     workspace: Workspace
@@ -97,6 +98,7 @@ class Control:
     serving: Serving
     told: Callable[[EventRow], None]
     ready: dict[str, Ready] = field(default_factory=dict, kw_only=True)
+    signing: Lock = field(default_factory=Lock, kw_only=True)
 
     def model(self, name: str) -> ModelSettings:
         """Return a model's settings; UnknownError names the models there are."""

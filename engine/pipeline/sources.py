@@ -34,8 +34,10 @@ def watch(site: Site, model: str) -> None:
     settings = site.model(model)
     until = now - duration(settings.label_maturity)
     since = until - duration(settings.monitor.window)
-    found = labels.sourced(site.store, model, since, until, NEWEST)
     standing = {s.subject: s for s in told.standing(site, model) if s.kind is Kind.LABELS}
+    if not standing and not labels.several_sources(site.store, model, since):
+        return
+    found = labels.sourced(site.store, model, since, until, NEWEST)
     measured = _measured(site, model, champion, found, frozenset(standing))
     for name, one in measured.items():
         if skewed(one, standing=name in standing):

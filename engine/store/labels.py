@@ -84,6 +84,16 @@ class Sourced:
     delays_s: Any
 
 
+def several_sources(store: Store, model: str, since: datetime) -> bool:
+    """Say whether more than one source sent labels that became known since then."""
+    with store.read() as db:
+        row = db.execute(
+            "select min(source) <> max(source) from labels where model = ? and ts >= ?",
+            [model, naive(since)],
+        ).fetchone()
+    return bool(row and row[0])
+
+
 def sourced(store: Store, model: str, since: datetime, until: datetime, n: int) -> Sourced:
     """Return labels of the newest n answers with since <= ts < until, an id once, by time."""
     with store.read() as db:

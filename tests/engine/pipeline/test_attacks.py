@@ -199,6 +199,8 @@ def test_a_flood_of_client_names_tells_of_a_few_and_keeps_memory(watched: Place)
         ask(watched, f"m{at}", made_up(rng, 50))
     assert len(look(watched)) == signs.MOST
     assert len(attacks.clients(watched, "late").clients) == signs.MOST + 6
+    ask(watched, "eve", jitter(rng, 60))
+    assert '"eve" seems to probe' in look(watched)[-1]
 
 
 def test_who_takes_a_new_name_for_each_row_is_seen_among_those_of_few_rows(
