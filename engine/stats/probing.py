@@ -3,7 +3,7 @@
 Read against a frozen reference: how far apart its rows lie, which values go together. No limits.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,9 @@ CATEGORIES = 200
 PAIRS = 1_000
 # Rows around one that make it crowded: more than a person asks of one case in an hour.
 CROWD = 10
-RADII = (0.25, 0.1, 0.05, 0.02, 0.01)
-NATURAL = 0.02
+RADII = (0.25, 0.1, 0.05, 0.02, 0.01, 0.003, 0.001)
+NATURAL, NARROW = 0.02, 0.05
+ORDERS = 60
 # Less is expected of columns that hardly depend on each other, and tells nothing.
 TELLING = 0.005
 TELLING_ALL = 0.2
@@ -103,8 +104,8 @@ def reference(
     """Freeze a reference from rows drawn in random order, and its newest ones in order of time.
 
     Both have a list a column. What is expected of independent columns is counted on the drawn rows
-    after moving each column against the others; the radius is the largest at which, in windows of
-    the newest rows, at most 2 % of the rows crowd.
+    after moving each column against the others; the radius is the largest at which at most 2 % of
+    the newest rows crowd in windows of them, and 5 % in any slice of rows alike in a column or two.
     """
     bins = _bins(columns, drawn)
     pairs, size = _paired(columns)
@@ -124,7 +125,9 @@ def reference(
                 expected[at] = 0.0
     kept = expected > 0.0
     points = _points(columns, newest)
-    return Reference(tuple(columns), _radius(points, window), pairs[kept], seen, expected[kept])
+    return Reference(
+        tuple(columns), _radius(columns, points, window), pairs[kept], seen, expected[kept]
+    )
 
 
 def encoded(known: Reference, values: Sequence[Sequence[Any]]) -> tuple[Floats, Ints]:
@@ -171,16 +174,40 @@ def _flips(near: NDArray[np.bool_], decisions: Sequence[str | None]) -> float | 
     return float((near & (codes[:, None] != codes[None, :])).sum() / pairs)
 
 
-def _radius(points: Floats, window: int) -> float | None:
-    """Return the largest radius that leaves windows of the reference uncrowded, or None."""
+def _radius(columns: Sequence[Column], points: Floats, window: int) -> float | None:
+    """Return the largest radius that leaves the reference's windows, and slices, uncrowded."""
     parts = [points[at : at + window] for at in range(0, len(points) - window + 1, window)]
     parts = [np.unique(part, axis=0) for part in parts]
     total = sum(len(part) for part in parts)
+    slices = [np.unique(part, axis=0) for part in _slices(columns, points, window)]
     for radius in RADII:
         crowded = sum(crowding(part, [None], radius).crowded for part in parts)
-        if total and crowded <= NATURAL * total:
+        if (
+            total
+            and crowded <= NATURAL * total
+            and all(crowding(part, [None], radius).crowded <= NARROW * len(part) for part in slices)
+        ):
             return radius
     return None
+
+
+def _slices(columns: Sequence[Column], points: Floats, window: int) -> Iterator[Floats]:
+    """Yield windows as honest clients of one kind would send: near in one column, or in two."""
+    if len(points) < window:
+        return
+    orders: list[tuple[int, ...]] = [(at,) for at in range(len(columns))]
+    orders += [
+        (a, b)
+        for a, column in enumerate(columns)
+        if column.places is not None
+        for b in range(len(columns))
+        if a != b
+    ]
+    for order in orders[:: max(1, -(-len(orders) // ORDERS))]:
+        ranked = points[np.lexsort([points[:, at] for at in reversed(order)])]
+        for at in (0.1, 0.5, 0.9):
+            begin = int(at * (len(points) - window))
+            yield ranked[begin : begin + window]
 
 
 def _paired(columns: Sequence[Column]) -> tuple[NDArray[np.int64], int]:

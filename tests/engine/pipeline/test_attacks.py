@@ -168,6 +168,12 @@ def test_the_same_row_again_and_again_is_no_sign(watched: Place) -> None:
     assert (found.total, found.distinct, found.near_rate) == (1200, 60, found.near_rate)
 
 
+def test_a_client_of_one_kind_only_is_no_sign(watched: Place) -> None:
+    mine = [r for r in honest(np.random.default_rng(17), 1500) if r["kind"] == "b"]
+    ask(watched, "carrier", mine[:300])
+    assert look(watched) == []
+
+
 def test_rows_without_a_client_are_one_client(watched: Place) -> None:
     rng = np.random.default_rng(9)
     ask(watched, None, made_up(rng, 30))

@@ -71,6 +71,17 @@ def test_fewer_than_a_crowd_is_near_and_not_crowded() -> None:
     assert (found.near, found.crowded, found.flips) == (CROWD, 0, 0.0)
 
 
+@pytest.mark.parametrize("columns", [1, 2, 5])
+def test_honest_rows_of_a_narrow_kind_do_not_crowd_however_few_columns(columns: int) -> None:
+    rng = np.random.default_rng(6)
+    sent = [list(rng.normal(size=N)) for _ in range(columns)]
+    read = [probing.column(str(at), v, numeric=True) for at, v in enumerate(sent)]
+    reference = probing.reference(read, sent, sent, 300)
+    narrow = [list(0.3 * rng.normal(size=300)) for _ in range(columns)]
+    points, _ = probing.encoded(reference, narrow)
+    assert probing.crowding(points, [None] * 300, reference.radius).crowded <= 0.05 * 300
+
+
 def test_a_reference_whose_rows_are_all_alike_has_no_radius() -> None:
     values = [[float(v % 7) / 1000 for v in range(N)], list(np.linspace(0, 1e-6, N))]
     columns = [Column("a", 1.0, (), None), Column("b", 1.0, (), None)]
