@@ -1,7 +1,7 @@
 """When queries of a client, or outcomes of a source, are a sign of an attack. Pure decisions.
 
-The limits were set on real rows: tests/bench/probing.py measures how often honest clients cross
-them.
+The limits were set on real rows; tests/bench/attacks.py measures how often honest clients and
+sources cross them, on the same year of flights.
 """
 
 import math
