@@ -22,6 +22,7 @@ from engine.ledger.ledger import Ledger
 from engine.pipeline import (
     alert_page,
     alert_replay,
+    attacks,
     compare,
     deliver_labels,
     incidents,
@@ -197,6 +198,10 @@ class Desk:
     def model_report(self, model: str, since: str | None, until: str | None) -> wire.ModelReport:
         """Return the HTML report of a model between two moments."""
         return report.report(self.site, model, since, until)
+
+    def clients(self, model: str) -> wire.ClientsAnswer:
+        """Return who asked a model lately."""
+        return attacks.clients(self.site, model)
 
     def audit(self, limit: int, asked: wire.AuditQuestion) -> wire.AuditAnswer:
         """Return the newest audit entries that were asked for; see tracing.answer."""

@@ -99,6 +99,12 @@ def model_report(request: Req, state: State, model: FromPath[str]) -> wire.Model
     return desk_of(state).model_report(model, asked.get("from"), asked.get("to"))
 
 
+@get("/api/v1/models/{model:str}/clients", sync_to_thread=True)
+def clients(state: State, model: FromPath[str]) -> wire.ClientsAnswer:
+    """Return who asked a model lately, suspects first."""
+    return desk_of(state).clients(model)
+
+
 @get("/api/v1/models/{model:str}/rollout", sync_to_thread=True)
 def rollout(state: State, model: FromPath[str]) -> wire.RolloutPage:
     """Return the evidence of the rollout that runs, or how the last one ended."""
@@ -201,6 +207,7 @@ ROUTES = [
     quality,
     performance,
     model_report,
+    clients,
     rollout,
     proof,
     audit,

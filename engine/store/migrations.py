@@ -51,5 +51,6 @@ MIGRATIONS = [
         mark bigint not null default nextval('arrival'), model varchar not null,
         minute timestamp, id varchar
     );
+    alter table labels add column source varchar default '';
     """,
 ]
