@@ -142,6 +142,7 @@ VERBS: dict[str, Verb] = {
         report.report,
         ("from", "to/time", "out"),
     ),
+    "clients": Verb("[MODEL]", "who asks, and the signs of an attack", looking.clients),
     "events": Verb("", "what happened", looking.events, ("limit", "follow")),
     "audit": Verb(
         "[MODEL]",

@@ -120,6 +120,10 @@ class Client:
         params = {k: v for k, v in (("from", since), ("to", until)) if v}
         return self._get(f"{_model(model)}/report", wire.ModelReport, params)
 
+    def clients(self, model: str) -> wire.ClientsAnswer:
+        """Return who asked a model lately, suspects first."""
+        return self._get(f"{_model(model)}/clients", wire.ClientsAnswer)
+
     def audit(self, limit: int, asked: wire.AuditQuestion) -> wire.AuditAnswer:
         """Return the latest audit entries that were asked for."""
         params = {"limit": limit, **msgspec.to_builtins(asked)}

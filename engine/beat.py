@@ -16,7 +16,7 @@ from engine.errors import CdmlError, UnavailableError
 from engine.jobs import triggers
 from engine.jobs.runner import Runner
 from engine.jobs.schedule import Alarm, schedules
-from engine.pipeline import aftermath, baking, readiness, rollout, selftest
+from engine.pipeline import aftermath, baking, lookout, readiness, rollout, selftest
 from engine.pipeline.ingest import ingest_waiting
 from engine.pipeline.load import forget_loaded, load
 from engine.pipeline.site import Site
@@ -131,14 +131,17 @@ class Beat:
             self._last_said.pop(name, None)
 
     def _steps(self) -> list[tuple[str, Callable[[], None]]]:
+        files = ("artifacts", lambda: lookout.files(self._site))
         if self._clock.simulated:
-            return []
+            return [files]
         return [
             ("spool", self._load),
             ("ingest", self._scan),
             ("schedules", self._run_due),
             ("rollout", self._advance_on_news),
             ("readiness", self.look_back),
+            ("attacks", lambda: lookout.look(self._site)),
+            files,
         ]
 
     def _keep_serving(self) -> None:

@@ -23,13 +23,14 @@ from engine.errors import CdmlError, RefusedError
 from engine.jobs import triggers
 from engine.jobs.runner import Runner
 from engine.ledger.ledger import Ledger
-from engine.pipeline import locks
+from engine.pipeline import locks, lookout
 from engine.pipeline.ingest import ingest_waiting
 from engine.pipeline.load import load
 from engine.pipeline.site import Site
 from engine.serving_process import ServingProcess
 from engine.settings import Settings
 from engine.settings import load as load_settings
+from engine.store import batches
 from engine.store.connection import Store
 from engine.store.kpis import check_all
 from engine.wire import EventRow, JobRow, ScheduleRow, ServingState
@@ -185,6 +186,7 @@ class Engine(Conductor):
             self._runner.drain()
             self._beat.advance()
             self._beat.look_back()
+            lookout.look_now(self._site)
             self._hub.touch()
 
     # -- starting and ending
@@ -209,8 +211,6 @@ class Engine(Conductor):
         self._beat.wake_due()
 
     def _has_data(self, model: str) -> bool:
-        from engine.store import batches
-
         known = batches.known(self._site.store, model)
         return any(b.verdict.startswith("accepted") for b in known)
 

@@ -66,11 +66,12 @@ class ShadowRecord(msgspec.Struct, frozen=True, tag="shadow"):
 
 
 class LabelRecord(msgspec.Struct, frozen=True, tag="label"):
-    """Labels of one request, as they were sent."""
+    """Labels of one request, as they were sent; `source` is the client's name for itself."""
 
     model: str
     received: str
     labels: list[Label]
+    source: str = ""
 
 
 SpoolRecord = PredictionRecord | ShadowRecord | LabelRecord

@@ -446,7 +446,8 @@ class LockAnswer(msgspec.Struct, frozen=True):
 class Taint(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     """What is not trusted: a version, a batch, or rows with from <= time < to.
 
-    A batch carries the interval of its rows. `touches` are the versions that it reaches.
+    A batch carries the interval of its rows, a version left as attacked the interval that was
+    suspected. `touches` are the versions that it reaches.
     """
 
     number: int
@@ -742,6 +743,37 @@ class QualityAnswer(msgspec.Struct, frozen=True):
     version: str | None
     until: str
     rows: list[QualityRow]
+    missing: str = ""
+
+
+class ClientRow(msgspec.Struct, frozen=True):
+    """One client of a model: its newest distinct rows, and the signs of an attack that stand.
+
+    `independence` is how unrelated its columns are, 1 as if drawn at random; `usual_hour` is the
+    median of its hours before the last. Rates are None before enough rows came.
+    """
+
+    client: str
+    total: int
+    distinct: int
+    since: str | None
+    until: str | None
+    near_rate: float | None
+    crowded_rate: float | None
+    flip_rate: float | None
+    independence: float | None
+    out_of_range: float | None
+    last_hour: int
+    usual_hour: float | None
+    signs: list[str]
+    suspected_since: str | None = None
+
+
+class ClientsAnswer(msgspec.Struct, frozen=True):
+    """`cdml clients`: who asked lately, suspects first; `missing` says why rates are absent."""
+
+    model: str
+    clients: list[ClientRow]
     missing: str = ""
 
 

@@ -216,6 +216,43 @@ def performance(session: Session) -> int:
     return 0
 
 
+def clients(session: Session) -> int:
+    """List who asked lately, suspects first."""
+    answer = session.client.clients(session.model())
+    if session.json:
+        json_line(answer)
+        return 0
+    if answer.missing:
+        line(f"{answer.model}: {answer.missing}")
+    table(
+        [
+            "CLIENT",
+            "ROWS",
+            "HOUR",
+            "USUAL",
+            "DISTINCT",
+            "NEAR",
+            "CROWDED",
+            "FLIPS",
+            "UNRELATED",
+            "OUT OF RANGE",
+            "FROM",
+            "TO",
+            "SIGNS",
+            "SUSPECTED SINCE",
+        ],
+        [
+            [
+                *(c.client, c.total, c.last_hour, c.usual_hour, c.distinct, c.near_rate),
+                *(c.crowded_rate, c.flip_rate, c.independence, c.out_of_range, c.since, c.until),
+                *(c.signs, c.suspected_since),
+            ]
+            for c in answer.clients
+        ],
+    )
+    return 0
+
+
 def events(session: Session) -> int:
     """List the latest events; with --follow go on as they come, one a line."""
     rows = session.client.recent_events(session.args.limit)

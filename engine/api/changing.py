@@ -1,4 +1,4 @@
-"""Routes that change something. Each proves who asks, then is one call of the desk."""
+"""Routes that change something: who asks is proven, then one call of the pipeline or the desk."""
 
 from litestar import post
 from litestar.datastructures import State
@@ -6,9 +6,10 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from engine import wire
-from engine.api.desk import desk_of
+from engine.api.desk import desk_of, site_of
 from engine.api.peer import Req, operator
 from engine.api.verbs import CHANGES, LOCKS
+from engine.pipeline import incidents, quiet
 
 
 def _change(verb: str) -> HTTPRouteHandler:
@@ -93,7 +94,7 @@ def note(
     request: Req, state: State, number: FromPath[int], data: JSONBody[wire.NoteRequest]
 ) -> wire.IncidentPage:
     """Add a note to an incident, or close it."""
-    return desk_of(state).note(number, operator(request), data)
+    return incidents.add(site_of(state), number, operator(request), data.text, close=data.close)
 
 
 @post("/api/v1/alerts/{number:int}/ack", status_code=200, sync_to_thread=True)
@@ -101,7 +102,7 @@ def ack(
     request: Req, state: State, number: FromPath[int], data: JSONBody[wire.AlertRequest]
 ) -> wire.AlertAnswer:
     """Acknowledge an alert."""
-    return desk_of(state).quiet("ack", number, operator(request), data)
+    return quiet.ack(site_of(state), number, operator(request), data)
 
 
 @post("/api/v1/alerts/{number:int}/mute", status_code=200, sync_to_thread=True)
@@ -109,7 +110,7 @@ def mute(
     request: Req, state: State, number: FromPath[int], data: JSONBody[wire.AlertRequest]
 ) -> wire.AlertAnswer:
     """Mute an alert for a time."""
-    return desk_of(state).quiet("mute", number, operator(request), data)
+    return quiet.mute(site_of(state), number, operator(request), data)
 
 
 @post("/api/v1/reload", status_code=200, sync_to_thread=True)

@@ -14,25 +14,17 @@ import anyio.to_thread
 from litestar.datastructures import State
 
 from engine import wire
-from engine.api.verbs import CHANGES, LOCKS, QUIETS
+from engine.api.verbs import CHANGES, LOCKS
 from engine.clock import Clock, SimulatedClock, iso, parse_time
 from engine.errors import InvalidError, RefusedError, UnavailableError, UnknownError
 from engine.ledger.change import Actor
 from engine.ledger.ledger import Ledger
 from engine.pipeline import (
-    alert_page,
-    alert_replay,
     compare,
     deliver_labels,
-    incidents,
     overview,
-    postmortem,
-    quality_page,
-    report,
     requests,
-    rollout_page,
     taints,
-    tracing,
     validate,
 )
 from engine.pipeline.ingest import ingest
@@ -156,14 +148,6 @@ class Desk:
         wall = iso(self.site.clock.wall())
         return wire.Status("ready", "up" if up else "down", models, wall)
 
-    def versions(self, model: str) -> list[wire.VersionRow]:
-        """Return the versions of a model."""
-        return overview.version_rows(self.site, model)
-
-    def version(self, model: str, version: str) -> wire.VersionPage:
-        """Return one version."""
-        return overview.version_page(self.site, model, version)
-
     def compare(self, model: str, a: str, b: str) -> wire.CompareAnswer:
         """Return two versions measured on the same rows."""
         inputs = compare.gather(self.site, model, a, b)
@@ -181,69 +165,6 @@ class Desk:
         self.site.model(model)
         validate.check_askable(self.site, model, asked.version)
         return self.submit(model, "validate", actor, asked)
-
-    def drift(self, model: str) -> wire.DriftAnswer:
-        """Return the live drift of a model."""
-        return overview.drift(self.site, model)
-
-    def quality(self, model: str) -> wire.QualityAnswer:
-        """Return the data quality of the newest look at a model."""
-        return quality_page.page(self.site, model)
-
-    def performance(self, model: str) -> wire.Performance:
-        """Return the realised performance of a model."""
-        return overview.realised(self.site, model)
-
-    def model_report(self, model: str, since: str | None, until: str | None) -> wire.ModelReport:
-        """Return the HTML report of a model between two moments."""
-        return report.report(self.site, model, since, until)
-
-    def audit(self, limit: int, asked: wire.AuditQuestion) -> wire.AuditAnswer:
-        """Return the newest audit entries that were asked for; see tracing.answer."""
-        return tracing.answer(self.site, limit, asked)
-
-    def lineage(self, model: str, version: str) -> wire.Lineage:
-        """Return what a version was made of and what came of it."""
-        return tracing.lineage(self.site, model, version)
-
-    def alerts(self, model: str | None, *, everything: bool) -> wire.AlertList:
-        """Return the alerts of a model or of all."""
-        return alert_page.listed(self.site, model, everything=everything)
-
-    def alert(self, number: int) -> wire.AlertRow:
-        """Return one alert."""
-        return alert_page.page(self.site, number)
-
-    def alert_replay(self, model: str, since: str | None, until: str | None) -> wire.AlertReplay:
-        """Return what today's rules would have raised on the stored looks."""
-        span = (None if t is None else parse_time(t) for t in (since, until))
-        return alert_replay.replay(self.site, model, *span)
-
-    def quiet(
-        self, verb: str, number: int, actor: Actor, asked: wire.AlertRequest
-    ) -> wire.AlertAnswer:
-        """Acknowledge or mute an alert."""
-        return QUIETS[verb](self.site, number, actor, asked)
-
-    def incidents(self) -> list[wire.IncidentRow]:
-        """Return the newest incidents, newest first."""
-        return self.ledger.incidents.newest()
-
-    def incident(self, number: int) -> wire.IncidentPage:
-        """Return one incident with its timeline."""
-        return incidents.page(self.site, number)
-
-    def report(self, number: int) -> wire.IncidentReport:
-        """Return the post-mortem of an incident."""
-        return wire.IncidentReport(number, postmortem.text(self.site, number))
-
-    def note(self, number: int, actor: Actor, asked: wire.NoteRequest) -> wire.IncidentPage:
-        """Add a person's note to an incident, or close it."""
-        return incidents.add(self.site, number, actor, asked.text, close=asked.close)
-
-    def rollout(self, model: str) -> wire.RolloutPage:
-        """Return the rollout that runs, or how the last one ended."""
-        return rollout_page.page(self.site, model)
 
     def proof(self, model: str, generation: int) -> wire.Proof:
         """Say who has answered since a generation began; without traffic, ask three probe rows."""
@@ -303,10 +224,6 @@ class Desk:
         verb = "taint" if asked.lift is None else "lift"
         requests.check_key(self.site, verb, model, asked.idempotency_key)
         return taints.taint(self.site, model, actor, asked)
-
-    def taints(self, model: str) -> list[wire.Taint]:
-        """Return every taint of a model."""
-        return taints.listed(self.site, model)
 
     def submit(self, model: str, job: str, actor: Actor, asked: wire.RunRequest) -> wire.JobRow:
         """Queue a run for a person; asked again by the same key, it is the same run."""
@@ -400,3 +317,8 @@ def desk_of(state: State) -> Desk:
     """Return the desk that the application was made with."""
     found: Desk = state["desk"]
     return found
+
+
+def site_of(state: State) -> Site:
+    """Return the site that the application works on."""
+    return desk_of(state).site

@@ -1,4 +1,4 @@
-"""Routes that only look. Each is one call of the desk."""
+"""Routes that only look. Each is one call, of the pipeline or of the desk."""
 
 import msgspec
 from litestar import get
@@ -7,10 +7,24 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from engine import wire
-from engine.api.desk import desk_of
+from engine.api.desk import desk_of, site_of
 from engine.api.peer import Req, actor_of, role_of
 from engine.api.stream import hub_of
+from engine.clock import parse_time
 from engine.errors import InvalidError
+from engine.pipeline import (
+    alert_page,
+    attacks,
+    overview,
+    postmortem,
+    quality_page,
+    rollout_page,
+    tracing,
+)
+from engine.pipeline import alert_replay as rules
+from engine.pipeline import incidents as timeline
+from engine.pipeline import report as report_page
+from engine.pipeline import taints as tainting
 
 
 @get("/api/v1/state", sync_to_thread=True)
@@ -57,13 +71,13 @@ def job(state: State, run: FromPath[str]) -> wire.JobRow:
 @get("/api/v1/models/{model:str}/versions", sync_to_thread=True)
 def versions(state: State, model: FromPath[str]) -> list[wire.VersionRow]:
     """Return the versions of a model, newest first."""
-    return desk_of(state).versions(model)
+    return overview.version_rows(site_of(state), model)
 
 
 @get("/api/v1/models/{model:str}/versions/{version:str}", sync_to_thread=True)
 def version(state: State, model: FromPath[str], version: FromPath[str]) -> wire.VersionPage:
     """Return one version with its gate report and lineage."""
-    return desk_of(state).version(model, version)
+    return overview.version_page(site_of(state), model, version)
 
 
 @get("/api/v1/models/{model:str}/compare", sync_to_thread=True)
@@ -77,32 +91,38 @@ def compare(
 @get("/api/v1/models/{model:str}/drift", sync_to_thread=True)
 def drift(state: State, model: FromPath[str]) -> wire.DriftAnswer:
     """Return the live drift of a model, worst column first."""
-    return desk_of(state).drift(model)
+    return overview.drift(site_of(state), model)
 
 
 @get("/api/v1/models/{model:str}/quality", sync_to_thread=True)
 def quality(state: State, model: FromPath[str]) -> wire.QualityAnswer:
     """Return the data quality of the newest look at a model, what is wrong first."""
-    return desk_of(state).quality(model)
+    return quality_page.page(site_of(state), model)
 
 
 @get("/api/v1/models/{model:str}/performance", sync_to_thread=True)
 def performance(state: State, model: FromPath[str]) -> wire.Performance:
     """Return realised performance by window."""
-    return desk_of(state).performance(model)
+    return overview.realised(site_of(state), model)
 
 
 @get("/api/v1/models/{model:str}/report", sync_to_thread=True)
 def model_report(request: Req, state: State, model: FromPath[str]) -> wire.ModelReport:
     """Return a model as one HTML page; the query may say `from` and `to`."""
     asked = request.query_params
-    return desk_of(state).model_report(model, asked.get("from"), asked.get("to"))
+    return report_page.report(site_of(state), model, asked.get("from"), asked.get("to"))
+
+
+@get("/api/v1/models/{model:str}/clients", sync_to_thread=True)
+def clients(state: State, model: FromPath[str]) -> wire.ClientsAnswer:
+    """Return who asked a model lately, suspects first."""
+    return attacks.clients(site_of(state), model)
 
 
 @get("/api/v1/models/{model:str}/rollout", sync_to_thread=True)
 def rollout(state: State, model: FromPath[str]) -> wire.RolloutPage:
     """Return the evidence of the rollout that runs, or how the last one ended."""
-    return desk_of(state).rollout(model)
+    return rollout_page.page(site_of(state), model)
 
 
 @get("/api/v1/models/{model:str}/proof", sync_to_thread=True)
@@ -123,19 +143,19 @@ def audit(request: Req, state: State, limit: FromQuery[int] = 50) -> wire.AuditA
         raise InvalidError(
             f"Asking the audit: {e}. See /api/v1/openapi.json.", code="bad_question"
         ) from None
-    return desk_of(state).audit(max(1, min(limit, 10_000)), question)
+    return tracing.answer(site_of(state), max(1, min(limit, 10_000)), question)
 
 
 @get("/api/v1/models/{model:str}/taints", sync_to_thread=True)
 def taints(state: State, model: FromPath[str]) -> list[wire.Taint]:
     """Return every taint of a model, the lifted ones too."""
-    return desk_of(state).taints(model)
+    return tainting.listed(site_of(state), model)
 
 
 @get("/api/v1/models/{model:str}/versions/{version:str}/lineage", sync_to_thread=True)
 def lineage(state: State, model: FromPath[str], version: FromPath[str]) -> wire.Lineage:
     """Return what a version was made of, and what came of it."""
-    return desk_of(state).lineage(model, version)
+    return tracing.lineage(site_of(state), model, version)
 
 
 @get("/api/v1/alerts", sync_to_thread=True)
@@ -143,13 +163,13 @@ def alerts(
     state: State, model: FromQuery[str | None] = None, everything: FromQuery[int] = 0
 ) -> wire.AlertList:
     """Return the alerts that stand, worst first; with `everything` pending and ended ones too."""
-    return desk_of(state).alerts(model, everything=everything != 0)
+    return alert_page.listed(site_of(state), model, everything=everything != 0)
 
 
 @get("/api/v1/alerts/{number:int}", sync_to_thread=True)
 def alert(state: State, number: FromPath[int]) -> wire.AlertRow:
     """Return one alert."""
-    return desk_of(state).alert(number)
+    return alert_page.page(site_of(state), number)
 
 
 @get("/api/v1/models/{model:str}/alerts/replay", sync_to_thread=True)
@@ -160,25 +180,26 @@ def alert_replay(
     until: FromQuery[str | None] = None,
 ) -> wire.AlertReplay:
     """Return what today's rules would have raised on the stored looks."""
-    return desk_of(state).alert_replay(model, since, until)
+    span = (None if t is None else parse_time(t) for t in (since, until))
+    return rules.replay(site_of(state), model, *span)
 
 
 @get("/api/v1/incidents", sync_to_thread=True)
 def incidents(state: State) -> list[wire.IncidentRow]:
     """Return the newest incidents, newest first."""
-    return desk_of(state).incidents()
+    return site_of(state).ledger.incidents.newest()
 
 
 @get("/api/v1/incidents/{number:int}", sync_to_thread=True)
 def incident(state: State, number: FromPath[int]) -> wire.IncidentPage:
     """Return one incident with what gathered on it."""
-    return desk_of(state).incident(number)
+    return timeline.page(site_of(state), number)
 
 
 @get("/api/v1/incidents/{number:int}/report", sync_to_thread=True)
 def report(state: State, number: FromPath[int]) -> wire.IncidentReport:
     """Return the post-mortem of an incident as Markdown."""
-    return desk_of(state).report(number)
+    return wire.IncidentReport(number, postmortem.text(site_of(state), number))
 
 
 ROUTES = [
@@ -201,6 +222,7 @@ ROUTES = [
     quality,
     performance,
     model_report,
+    clients,
     rollout,
     proof,
     audit,

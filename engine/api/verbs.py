@@ -7,13 +7,10 @@ from engine.pipeline.approve import approve, reject
 from engine.pipeline.canary import abort, canary, roll_through
 from engine.pipeline.locks import freeze, hold, pin, resume, thaw, unpin
 from engine.pipeline.promote import promote
-from engine.pipeline.quiet import ack, mute
 from engine.pipeline.rollback import rollback
 from engine.pipeline.site import Site
 from engine.pipeline.undo import undo
 from engine.wire import (
-    AlertAnswer,
-    AlertRequest,
     Change,
     ChangeAnswer,
     LockAnswer,
@@ -37,8 +34,4 @@ LOCKS: dict[str, Callable[[Site, str, Actor, LockRequest], LockAnswer]] = {
     "thaw": thaw,
     "pin": pin,
     "unpin": unpin,
-}
-QUIETS: dict[str, Callable[[Site, int, Actor, AlertRequest], AlertAnswer]] = {
-    "ack": ack,
-    "mute": mute,
 }

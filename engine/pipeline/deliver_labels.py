@@ -28,7 +28,7 @@ def deliver(site: Site, model: str, path: Path) -> UploadAnswer:
             for row in rows
             if row[0] is not None and not (ts_name and row[2] is None)
         ]
-        labels.add(site.store, label_rows(model, now, made))
+        labels.add(site.store, label_rows(model, now, made, f"file:{name}"))
     finally:
         path.unlink(missing_ok=True)
     site.tell("INFO", "labels", model, f'"{name}" brought {len(made)} labels')

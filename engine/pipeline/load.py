@@ -88,7 +88,7 @@ def _sort(
         pairs = zip(record.prediction_ids, record.answers, strict=True)
         rows[1].extend((record.model, record.version, p, _json(a)) for p, a in pairs)
     elif isinstance(record, LabelRecord):
-        rows[2].extend(label_rows(record.model, record.received, record.labels))
+        rows[2].extend(label_rows(record.model, record.received, record.labels, record.source))
 
 
 def _prediction_rows(record: PredictionRecord) -> list[tuple[Any, ...]]:
@@ -127,7 +127,7 @@ def _prediction_rows(record: PredictionRecord) -> list[tuple[Any, ...]]:
     ]
 
 
-def label_rows(model: str, received: str, labels: Sequence[Label]) -> list[LabelRow]:
+def label_rows(model: str, received: str, labels: Sequence[Label], source: str) -> list[LabelRow]:
     """Return labels as the store keeps them."""
     return [
         LabelRow(
@@ -136,6 +136,7 @@ def label_rows(model: str, received: str, labels: Sequence[Label]) -> list[Label
             _naive(label.ts),
             None if label.value is None else _json(label.value),
             _naive(received),
+            source,
         )
         for label in labels
     ]

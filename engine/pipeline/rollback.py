@@ -16,7 +16,7 @@ from engine.domain.roles import Roles
 from engine.domain.rollbacks import NEVER
 from engine.errors import RefusedError, UnavailableError
 from engine.ledger.change import Actor, Change
-from engine.pipeline import changes, locks, taints, way_back
+from engine.pipeline import changes, locks, signs, taints, way_back
 from engine.pipeline.site import Control
 from engine.wire import Change as Asked
 from engine.wire import ChangeAnswer, Lock
@@ -81,6 +81,8 @@ def _moved(
         if target.remark:
             change.detail["remark"] = target.remark
             said = f"{said}. {target.remark}"
+        if asked.attack and (span := signs.suspected(site, model)) is not None:
+            said = f"{said}. Suspected rows: cdml taint {model} --from {span[0]} --to {span[1]}"
         pending = Pending(roles.champion, target.version, iso(now))
         site.ledger.set_meta(aftermath_of(model), msgspec.json.encode(pending).decode())
         undoable = roles.champion is not None
@@ -175,7 +177,9 @@ def _leave(site: Control, change: Change, roles: Roles, actor: Actor, asked: Ask
     """Mark what was left behind, and stop canary and shadow."""
     if asked.attack and roles.champion is not None:
         why = asked.reason or "rolled back as an attack"
-        taints.mark_left(site, change, roles.champion, actor, why)
+        taints.mark_left(
+            site, change, roles.champion, actor, why, signs.suspected(site, change.model or "")
+        )
     for version, happened in (
         (None if asked.attack else roles.champion, Event.LEFT_BY_ROLLBACK),
         (roles.canary, Event.ABORTED),

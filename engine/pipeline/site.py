@@ -3,8 +3,9 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from threading import Lock
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.artifacts import Artifacts
 from engine.clock import Clock, iso
@@ -14,6 +15,9 @@ from engine.settings import ModelSettings, Settings
 from engine.store.connection import Store
 from engine.wire import EventRow, PlanCheck
 from engine.workspace import Workspace
+
+if TYPE_CHECKING:
+    from engine.pipeline.sent import Watched
 
 log = logging.getLogger("cdml.engine")
 
@@ -82,7 +86,8 @@ class Ready:
 class Control:
     """What moving a role needs, and all that works while the metric store is broken.
 
-    `settings` is replaced as a whole on reload; `ready` is kept up to date in the background.
+    `settings` is replaced as a whole on reload; `ready` is kept up to date in the background;
+    `signing` is held while the signs of an attack are changed.
     """
 
     workspace: Workspace
@@ -93,6 +98,7 @@ class Control:
     serving: Serving
     told: Callable[[EventRow], None]
     ready: dict[str, Ready] = field(default_factory=dict, kw_only=True)
+    signing: Lock = field(default_factory=Lock, kw_only=True)
 
     def model(self, name: str) -> ModelSettings:
         """Return a model's settings; UnknownError names the models there are."""
@@ -143,10 +149,17 @@ class Control:
 class Site(Control):
     """All parts of one workspace, the metric store among them.
 
-    `untaken` remembers why a waiting file could not be taken in, so that it is told once.
+    `untaken` remembers why a waiting file could not be taken in, so that it is told once; `watched`
+    is what clients sent lately, `rehashed` when a version's files were last read again,
+    `looked` when and after how many changes of the store the log was last looked at,
+    `compared` when the sources of labels last were.
     """
 
     store: Store
     seed: int
     ingesting: Lock = field(default_factory=Lock)
     untaken: dict[str, str] = field(default_factory=dict)
+    watched: dict[str, "Watched"] = field(default_factory=dict)
+    rehashed: dict[tuple[str, str], float] = field(default_factory=dict)
+    looked: tuple[float, int] = (-1e9, -1)
+    compared: dict[str, datetime] = field(default_factory=dict)

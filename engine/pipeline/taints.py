@@ -61,7 +61,8 @@ def batches(site: Control, model: str) -> set[str]:
 def spans(site: Control, model: str) -> list[tuple[str, str]]:
     """Return the intervals whose rows nothing may be trained on, as from and to."""
     found = site.ledger.taints.standing(model)
-    return [(t.from_, t.to) for t in found if t.batch is None and t.from_ and t.to]
+    rows = [t for t in found if t.batch is None and t.version is None]
+    return [(t.from_, t.to) for t in rows if t.from_ and t.to]
 
 
 def check(site: Control, found: Version, verb: str) -> None:
@@ -87,8 +88,18 @@ def landed(site: Control, change: Change, version: str, manifest: Manifest) -> T
     return by
 
 
-def mark_left(site: Control, change: Change, version: str, actor: Actor, reason: str) -> None:
-    """Taint the version that a rollback leaves as attacked, inside the rollback's own change."""
+def mark_left(
+    site: Control,
+    change: Change,
+    version: str,
+    actor: Actor,
+    reason: str,
+    suspected: tuple[str, str] | None,
+) -> None:
+    """Taint the version that a rollback leaves as attacked, inside the rollback's own change.
+
+    The suspected interval is kept with it; its rows are tainted only when a person says so.
+    """
     if change.fitness_of(version) is not Fitness.TAINTED:
         change.happened(version, Event.TAINTED)
     made = Taint(
@@ -98,6 +109,8 @@ def mark_left(site: Control, change: Change, version: str, actor: Actor, reason:
         reason=reason,
         since=change.now,
         version=version,
+        from_=suspected[0] if suspected else None,
+        to=suspected[1] if suspected else None,
     )
     number = site.ledger.taints.add(made)
     change.detail["taint"] = msgspec.to_builtins(msgspec.structs.replace(made, number=number))
@@ -284,6 +297,8 @@ def lineage_of(version: str, manifest: Manifest) -> Lineage:
 
 
 def _mark(taint: Taint) -> Mark:
+    if taint.version is not None:  # an interval beside it is what was suspected then
+        return Mark(taint.version)
     span = Span(parse_time(taint.from_), parse_time(taint.to)) if taint.from_ and taint.to else None
     return Mark(taint.version, taint.batch, span)
 

@@ -151,14 +151,14 @@ class Answerer:
             self._counted(slot, part.arm, elapsed)
         return Reply(model, slot.generation, logged, asked.ids, parts)
 
-    async def labels(self, model: str, request: LabelsRequest) -> LabelsAnswer:
+    async def labels(self, model: str, request: LabelsRequest, source: str = "") -> LabelsAnswer:
         """Take labels; returns only after fdatasync, UnavailableError where that failed."""
         if not self.known(model):
             self.slot(model)
         slot = self._slots.table.slots.get(model)
         manifest = slot.champion.manifest if slot else None
         labels = [_checked(label, manifest) for label in request.labels]
-        payload = encode(LabelRecord(model, iso(self._clock.wall()), labels))
+        payload = encode(LabelRecord(model, iso(self._clock.wall()), labels, source))
         loop = asyncio.get_running_loop()
         if not await loop.run_in_executor(self._writers, self._spool.append_durable, payload):
             raise _unlogged(f"{len(labels)} labels of {model}")

@@ -266,10 +266,9 @@ class App:
         return _encode(predict_answer(reply))
 
     async def _labels(self, model: str, body: bytes, client: str) -> bytes:
-        del client
         if not self._answerer.known(model):
             self._answerer.slot(model)
-        return _encode(await self._answerer.labels(model, read_labels(body)))
+        return _encode(await self._answerer.labels(model, read_labels(body), client))
 
     async def _infer(self, model: str, body: bytes, client: str) -> bytes:
         self._answerer.slot(model)

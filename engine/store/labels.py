@@ -3,23 +3,26 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import duckdb
 import numpy as np
 
 from engine.store import looks
 from engine.store.connection import Store, naive
+from engine.store.snapshots import plain
 
 
 @dataclass(frozen=True, slots=True)
 class LabelRow:
-    """One outcome; `value` is JSON text, None where it will never come."""
+    """One outcome; `value` is JSON text, None where it will never come; `source` who sent it."""
 
     model: str
     id: str
     ts: str
     value: str | None
     received: str
+    source: str = ""
 
 
 def merge(db: duckdb.DuckDBPyConnection, rows: Sequence[LabelRow]) -> None:
@@ -27,20 +30,25 @@ def merge(db: duckdb.DuckDBPyConnection, rows: Sequence[LabelRow]) -> None:
     best: dict[tuple[str, str], LabelRow] = {}
     for row in rows:
         old = best.get((row.model, row.id))
-        if old is None or (row.ts, row.value or "") > (old.ts, old.value or ""):
+        if old is None or _rank(row) > _rank(old):
             best[row.model, row.id] = row
-    fields = ("model", "id", "ts", "value", "received")
+    fields = ("model", "id", "ts", "value", "received", "source")
     block = {f: np.array([getattr(r, f) for r in best.values()], dtype=object) for f in fields}
     db.register("block", block)
     db.execute(
         "insert into labels select model, id, cast(ts as timestamp), value, "
-        "cast(received as timestamp) from block on conflict (model, id) do update set "
-        "ts = excluded.ts, value = excluded.value, received = excluded.received "
-        "where (excluded.ts, coalesce(excluded.value, '')) > "
-        "(labels.ts, coalesce(labels.value, ''))"
+        "cast(received as timestamp), source from block on conflict (model, id) do update set "
+        "ts = excluded.ts, value = excluded.value, received = excluded.received, "
+        "source = excluded.source "
+        "where (excluded.ts, coalesce(excluded.value, ''), excluded.source) > "
+        "(labels.ts, coalesce(labels.value, ''), labels.source)"
     )
     db.unregister("block")
     looks.arrived(db, "id", set(best))
+
+
+def _rank(row: LabelRow) -> tuple[str, str, str]:
+    return row.ts, row.value or "", row.source
 
 
 def count(store: Store, model: str) -> int:
@@ -65,3 +73,47 @@ def unknown(store: Store, model: str, until: datetime) -> int:
             [model, naive(until)],
         ).fetchone()
     return int(row[0]) if row else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sourced:
+    """Labelled answers with who sent each label: times, sources, label texts, answers, delays."""
+
+    times: Any
+    sources: Any
+    labels: list[str]
+    answers: Any
+    delays_s: Any
+
+
+def several_sources(store: Store, model: str, since: datetime) -> bool:
+    """Say whether more than one source sent labels that became known since then."""
+    with store.read() as db:
+        row = db.execute(
+            "select min(source) <> max(source) from labels where model = ? and ts >= ?",
+            [model, naive(since)],
+        ).fetchone()
+    return bool(row and row[0])
+
+
+def sourced(store: Store, model: str, since: datetime, until: datetime, n: int) -> Sourced:
+    """Return labels of the newest n answers with since <= ts < until, an id once, by time."""
+    with store.read() as db:
+        found = db.execute(
+            "select p.ts, l.source, l.value, p.answer, epoch(l.ts - p.ts) as delay from ("
+            "select id, ts, prediction_id, answer from predictions where model = $model "
+            "and ts >= $since and ts < $until and client is distinct from 'cdml-probe' "
+            "order by ts desc, prediction_id limit $n) p "
+            "join labels l on l.model = $model and l.id = p.id where l.value is not null "
+            "qualify row_number() over (partition by p.id order by p.ts, p.prediction_id) = 1 "
+            "order by p.ts, p.prediction_id",
+            {"model": model, "since": naive(since), "until": naive(until), "n": n},
+        ).fetchnumpy()
+    answers = [list(a) for a in found["answer"]]
+    return Sourced(
+        plain(found["ts"]),
+        plain(found["source"]),
+        list(found["value"]),
+        np.array(answers, dtype=np.float64) if answers else np.empty((0, 1)),
+        plain(found["delay"]),
+    )

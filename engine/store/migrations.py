@@ -51,6 +51,7 @@ MIGRATIONS = [
         mark bigint not null default nextval('arrival'), model varchar not null,
         minute timestamp, id varchar
     );
+    alter table labels add column source varchar default '';
     """,
     """
     alter table profiles add column part varchar default 'feature';

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -220,6 +220,44 @@ def label_counts(
             f"select label, count(distinct id) from ({JOINED}) group by label order by label",
             {"model": model, "since": naive(since), "until": naive(until)},
         ).fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """One row of the log as its client sent it; `odd` is out of range or of an unseen category."""
+
+    row: int
+    client: str
+    features: str
+    decision: str | None
+    ts: datetime
+    odd: bool
+
+
+def last_row(store: Store) -> int:
+    """Return the place of the newest row of the log, -1 where it is empty."""
+    with store.read() as db:
+        last = db.execute("select max(rowid) from predictions").fetchone()
+    return int(last[0]) if last and last[0] is not None else -1
+
+
+def asked_after(store: Store, model: str, row: int, n: int) -> list[Asking]:
+    """Return the first n rows of a model after a place of the log, in order."""
+    with store.read() as db:
+        found = db.execute(
+            "select rowid, coalesce(client, ''), features, decision, ts, flags from predictions "
+            "where rowid > ? and model = ? and client is distinct from 'cdml-probe' "
+            "order by rowid limit ?",
+            [row, model, n],
+        ).fetchall()
+    return [
+        Asking(place, client, sent, decision, ts.replace(tzinfo=UTC), _odd(flags))
+        for place, client, sent, decision, ts, flags in found
+    ]
+
+
+def _odd(flags: str) -> bool:
+    return "range:" in flags or "unseen:" in flags
 
 
 def newest_features(store: Store, model: str, n: int) -> tuple[list[str], int]:

@@ -394,6 +394,22 @@ def test_events_are_written_and_a_broken_chain_is_exit_1(fake: Fake, capsys: Out
     assert "entry 4" in capsys.readouterr().out
 
 
+def test_clients_are_listed_with_their_signs(fake: Fake, capsys: Output) -> None:
+    row = wire.ClientRow(
+        '"mallory\x1b[2J"', 900, 300, T0, T1, 1.0, 0.9, 0.4, 0.1, 0.0, 60, 12.0, ["probing"], T0
+    )
+    fake.routes[f"GET {M}/clients"] = (200, wire.ClientsAnswer("late", [row]))
+    assert cli.main(["clients", "late"]) == 0
+    text = capsys.readouterr().out
+    assert "\x1b" not in text
+    assert "probing" in text
+    assert cli.main(["clients", "late", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["clients"][0]["signs"] == ["probing"]
+    fake.routes[f"GET {M}/clients"] = (200, wire.ClientsAnswer("late", [], "nothing was asked"))
+    assert cli.main(["clients", "late"]) == 0
+    assert "nothing was asked" in capsys.readouterr().out
+
+
 def test_incidents_are_listed_shown_noted_and_written_as_a_report(
     fake: Fake, capsys: Output, tmp_path: Path
 ) -> None:

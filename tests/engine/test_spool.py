@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from threading import Thread
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -252,6 +253,11 @@ def test_payloads_survive_the_round_trip(
     record: PredictionRecord | ShadowRecord | LabelRecord,
 ) -> None:
     assert decode(encode(record)) == record
+
+
+def test_labels_written_before_they_had_a_source_are_read() -> None:
+    old = {"type": "label", "model": "late", "received": "2013-07-01T00:00:00Z", "labels": []}
+    assert decode(msgspec.msgpack.encode(old)) == LabelRecord("late", "2013-07-01T00:00:00Z", [])
 
 
 def test_a_payload_of_another_shape_is_an_error() -> None:

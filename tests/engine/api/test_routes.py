@@ -117,7 +117,7 @@ def served(caller: Caller) -> Caller:
 LOOKS = [
     "state", "status", "events/recent?limit=5", "jobs", "models/late/versions",
     "models/late/drift", "models/late/quality", "models/late/performance", "models/late/report",
-    "alerts", "models/late/alerts/replay",
+    "alerts", "models/late/alerts/replay", "models/late/clients",
     "audit?limit=5&verify=true", "openapi.json",
 ]  # fmt: skip
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from engine.pipeline.deliver_labels import deliver
 from engine.pipeline.load import load
 from engine.spool import LabelRecord, PredictionRecord, ShadowRecord, Spool, encode
 from engine.store import labels, predictions
@@ -105,3 +106,14 @@ def test_records_of_many_rows_fill_a_block_sooner(
     newest, generation = predictions.newest_features(place.store, "late", 3)
     assert (len(newest), generation) == (3, 3)
     assert predictions.newest_features(place.store, "other", 3) == ([], -1)
+
+
+def test_a_label_keeps_who_sent_it(place: Place, spool: Spool) -> None:
+    spool.append(encode(LabelRecord("late", NOW, [Label("f1", NOW, True)], "feed")))
+    spool.append(encode(LabelRecord("late", NOW, [Label("f2", NOW, True)])))
+    spool.flush()
+    load(place)
+    deliver(place, "late", place.drop("late.csv", "id,value,ts\nf3,true,2024-03-01T00:00:00\n"))
+    with place.store.read() as db:
+        found = db.execute("select id, source from labels order by id").fetchall()
+    assert found == [("f1", "feed"), ("f2", ""), ("f3", "file:late.csv")]

@@ -93,10 +93,12 @@ def test_a_row_without_time_gets_the_present_and_unusual_values_are_flagged(
 def test_labels_are_taken_and_durable(client: httpx.Client, shared: Service) -> None:
     labels = [{"id": f"f-{n}", "ts": "2013-07-01T18:00:00Z", "value": n % 2 == 0} for n in range(5)]
     labels.append({"id": "f-9", "ts": "2013-07-01T18:00:00Z", "value": None})
-    answer = client.post("/v1/models/late/labels", json={"labels": labels})
+    headers = {"x-client-id": "feed"}
+    answer = client.post("/v1/models/late/labels", json={"labels": labels}, headers=headers)
     assert (answer.status_code, answer.json()) == (200, {"model": "late", "accepted": 6})
     record = decode(list(read(segments(shared.workspace.spool)[-1].path))[-1].payload)
     assert msgspec.to_builtins(record)["labels"] == labels
+    assert msgspec.to_builtins(record)["source"] == "feed"
 
 
 @pytest.mark.parametrize(

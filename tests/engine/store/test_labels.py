@@ -24,6 +24,7 @@ LABEL = st.builds(
     st.sampled_from(TIMES),
     st.sampled_from([None, "true", "false", "1"]),
     st.just(TIMES[0]),
+    st.sampled_from(["", "feed", "file:a.csv"]),
 )
 
 

@@ -1,0 +1,76 @@
+"""Files of loaded versions read again every ten minutes: changed ones are told, what serves stays.
+
+One version at a time, read-only; serving keeps what it has in memory.
+"""
+
+from engine.domain.attacks import Kind
+from engine.pipeline import readiness
+from engine.pipeline import signs as told
+from engine.pipeline.signs import Sign
+from engine.pipeline.site import Site
+
+EVERY_S = 600.0
+
+
+def watch(site: Site) -> None:
+    """Read the files of the loaded version that was longest not looked at, if that is due."""
+    now = site.clock.monotonic()
+    for model in site.settings.models:
+        for version in _loaded(site, model):
+            if now - site.rehashed.get((model, version), -EVERY_S) >= EVERY_S:
+                site.rehashed[model, version] = now
+                look(site, model, version)
+                return
+
+
+def look(site: Site, model: str, version: str) -> None:
+    """Compare a version's files with digests, signature and ledger; tell what has turned."""
+    whole = _whole(site, model, version)
+    known = any(
+        s.kind is Kind.TAMPERED and s.subject == version for s in told.standing(site, model)
+    )
+    if whole and known:
+        told.end(site, model, Kind.TAMPERED, version, "its files are as they were sealed")
+    if whole == known:
+        readiness.refresh(site, model)
+    if not whole and not known:
+        _tell(site, model, version)
+
+
+def _whole(site: Site, model: str, version: str) -> bool:
+    """Say whether the files are as sealed, and the ones that were sealed as this version."""
+    found = site.ledger.version(model, version)
+    name = found.manifest or ""
+    if not site.artifacts.intact(name, afresh=True):
+        return False
+    manifest = site.artifacts.manifest(name)
+    return (manifest.model, manifest.run, manifest.safe_mode) == (
+        model,
+        found.run,
+        found.safe_mode,
+    )
+
+
+def _tell(site: Site, model: str, version: str) -> None:
+    roles, now = site.ledger.roles(model), site.moment()
+    leads = version == roles.champion
+    role = (
+        "the champion" if leads else "in memory as a way back" if version in roles.standby else ""
+    )
+    said = (
+        f"files of {version}{f', {role},' if role else ''} are gone or not as they were sealed; "
+        "what is in memory goes on"
+    )
+    plan = (
+        f"cdml rollback {model} --attack, then restore the files of {version} from a backup; find "
+        f"out who can write to {site.workspace.artifacts}"
+        if leads
+        else f"{version} is out of the way back; restore its files from a backup, or train again"
+    )
+    told.keep(site, model, Sign(Kind.TAMPERED, version, now, now, 1, said, now), plan)
+
+
+def _loaded(site: Site, model: str) -> list[str]:
+    """Return the versions in memory, as the ledger names them and serving was last heard to."""
+    named = site.ledger.roles(model).loaded()
+    return sorted({*named, *site.serving.loaded(model)} - {""})
