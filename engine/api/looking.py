@@ -15,6 +15,7 @@ from engine.errors import InvalidError
 from engine.pipeline import (
     alert_page,
     attacks,
+    drift_page,
     overview,
     postmortem,
     quality_page,
@@ -91,7 +92,7 @@ def compare(
 @get("/api/v1/models/{model:str}/drift", sync_to_thread=True)
 def drift(state: State, model: FromPath[str]) -> wire.DriftAnswer:
     """Return the live drift of a model, worst column first."""
-    return overview.drift(site_of(state), model)
+    return drift_page.page(site_of(state), model)
 
 
 @get("/api/v1/models/{model:str}/quality", sync_to_thread=True)

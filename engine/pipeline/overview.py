@@ -13,7 +13,7 @@ from engine.ledger.ledger import Version
 from engine.pipeline import (
     alert_page,
     alerts,
-    drifting,
+    drift_page,
     incidents,
     locks,
     rollout_page,
@@ -29,8 +29,6 @@ from engine.stats import performance
 from engine.store import scores
 from engine.store.scores import Score
 from engine.wire import (
-    DriftAnswer,
-    DriftColumn,
     ModelState,
     ModelStatus,
     Performance,
@@ -132,56 +130,6 @@ def _worst_drift(site: Site, model: str) -> float | None:
     return max((s.value for s in found if s.value is not None), default=None)
 
 
-def drift_columns(site: Site, model: str) -> list[DriftColumn]:
-    """Return the champion's drift by feature as last measured, the most damaging first.
-
-    Where nothing is known of what a feature is worth, the farthest first.
-    """
-    champion = site.ledger.roles(model).champion
-    if champion is None:
-        return []
-    return _ranked(drifting.columns_of(scores.latest(site.store, model, "drift", champion)))
-
-
-def _ranked(columns: list[DriftColumn]) -> list[DriftColumn]:
-    def rank(c: DriftColumn) -> tuple[float, float, str]:
-        known = (-1.0 if v is None else v for v in (c.damage, c.psi))
-        damage, psi = known
-        return -damage, -psi, c.column
-
-    return sorted(columns, key=rank)
-
-
-def drift(site: Site, model: str) -> DriftAnswer:
-    """Return the champion's drift against its training rows, the season and the recent past."""
-    settings = site.model(model)
-    champion = site.ledger.roles(model).champion or ""
-    columns = drift_columns(site, model)
-    last = scores.latest(site.store, model, "drift", champion)
-    window = (
-        f"{last[0].window_from:%Y-%m-%d %H:%M}..{last[0].window_to:%m-%d %H:%M}Z" if last else ""
-    )
-    missing = "" if columns else "not measured yet: cdml monitor measures it now"
-    reference = f"training rows of {champion}" if champion else ""
-    beside = [
-        column
-        for kind in drifting.BESIDE
-        for column in _ranked(drifting.columns_of(scores.latest(site.store, model, kind, champion)))
-    ]
-    return DriftAnswer(
-        model,
-        champion or None,
-        reference,
-        window,
-        columns,
-        missing,
-        beside,
-        settings.monitor.drift_limit,
-        settings.monitor.false_alarms,
-        len(columns) + len(beside),
-    )
-
-
 def realised(site: Site, model: str) -> Performance:
     """Return realised performance per window, as served and of each version."""
     settings = site.model(model)
@@ -260,7 +208,7 @@ def model_state(site: Site, model: str, next_check: str | None) -> ModelState:
         locks=locks.standing(site, model),
         versions=versions,
         signals=signals(site, model, settings, stands),
-        drift=drift_columns(site, model),
+        drift=drift_page.columns(site, model),
         drift_window=window,
         rollback=_measured(site, model, plan(site, model)),
         promote={v.version: _promotion(site, model, v) for v in versions},

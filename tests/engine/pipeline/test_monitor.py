@@ -7,7 +7,12 @@ import msgspec
 
 from engine.domain.lifecycle import Fitness
 from engine.ledger.change import ENGINE
-from engine.pipeline import alerts, delivery, overview
+from engine.pipeline import (
+    alerts,
+    delivery,
+    drift_page,
+    overview,
+)
 from engine.pipeline.ingest import ingest
 from engine.pipeline.monitor import monitor
 from engine.pipeline.references import reference_profile
@@ -192,7 +197,7 @@ def looked(place: Place) -> None:
     assert state.champion == place.ledger.roles("late").champion
     overview.model_status(place, "late")
     overview.version_rows(place, "late")
-    overview.drift(place, "late")
+    drift_page.page(place, "late")
     overview.realised(place, "late")
     for version in place.ledger.versions("late"):
         overview.version_page(place, "late", version.version)
