@@ -12,7 +12,7 @@ from engine.pipeline.look import Look, look_at
 from engine.pipeline.measures import measured
 from engine.pipeline.site import Site
 from engine.settings import ModelSettings
-from engine.store import looks, scores
+from engine.store import hours, looks, scores
 from engine.store.looks import Arrived, Looked
 from engine.store.scores import Score
 
@@ -61,6 +61,7 @@ def rebuild(site: Site, model: str, progress: Callable[[str], None]) -> Rebuilt:
     """Measure every look at a model again from the raw rows and compare with what was stored."""
     settings = site.model(model)
     known = looks.known(site.store, model)
+    hours.forget(site.store, model)  # counts are made of the raw rows again, too
     numbers, differ = 0, []
     for at, one in enumerate(known, 1):
         look = look_at(model, one.champion, settings, one.at)
