@@ -15,6 +15,7 @@ from engine.stats.performance import Floats
 # Cells are bounded by order statistics of the calibration sample: this many of equal size, and
 # towards both ends ever smaller ones, for what is far out says most.
 EVEN = 24
+LUCK, MARGIN, HALVINGS = 0.35, 1.25, 16
 BLOCK = 4_096
 # Starts of a change up to about this row are weighed nearly alike.
 LEVEL_ROWS = 300.0
@@ -58,8 +59,9 @@ class Detector(msgspec.Struct, frozen=True):
     Gammerman & Shafer 2005). Each bet is a density over ranks; it pays its mean over the cell, so
     on average 1. Evidence is the mixture over bets and over the row at which a change began, whose
     weights ln(a)/ln(a+t-1) - ln(a)/ln(a+t) sum to 1: at least 0, 1 at the start, and by Ville's
-    inequality above 1/alpha with chance at most alpha, ever. `worse` bets on greater values only:
-    the promise then holds for a stream that gets smaller as well. Nothing to calibrate with, and
+    inequality above 1/alpha with chance at most alpha, ever. A toll a bet and row, which can only
+    lower it, is learned from how the calibration rows hang together. `worse` bets on
+    greater values only: the promise then holds for a stream that gets smaller as well. Nothing to calibrate with, and
     values that are all equal: no evidence. Equal values are ordered by a number drawn from the seed
     and the row. NaN is skipped and counted; infinities are the largest numbers. After an alarm
     nothing changes any more.
@@ -75,6 +77,7 @@ class Detector(msgspec.Struct, frozen=True):
     starts: tuple[float, ...]
     least: tuple[float, ...]
     first: tuple[int, ...]
+    tolls: tuple[float, ...]
     rows: int = 0
     skipped: int = 0
     alarmed: bool = False
@@ -108,7 +111,7 @@ class Detector(msgspec.Struct, frozen=True):
             skipped = 0 if self.alarmed else int(missing.sum())
             return msgspec.structs.replace(self, skipped=self.skipped + skipped)
         cells = self._cells(known)
-        paid = self._paid(cells)
+        paid = self._paid(cells) - np.array(self.tolls)
         turns = np.arange(self.rows + 1, self.rows + len(known) + 1, dtype=np.float64)
         sums = np.add.accumulate(np.vstack([self.sums, paid]), axis=0)
         staked = np.log(_weight(turns))[:, None] - sums[:-1]
@@ -154,9 +157,7 @@ class Detector(msgspec.Struct, frozen=True):
         upto = np.cumsum(counts, axis=1)[np.arange(n), cells]
         total = sum(self.counts) + np.arange(n)
         high, low = upto / total, (upto - counts[np.arange(n), cells]) / total
-        bets = WORSE if self.worse else ANY
-        paid: Floats = np.stack([(b(high) - b(low)) / (high - low) for b in bets], axis=1)
-        return np.log(paid)
+        return _paid(low, high, worse=self.worse)
 
 
 def begun(
@@ -170,18 +171,49 @@ def begun(
     cuts = _cuts(len(known))
     picked = order[cuts - 1]
     bets = len(WORSE if worse else ANY)
+    counts = np.diff([0, *cuts, len(known) + 1])
+    ends = np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
+    placed = np.empty(len(known), dtype=np.int64)
+    placed[order] = np.searchsorted(cuts, np.arange(1, len(known) + 1), side="left")
     return Detector(
         alpha=alpha,
         worse=worse,
         seed=seed,
         edges=tuple(known[picked].tolist()),
         ties=tuple(own[picked].tolist()),
-        counts=tuple(np.diff([0, *cuts, len(known) + 1]).tolist()),
+        counts=tuple(counts.tolist()),
         sums=(0.0,) * bets,
         starts=(-_NEVER,) * bets,
         least=(_NEVER,) * bets,
         first=(0,) * bets,
+        tolls=_tolls(_paid(ends[:-1], ends[1:], worse=worse)[placed]),
     )
+
+
+def _paid(low: Floats, high: Floats, *, worse: bool) -> Floats:
+    """Return the log of what each bet pays on ranks between low and high: a column a bet."""
+    bets = WORSE if worse else ANY
+    paid: Floats = np.stack([(b(high) - b(low)) / (high - low) for b in bets], axis=1)
+    return np.log(paid)
+
+
+def _tolls(paid: Floats) -> tuple[float, ...]:
+    """Return what each bet pays a row, so that the calibration rows in their order show nothing.
+
+    The least toll at which no stretch of them wins more than a third of what luck lets one win
+    anyway, and a margin: what comes in spells (nights, storms) has to be worse than any spell
+    known. Rows that do not hang together cost little.
+    """
+    if not len(paid):
+        return (0.0,) * paid.shape[1]
+    allowed = LUCK * math.log(len(paid))
+    low, high = np.zeros(paid.shape[1]), np.maximum(paid.max(axis=0), 0.0)
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        won = np.vstack([np.zeros_like(low), np.cumsum(paid - middle, axis=0)])
+        still = (won - np.minimum.accumulate(won, axis=0)).max(axis=0) <= allowed
+        low, high = np.where(still, low, middle), np.where(still, middle, high)
+    return tuple(float(MARGIN * toll) for toll in high)
 
 
 def _cuts(n: int) -> NDArray[np.int64]:
