@@ -27,10 +27,11 @@ from engine.jobs import triggers
 from engine.jobs.runner import Runner
 from engine.jobs.schedule import Alarm, schedules
 from engine.ledger.ledger import Ledger
-from engine.pipeline import aftermath, baking, locks, readiness, rollout, selftest
+from engine.pipeline import aftermath, baking, locks, readiness, rollout, selftest, streams
 from engine.pipeline.ingest import ingest_waiting
 from engine.pipeline.load import forget_loaded, load
 from engine.pipeline.site import Site
+from engine.pipeline.train import accepted
 from engine.serving_process import ServingProcess
 from engine.settings import Settings
 from engine.settings import load as load_settings
@@ -213,6 +214,7 @@ class Engine(Conductor):
             triggers.due(self._site, self._runner)
             self._runner.drain()
             self._advance()
+            self._runner.drain()
             self._look_back()
             self._hub.touch()
 
@@ -314,6 +316,8 @@ class Engine(Conductor):
         for model in self._site.settings.models:
             baking.watch(self._site, model)
             rollout.advance(self._site, model)
+            if cause := streams.watch(self._site, model):
+                self._runner.submit(model, "monitor", cause)
 
     def _advance_on_news(self) -> None:
         """Look at running rollouts where the log has grown, at failures always, every 5 s."""
@@ -370,15 +374,9 @@ class Engine(Conductor):
         self._serving.sync()
         for model in self._site.settings.models:
             waiting = not self._site.ledger.roles(model).champion
-            if waiting and self._has_data(model):
+            if waiting and accepted(self._site, model):
                 triggers.launch(self._site, self._runner, model, "first data, after a restart")
         self._due.set()
-
-    def _has_data(self, model: str) -> bool:
-        from engine.store import batches
-
-        known = batches.known(self._site.store, model)
-        return any(b.verdict.startswith("accepted") for b in known)
 
     def _catch_last_records(self) -> None:
         try:

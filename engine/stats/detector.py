@@ -61,10 +61,10 @@ class Detector(msgspec.Struct, frozen=True):
     weights ln(a)/ln(a+t-1) - ln(a)/ln(a+t) sum to 1: at least 0, 1 at the start, and by Ville's
     inequality above 1/alpha with chance at most alpha, ever. A toll a bet and row, which can only
     lower it, is learned from how the calibration rows hang together. `worse` bets on
-    greater values only: the promise then holds for a stream that gets smaller as well. Nothing to calibrate with, and
-    values that are all equal: no evidence. Equal values are ordered by a number drawn from the seed
-    and the row. NaN is skipped and counted; infinities are the largest numbers. After an alarm
-    nothing changes any more.
+    greater values only: the promise then holds for a stream that gets smaller as well. Nothing to
+    calibrate with, and values that are all equal: no evidence. Equal values are ordered by a number
+    drawn from the seed and the row. NaN is skipped and counted; infinities are the largest numbers.
+    After an alarm nothing changes any more.
     """
 
     alpha: float
@@ -205,7 +205,7 @@ def _tolls(paid: Floats) -> tuple[float, ...]:
     known. Rows that do not hang together cost little.
     """
     if not len(paid):
-        return (0.0,) * paid.shape[1]
+        return (0.0,) * int(paid.shape[1])
     allowed = LUCK * math.log(len(paid))
     low, high = np.zeros(paid.shape[1]), np.maximum(paid.max(axis=0), 0.0)
     for _ in range(HALVINGS):
