@@ -6,7 +6,7 @@ counts as normal is the inner hold-out of its training, else its own first rows.
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -22,6 +22,7 @@ from engine.stats.detector import Detector
 from engine.store import profiles, streams
 from engine.store.streams import Rows, Span
 
+T = TypeVar("T")
 FIRST_ROWS, FIRST_SPAN = 1_000, timedelta(days=1)
 BEFORE_ROWS = 1_000
 
@@ -93,9 +94,18 @@ def _key(model: str) -> str:
     return f"streams:{model}"
 
 
+def _decoded(text: str | None, kind: type[T]) -> T | None:
+    """Return what was kept; what another cdml kept in another form counts for nothing."""
+    if not text:
+        return None
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.DecodeError:
+        return None
+
+
 def _kept(site: Site, model: str) -> Watched | None:
-    text = site.ledger.meta(_key(model))
-    return msgspec.json.decode(text, type=Watched) if text else None
+    return _decoded(site.ledger.meta(_key(model)), Watched)
 
 
 def _present(site: Site, model: str) -> tuple[str | None, int]:
@@ -114,7 +124,7 @@ def _watched(site: Site, model: str, champion: str, ends: Mapping[str, int]) -> 
         name: Stream(
             ends[name],
             ends[name],
-            msgspec.json.decode(frozen[name], type=Detector) if name in frozen else None,
+            _decoded(frozen.get(name), Detector),
         )
         for name in READ
     }

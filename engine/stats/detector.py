@@ -15,7 +15,7 @@ from engine.stats.performance import Floats
 # Cells are bounded by order statistics of the calibration sample: this many of equal size, and
 # towards both ends ever smaller ones, for what is far out says most.
 EVEN = 24
-LUCK, MARGIN, HALVINGS = 0.35, 1.25, 16
+MARGIN, HALVINGS = 1.5, 16
 BLOCK = 4_096
 # Starts of a change up to about this row are weighed nearly alike.
 LEVEL_ROWS = 300.0
@@ -81,6 +81,12 @@ class Detector(msgspec.Struct, frozen=True):
     rows: int = 0
     skipped: int = 0
     alarmed: bool = False
+
+    def __post_init__(self) -> None:
+        bets = len(WORSE if self.worse else ANY)
+        if {len(self.sums), len(self.starts), len(self.least), len(self.tolls)} != {bets}:
+            # What another version of the program kept is not read as if it were ours.
+            raise ValueError(f"{len(self.sums)} bets were kept, this program makes {bets}")
 
     @property
     def log_e(self) -> float:
@@ -200,13 +206,13 @@ def _paid(low: Floats, high: Floats, *, worse: bool) -> Floats:
 def _tolls(paid: Floats) -> tuple[float, ...]:
     """Return what each bet pays a row, so that the calibration rows in their order show nothing.
 
-    The least toll at which no stretch of them wins more than a third of what luck lets one win
-    anyway, and a margin: what comes in spells (nights, storms) has to be worse than any spell
+    The least toll at which no stretch of n rows wins more than about what luck lets one win, ln(n),
+    and a margin: what comes in spells (nights, storms) has to be clearly worse than any spell
     known. Rows that do not hang together cost little.
     """
     if not len(paid):
         return (0.0,) * int(paid.shape[1])
-    allowed = LUCK * math.log(len(paid))
+    allowed = math.log(len(paid))
     low, high = np.zeros(paid.shape[1]), np.maximum(paid.max(axis=0), 0.0)
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)

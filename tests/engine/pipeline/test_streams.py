@@ -197,3 +197,11 @@ def test_the_label_of_a_row_asked_twice_counts_once(place: Place) -> None:
     seen = found.streams[LOSSES].seen
     assert seen is not None
     assert seen.rows == 5
+
+
+def test_what_another_cdml_kept_counts_for_nothing(place: Place) -> None:
+    version = champion(place)
+    text = place.ledger.meta("streams:late") or ""
+    place.ledger.set_meta("streams:late", text.replace('"sums":[0.0,', '"sums":['))
+    assert streams.watch(place, "late") is None
+    assert f'"version":"{version}"' in (place.ledger.meta("streams:late") or "")
