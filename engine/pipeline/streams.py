@@ -119,21 +119,21 @@ def _watched(site: Site, model: str, champion: str, ends: Mapping[str, int]) -> 
     _, reign = _present(site, model)
     if found is not None and (found.version, found.reign) == (champion, reign):
         return found
-    frozen = profiles.of(site.store, model, champion)
-    fresh = {
-        name: Stream(
-            ends[name],
-            ends[name],
-            _decoded(frozen.get(name), Detector),
-        )
-        for name in READ
-    }
+    fresh = {name: _fresh(site, model, champion, name, ends[name]) for name in READ}
     return Watched(champion, reign, site.moment(), ends[SCORES], fresh)
+
+
+def _fresh(site: Site, model: str, champion: str, name: str, end: int) -> Stream:
+    frozen = profiles.of(site.store, model, champion).get(name)
+    return Stream(end, end, _decoded(frozen, Detector))
 
 
 def _taken_in(site: Site, model: str, of: Watched, name: str, end: int) -> Stream:
     """Return a stream with its new rows."""
     before = of.streams[name]
+    if before.alarm and name == LOSSES and incidents.standing(site, model) is None:
+        # Who closed the incident has seen it: what comes from now on is watched anew.
+        return _fresh(site, model, of.version, name, end)
     if before.alarm or end == before.place:
         return before
     if end < before.place or _too_soon(site, model, of, name):

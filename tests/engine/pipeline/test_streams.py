@@ -6,12 +6,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from engine.pipeline import normal, streams
+from engine.pipeline import incidents, normal, streams
 from engine.pipeline.normal import LOSSES, SCORES
 from engine.store import labels, predictions, profiles
 from engine.store.labels import LabelRow
 from engine.store.predictions import Block
-from tests.engine.pipeline.place import Place
+from tests.engine.pipeline.place import PERSON, Place
 
 METRIC, TASK = "log_loss", "binary"
 
@@ -81,6 +81,20 @@ def test_losses_that_get_worse_are_told_within_a_few_dozen_rows_and_once(place: 
     assert incident is not None
     assert incident.title == causes[told]
     assert streams.standing(place, "late")[1].startswith("losses: log_loss of")
+
+
+def test_losses_are_watched_anew_when_the_incident_is_closed(place: Place) -> None:
+    version, client = champion(place), Client(place)
+    client.asks(version, 200, wrong=True)
+    assert streams.watch(place, "late")
+    client.asks(version, 200, wrong=True)
+    assert streams.watch(place, "late") is None
+    incidents.add(place, 1, PERSON, "seen", close=True)
+    assert streams.watch(place, "late") is None
+    assert streams.standing(place, "late")[1] == "losses: no change in 0 rows"
+    client.asks(version, 200, wrong=True)
+    assert streams.watch(place, "late")
+    assert place.ledger.incidents.standing("late") is not None
 
 
 def test_answers_that_change_are_a_warning_and_no_incident(place: Place) -> None:
