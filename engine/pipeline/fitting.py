@@ -16,7 +16,7 @@ from engine import artifacts
 from engine.artifacts import Manifest
 from engine.clock import iso, parse_time
 from engine.errors import InvalidError, RefusedError
-from engine.pipeline import features, recipes
+from engine.pipeline import features, normal, recipes
 from engine.pipeline.drifting import reference_profile
 from engine.quantities import duration
 from engine.stats import comparison, encoding, outcomes, performance
@@ -160,7 +160,11 @@ def fit(inputs: TrainInputs, folder: Path, progress: Progress) -> TrainResult:
     simple = _simple(inputs, classes, whole, held, folder, manifest)
     inner = _inner_result(inputs, held, before, chosen.answers, len(classes))
     note = f"{len(whole.labels)} rows, window {chosen.window}, {chosen.fits + 1} fits"
-    return TrainResult(manifest, simple, _profiles(inputs, whole), inner, chosen.fits + 1, note)
+    profiles = _profiles(inputs, whole)
+    profiles |= normal.of_holdout(
+        inputs.metric, inputs.task, held.labels, chosen.answers, inputs.seed
+    )
+    return TrainResult(manifest, simple, profiles, inner, chosen.fits + 1, note)
 
 
 def _simple(

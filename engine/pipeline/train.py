@@ -7,7 +7,7 @@ from pathlib import Path
 from engine.clock import iso
 from engine.errors import CorruptError, RefusedError
 from engine.ledger.change import ENGINE
-from engine.pipeline import features, taints
+from engine.pipeline import features, normal, taints
 from engine.pipeline.fitting import Kpi, TrainInputs, TrainResult
 from engine.pipeline.site import Site
 from engine.quantities import duration
@@ -132,7 +132,9 @@ def register(
         )
         taints.landed(site, change, safe_mode, result.simple)
     profiles.keep(site.store, model, version, result.profiles)
-    profiles.keep(site.store, model, safe_mode, result.profiles)
+    # What is normal of the version's own answers is not of the baseline's.
+    columns = {n: p for n, p in result.profiles.items() if n not in (normal.SCORES, normal.LOSSES)}
+    profiles.keep(site.store, model, safe_mode, columns)
     site.tell(
         "INFO",
         "train",
