@@ -16,7 +16,7 @@ from engine.errors import CdmlError, UnavailableError
 from engine.jobs import triggers
 from engine.jobs.runner import Runner
 from engine.jobs.schedule import Alarm, schedules
-from engine.pipeline import aftermath, baking, lookout, readiness, rollout, selftest
+from engine.pipeline import aftermath, baking, lookout, readiness, rollout, selftest, streams
 from engine.pipeline.ingest import ingest_waiting
 from engine.pipeline.load import forget_loaded, load
 from engine.pipeline.site import Site
@@ -85,10 +85,12 @@ class Beat:
         self._alarm.set(list(zip(wanted, starts, strict=True)))
 
     def advance(self) -> None:
-        """Look at champions that are baking and at rollouts that run."""
+        """Look at champions, row by row, and at rollouts that run."""
         for model in self._site.settings.models:
             baking.watch(self._site, model)
             rollout.advance(self._site, model)
+            if cause := streams.watch(self._site, model):
+                self._runner.submit(model, "monitor", cause)
 
     def look_back(self) -> None:
         """Prove the way back of each model anew, and see what the last rollback has done."""

@@ -27,10 +27,10 @@ from engine.pipeline import locks, lookout
 from engine.pipeline.ingest import ingest_waiting
 from engine.pipeline.load import load
 from engine.pipeline.site import Site
+from engine.pipeline.train import accepted
 from engine.serving_process import ServingProcess
 from engine.settings import Settings
 from engine.settings import load as load_settings
-from engine.store import batches
 from engine.store.connection import Store
 from engine.store.kpis import check_all
 from engine.wire import EventRow, JobRow, ScheduleRow, ServingState
@@ -185,6 +185,7 @@ class Engine(Conductor):
             triggers.due(self._site, self._runner)
             self._runner.drain()
             self._beat.advance()
+            self._runner.drain()
             self._beat.look_back()
             lookout.look_now(self._site)
             self._hub.touch()
@@ -206,13 +207,9 @@ class Engine(Conductor):
         self._serving.sync()
         for model in self._site.settings.models:
             waiting = not self._site.ledger.roles(model).champion
-            if waiting and self._has_data(model):
+            if waiting and accepted(self._site, model):
                 triggers.launch(self._site, self._runner, model, "first data, after a restart")
         self._beat.wake_due()
-
-    def _has_data(self, model: str) -> bool:
-        known = batches.known(self._site.store, model)
-        return any(b.verdict.startswith("accepted") for b in known)
 
     def _catch_last_records(self) -> None:
         try:

@@ -17,7 +17,7 @@ from engine import artifacts
 from engine.artifacts import Manifest
 from engine.clock import iso, parse_time
 from engine.errors import InvalidError, RefusedError
-from engine.pipeline import features, recipes, references
+from engine.pipeline import features, normal, recipes, references
 from engine.pipeline.references import Parts
 from engine.quantities import duration
 from engine.stats import comparison, encoding, outcomes, performance
@@ -94,8 +94,7 @@ class Inner(msgspec.Struct, frozen=True):
 class TrainResult(msgspec.Struct, frozen=True):
     """What a training job leaves beside its estimator.skops and its safe_mode.skops.
 
-    `simple` is the manifest of the baseline on the same rows, the last way back there is. `parts`
-    are frozen with the version beside the features' profiles, `shared` also with the baseline.
+    `simple` is the baseline on the same rows, the last way back; `shared` is frozen with both.
     """
 
     manifest: Manifest
@@ -179,7 +178,8 @@ def _own_parts(inputs: TrainInputs, classes: list[str], held: _Rows, of: "_Chose
     asked = (inputs.task, inputs.metric, schema.names)
     worth = references.worth(*asked, rows, held.labels, partial(_answers, inputs, estimator), rng)
     slices = {name: held.table[name] for name in inputs.slices}
-    return references.answers(inputs.task, classes, of.answers, slices) | worth
+    own = normal.of_holdout(inputs.metric, inputs.task, held.labels, of.answers, inputs.seed)
+    return references.answers(inputs.task, classes, of.answers, slices) | worth | own
 
 
 def _simple(

@@ -32,7 +32,7 @@ def test_the_bad_day_is_taken_back_and_its_children_stay_clean(tmp_path: Path) -
     assert "live rows answered, 0 failed" in text
     report = (folder / last["report"]).read_text(encoding="utf-8")
     for said in (
-        "slice carrier=",
+        "got worse about 2013-07-1",
         "cost 0.",
         "promote",
         "rollback: v2 -&gt; v1",

@@ -1,0 +1,93 @@
+"""What a version answers and which labels join it, in the order in which they were stored."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engine.store.connection import Store
+from engine.store.snapshots import plain
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Rows of one version beyond a place of their table and up to another; places are rowids.
+
+    `answered` is the place in the prediction log from which on answers count at all.
+    """
+
+    model: str
+    version: str
+    after: int
+    upto: int
+    answered: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows in their order: when the client asked, what was answered (n x k), label texts if any."""
+
+    times: Any
+    answers: Any
+    labels: list[str]
+
+
+def ends(store: Store) -> tuple[int, int]:
+    """Return the last places of the prediction log and of the labels, -1 where there is none."""
+    with store.read() as db:
+        found = db.execute(
+            "select (select max(rowid) from predictions), (select max(rowid) from labels)"
+        ).fetchone()
+    places = [-1 if place is None else int(place) for place in found or (None, None)]
+    return places[0], places[1]
+
+
+def answered(store: Store, span: Span, skip: int = 0, most: int | None = None) -> Rows:
+    """Return what a version answered, each row as it was stored."""
+    return _rows(
+        store,
+        "select ts, answer, null as label from predictions where rowid > $after "
+        "and rowid <= $upto and model = $model and version = $version and $answered < rowid "
+        "and client is distinct from 'cdml-probe' order by rowid",
+        span,
+        skip,
+        most,
+    )
+
+
+def labelled(store: Store, span: Span, skip: int = 0, most: int | None = None) -> Rows:
+    """Return answers in the order in which their labels came; of several to one id the first."""
+    return _rows(
+        store,
+        "select p.ts, p.answer, l.value as label from "
+        "(select rowid as place, id, value, received, ts from labels where rowid > $after "
+        "and rowid <= $upto and model = $model and value is not null) l join "
+        "(select * from predictions where model = $model and version = $version "
+        "and rowid > $answered and client is distinct from 'cdml-probe') p on p.id = l.id "
+        "qualify row_number() over (partition by l.place order by p.ts, p.prediction_id) = 1 "
+        # Places of labels that were stored at once say nothing of their order.
+        "order by l.received, l.ts, l.id",
+        span,
+        skip,
+        most,
+    )
+
+
+def _rows(store: Store, sql: str, span: Span, skip: int, most: int | None) -> Rows:
+    values = {
+        "model": span.model,
+        "version": span.version,
+        "after": span.after,
+        "upto": span.upto,
+        "answered": span.answered,
+    }
+    limit = "" if most is None else f" limit {int(most)}"
+    with store.read() as db:
+        found = db.execute(f"{sql}{limit} offset {int(skip)}", values).fetchnumpy()
+    answers = found["answer"]
+    matrix = np.array([list(a) for a in answers], dtype=np.float64) if len(answers) else None
+    return Rows(
+        plain(found["ts"]),
+        np.empty((0, 1)) if matrix is None else matrix,
+        list(found["label"]) if len(answers) else [],
+    )
