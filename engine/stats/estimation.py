@@ -1,4 +1,4 @@
-"""Performance before labels: what a metric should be if answers hold what recent labels say of them.
+"""Performance before labels: what a metric should be if answers hold what recent labels say.
 
 Labels are numbers as in `performance`; NaN where none is known. Times are microseconds, in order.
 """
@@ -100,10 +100,10 @@ def walked(
     """Return what each expert says (measures x windows x experts) and the truth, NaN for nothing.
 
     constant: the value at validation. persistence: the last window before the cut, realised.
-    calibrated: expected under answers recalibrated on the RECENT labels of the same
-    version (CBPE, Kivimaki et al. 2025). answered: the same with the probabilities as answered. loss
-    model, for values: the mean loss of rows that answered alike (DLE, NannyML 2022). With fewer than
-    MIN_ROWS labels a window has no truth, answers are not recalibrated and there is no loss model.
+    calibrated: expected under answers recalibrated on the RECENT labels of the same version (CBPE,
+    Kivimaki et al. 2025). answered: the same with the probabilities as answered. loss model, for
+    values: the mean loss of rows that answered alike (DLE, NannyML 2022). With fewer than MIN_ROWS
+    labels a window has no truth, answers are not recalibrated and there is no loss model.
     """
     names = experts(task)
     said = np.full((len(measures), len(windows), len(names)), np.nan)
@@ -143,16 +143,16 @@ def realised(rows: Rows, one: Measure, at: slice, known_by: int | None = None) -
     if one.terms is None:
         found = performance.auc(labels[has], rows.answers[at, 0][has])
         return np.nan if found is None else found
-    terms = one.terms[at][has]
-    place = labels[has].astype(np.intp) if terms.shape[1] > 1 else np.zeros(len(terms), np.intp)
-    return _whole(one, float(np.mean(terms[np.arange(len(terms)), place])))
+    terms, chosen = one.terms[at], np.flatnonzero(has)
+    place = labels[chosen].astype(np.intp) if terms.shape[1] > 1 else 0
+    return _whole(one, float(np.mean(terms[chosen, place])))
 
 
 def expected(rows: Rows, one: Measure, at: slice, chances: Floats) -> float:
     """Return the expectation of a measure over rows whose labels come with these chances."""
     if one.terms is None:
         return expected_auc(chances[:, 1], rows.answers[at, 0])
-    return _whole(one, float(np.mean(np.sum(chances * one.terms[at], axis=1))))
+    return _whole(one, float(np.vdot(chances, one.terms[at])) / len(chances))
 
 
 def expected_auc(chances: Floats, scores: Floats) -> float:
@@ -184,36 +184,36 @@ def fit(chances: Floats, labels: Floats, start: Floats | None = None) -> Floats:
     """Return slope and an offset per class that bring probabilities in line with labels.
 
     Source: Platt 1999, of several classes temperature and bias (Guo et al. 2017): softmax(slope x
-    log p + offset), by Newton's method; a ridge holds it at the answers themselves (1, 0, ...), which
-    is the answer where there are no rows or where they are all of a kind.
+    log p + offset), by Newton's method; a ridge holds it at the answers themselves (1, 0, ...),
+    which is what no rows give, and keeps it finite where all labels are the same.
     """
     count = chances.shape[1]
     anchor = np.concatenate([[1.0], np.zeros(count)])
     if len(labels) == 0:
         return anchor
-    logs = np.log(np.clip(chances, _EPS, 1.0))
-    hot = np.eye(count)[labels.astype(np.intp)]
+    logs = _logs(chances)
+    hot = (np.arange(count)[:, None] == labels).astype(np.float64)
     found = anchor if start is None else start
     for _ in range(25):
-        shares = _softmax(found[0] * logs + found[1:])
+        shares = _softmax(found[0] * logs + found[1:, None])
         off = shares - hot
-        slope = np.concatenate([[np.sum(off * logs)], off.sum(axis=0)])
+        slope = np.concatenate([[np.vdot(off, logs)], off.sum(axis=1)])
         slope += _RIDGE * (found - anchor)
-        mean = np.sum(shares * logs, axis=1, keepdims=True)
+        centred = shares * (logs - (shares * logs).sum(axis=0))
         bend = np.empty((count + 1, count + 1))
-        bend[0, 0] = np.sum(shares * np.square(logs - mean))
-        bend[0, 1:] = bend[1:, 0] = np.sum(shares * (logs - mean), axis=0)
-        bend[1:, 1:] = np.diag(shares.sum(axis=0)) - shares.T @ shares
+        bend[0, 0] = np.vdot(centred, logs)
+        bend[0, 1:] = bend[1:, 0] = centred.sum(axis=1)
+        bend[1:, 1:] = np.diag(shares.sum(axis=1)) - shares @ shares.T
         step = np.linalg.solve(bend + _RIDGE * np.eye(count + 1), slope)
         found = found - np.clip(step, -2.0, 2.0)
-        if float(np.abs(step).max()) < 1e-7:
+        if float(np.abs(step).max()) < 1e-6:
             break
     return found
 
 
 def applied(found: Floats, chances: Floats) -> Floats:
     """Return probabilities recalibrated by what `fit` found."""
-    return _softmax(found[0] * np.log(np.clip(chances, _EPS, 1.0)) + found[1:])
+    return _softmax(found[0] * _logs(chances) + found[1:, None]).T
 
 
 def _recalibrated(
@@ -257,6 +257,12 @@ def _whole(one: Measure, mean: float) -> float:
     return float(np.sqrt(mean)) if one.form == "root" else mean
 
 
+def _logs(chances: Floats) -> Floats:
+    """Return log probabilities, classes x rows: NumPy adds up a few long rows fast."""
+    return np.log(np.clip(np.ascontiguousarray(chances.T), _EPS, 1.0))
+
+
 def _softmax(logs: Floats) -> Floats:
-    raised: Floats = np.exp(logs - logs.max(axis=1, keepdims=True))
-    return raised / raised.sum(axis=1, keepdims=True)
+    raised = np.exp(logs - logs.max(axis=0))
+    shares: Floats = raised / raised.sum(axis=0)
+    return shares

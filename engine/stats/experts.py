@@ -41,15 +41,16 @@ def walk(
     lag: int,
     *,
     overlap: int = 1,
-    memory: int | None = None,
+    shared: int | None = None,
     prior: Floats | None = None,
 ) -> Walk:
     """Blend steps x experts one step after the other, each by what was known then.
 
     At step t the truth of steps up to t - lag is known. `overlap` neighbouring steps share rows and
-    count as one; only the last `memory` known steps are looked back on. Weights are `weights_of`
-    what was known, intervals those of `halfwidth` with the level adapted as `adapted` says. No
-    known error: prior weights and no interval. No expert awake: NaN.
+    count as one; where they share only what came in between, `shared` says how many count as one
+    when experts are weighed. Weights are `weights_of` what was known, intervals those of
+    `halfwidth` with the level adapted as `adapted` says. No known error: prior weights and no
+    interval. No expert awake: NaN.
     """
     steps, count = values.shape
     prior = np.full(count, 1.0 / count) if prior is None else prior
@@ -59,8 +60,7 @@ def walk(
     alpha, told = 1.0 - LEVEL, 0
     for t in range(steps):
         known = max(t - lag + 1, 0)
-        since = 0 if memory is None else max(known - memory, 0)
-        weights[t] = weights_of(errors[since:known], values[t], prior, overlap)
+        weights[t] = weights_of(errors[:known], values[t], prior, shared or overlap)
         blend[t] = _mixed(values[t], weights[t])
         for past in range(told, known):
             alpha = adapted(alpha, abs(blend[past] - truth[past]), half[past], overlap)
@@ -83,10 +83,10 @@ def walk(
 def weights_of(errors: Floats, now: Floats, prior: Floats, overlap: int = 1) -> Floats:
     """Return one weight per expert, summing to 1: exponentially weighted average forecaster.
 
-    Source: Cesa-Bianchi & Lugosi 2006, section 2: w = prior exp(-eta loss), loss the sum of absolute
-    errors, eta = sqrt(8 ln K / sum of squared ranges of a step), so that no unit has to be known.
-    An expert that was silent at a step is charged the mean of the others; one silent now gets 0.
-    No errors, or all the same: the prior.
+    Source: Cesa-Bianchi & Lugosi 2006, section 2: w = prior exp(-eta loss), loss the sum of
+    absolute errors, eta = sqrt(8 ln K / sum of squared ranges of a step), so that no unit has to be
+    known. An expert that was silent at a step is charged the mean of the others; one silent now
+    gets 0. No errors, or all the same: the prior.
     """
     awake = np.isfinite(now)
     if not awake.any():
@@ -101,7 +101,8 @@ def weights_of(errors: Floats, now: Floats, prior: Floats, overlap: int = 1) -> 
         rate = math.sqrt(8.0 * math.log(len(now)) / spread) if spread > 0 else 0.0
         losses = rate * (losses - losses[awake].min())
     raw: Floats = np.where(awake, prior * np.exp(-np.maximum(losses, 0.0)), 0.0)
-    return raw / raw.sum() if raw.sum() > 0 else awake / awake.sum()
+    shares: Floats = raw / raw.sum() if raw.sum() > 0 else awake / awake.sum()
+    return shares
 
 
 def adapted(alpha: float, error: float, half: float, overlap: int = 1) -> float:
