@@ -22,14 +22,16 @@ NEWEST = 20_000
 SHADOW_COLUMNS = ("model", "version", "prediction_id", "answer")
 
 # One prediction per id and version counts, the first; a label that will never come is no label.
-JOINED = """
+_LOG = """
     select p.*, l.value as label, l.ts as label_ts
     from (
         select * from predictions where model = $model
         qualify row_number() over (partition by version, id order by ts, prediction_id) = 1
-    ) p join labels l on l.model = p.model and l.id = p.id
-    where l.value is not null and p.client is distinct from 'cdml-probe'
+    ) p {join} labels l on l.model = p.model and l.id = p.id
+    where p.client is distinct from 'cdml-probe'
 """
+JOINED = f"{_LOG.format(join='join')} and l.value is not null"
+ANSWERED = _LOG.format(join="left join")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,39 @@ def cohort(
             },
         ).fetchnumpy()
     return Cohort(plain(found["ts"]), list(found["label"]), _matrix(found["answer"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Answered rows, labelled or not: label texts (None without one) and when each was known."""
+
+    times: Any
+    versions: Any
+    labels: list[str | None]
+    known: Any
+    answers: Any
+
+
+def answered(store: Store, model: str, since: datetime, until: datetime, *, wide: bool) -> Answers:
+    """Return the rows that clients asked with since <= ts < until, in order of time.
+
+    `wide` answers have a number per class, others one.
+    """
+    answer = "answer" if wide else "answer[1] as answer"
+    with store.read() as db:
+        found = db.execute(
+            f"select ts, version, label, label_ts, {answer} from ({ANSWERED}) "
+            "where ts >= $since and ts < $until and role <> 'shadow' order by ts, prediction_id",
+            {"model": model, "since": naive(since), "until": naive(until)},
+        ).fetchnumpy()
+    answers = found["answer"]
+    return Answers(
+        plain(found["ts"]),
+        plain(found["version"]),
+        list(plain(found["label"])),
+        plain(found["label_ts"]),
+        _matrix(answers) if wide else plain(answers).reshape(-1, 1),
+    )
 
 
 def sliced(
