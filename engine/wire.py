@@ -525,7 +525,10 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class GateReport(msgspec.Struct, frozen=True):
-    """Every check of one validation, against whom it was made, and the metric's own value."""
+    """Every check of one validation, against whom it was made, and the metric's own value.
+
+    `measured` are the other metrics and the KPI that the version had there, by name.
+    """
 
     verdict: Literal["pass", "fail", "inconclusive"]
     against: str | None
@@ -535,6 +538,7 @@ class GateReport(msgspec.Struct, frozen=True):
     checks: list[Check]
     reasons: list[str]
     value: float | None = None
+    measured: dict[str, float | None] = {}
 
 
 class VersionPage(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from engine.clock import iso, parse_time
 from engine.errors import InvalidError, RefusedError
 from engine.pipeline import features, recipes
 from engine.pipeline.drifting import reference_profile
+from engine.pipeline.measurement import others_of
 from engine.quantities import duration
 from engine.stats import comparison, encoding, outcomes, performance
 from engine.stats.comparison import Estimate
@@ -73,7 +74,8 @@ class TrainInputs(msgspec.Struct, frozen=True):
 class Inner(msgspec.Struct, frozen=True):
     """How the chosen recipe did out of time, inside the training rows; the better is positive.
 
-    `gain_low` and `gain_high` bound its improvement over answering the base rate.
+    `gain_low` and `gain_high` bound its improvement over answering the base rate; `measured` are
+    its other metrics and its KPI at the threshold that was chosen.
     """
 
     holdout_from: str
@@ -87,6 +89,7 @@ class Inner(msgspec.Struct, frozen=True):
     gain_low: float | None
     gain_high: float | None
     needed: int | None
+    measured: dict[str, float | None] = {}
 
 
 class TrainResult(msgspec.Struct, frozen=True):
@@ -132,6 +135,7 @@ def fit(inputs: TrainInputs, folder: Path, progress: Progress) -> TrainResult:
     content = artifacts.dump(estimator)
     (folder / ESTIMATOR).write_bytes(content)
     progress(1.0, "sealed")
+    threshold = _threshold(inputs, held, chosen.answers)
     manifest = Manifest(
         model=inputs.model,
         task=inputs.task,
@@ -140,7 +144,7 @@ def fit(inputs: TrainInputs, folder: Path, progress: Progress) -> TrainResult:
         metric=inputs.metric,
         features=features.contract(inputs.types, whole.table),
         classes=classes,
-        threshold=_threshold(inputs, held, chosen.answers),
+        threshold=threshold,
         safe_mode=False,
         artifact=hashlib.sha256(content).hexdigest(),
         size_bytes=len(content),
@@ -159,6 +163,11 @@ def fit(inputs: TrainInputs, folder: Path, progress: Progress) -> TrainResult:
     )
     simple = _simple(inputs, classes, whole, held, folder, manifest)
     inner = _inner_result(inputs, held, before, chosen.answers, len(classes))
+    if inputs.kpi is not None:
+        (promised,) = _kpi_at(inputs, inputs.kpi, held, chosen.answers, [threshold])
+        inner = msgspec.structs.replace(
+            inner, measured={**inner.measured, inputs.kpi.name: promised}
+        )
     note = f"{len(whole.labels)} rows, window {chosen.window}, {chosen.fits + 1} fits"
     return TrainResult(manifest, simple, _profiles(inputs, whole), inner, chosen.fits + 1, note)
 
@@ -336,6 +345,7 @@ def _inner_result(inputs: TrainInputs, held: _Rows, before: _Rows, answers: Any,
         gain_low=gain.low,
         gain_high=gain.high,
         needed=comparison.needed(gain, effect),
+        measured=others_of(inputs.metric, inputs.task, held.labels, answers),
     )
 
 
@@ -343,13 +353,18 @@ def _threshold(inputs: TrainInputs, held: _Rows, answers: Any) -> float:
     """Return the decision threshold: the first KPI's optimum on the inner hold-out, else 0.5."""
     if inputs.kpi is None:
         return 0.5
-    sql, direction = inputs.kpi.sql, inputs.kpi.direction
-    columns = {name: held.table[name] for name in inputs.types}
-    rows = kpis.facts(columns, answers[:, 0], held.labels > 0, held.table[inputs.table.time])
-    found = kpis.by_threshold(sql, rows, THRESHOLDS)
-    sign = 1.0 if direction == "minimize" else -1.0
+    found = _kpi_at(inputs, inputs.kpi, held, answers, THRESHOLDS)
+    sign = 1.0 if inputs.kpi.direction == "minimize" else -1.0
     usable = [(sign * v, t) for v, t in zip(found, THRESHOLDS, strict=True) if v is not None]
     return min(usable)[1] if usable else 0.5
+
+
+def _kpi_at(
+    inputs: TrainInputs, kpi: Kpi, held: _Rows, answers: Any, thresholds: list[float]
+) -> list[float | None]:
+    columns = {name: held.table[name] for name in inputs.types}
+    rows = kpis.facts(columns, answers[:, 0], held.labels > 0, held.table[inputs.table.time])
+    return kpis.by_threshold(kpi.sql, rows, thresholds)
 
 
 def _probes(inputs: TrainInputs, schema: Any, estimator: Any, rows: _Rows) -> dict[str, Any]:

@@ -59,10 +59,7 @@ def _score(
 
 def metrics(settings: ModelSettings) -> list[str]:
     """Return the metric that decides, and the one that people also ask for."""
-    beside = {"binary": "roc_auc_score", "multiclass": "accuracy_score"}.get(
-        settings.task, "root_mean_squared_error"
-    )
-    return list(dict.fromkeys([settings.metric, beside]))
+    return performance.shown(settings.metric, settings.task)
 
 
 def classes(site: Site, model: str, version: str) -> list[str]:

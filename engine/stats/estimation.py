@@ -95,15 +95,16 @@ def walked(
     rows: Rows,
     measures: Sequence[Measure],
     windows: Sequence[Window],
-    constants: Sequence[float | None],
+    constants: Floats,
 ) -> tuple[Floats, Floats]:
     """Return what each expert says (measures x windows x experts) and the truth, NaN for nothing.
 
-    constant: the value at validation. persistence: the last window before the cut, realised.
-    calibrated: expected under answers recalibrated on the RECENT labels of the same version (CBPE,
-    Kivimaki et al. 2025). answered: the same with the probabilities as answered. loss model, for
-    values: the mean loss of rows that answered alike (DLE, NannyML 2022). With fewer than MIN_ROWS
-    labels a window has no truth, answers are not recalibrated and there is no loss model.
+    constant: the value at validation (`constants` are measures x versions), each version by its
+    share of the rows. persistence: the last window before the cut, realised. calibrated: expected
+    under answers recalibrated on the RECENT labels of the same version (CBPE, Kivimaki et al.
+    2025). answered: the same with the probabilities as answered. loss model, for values: the mean
+    loss of rows that answered alike (DLE, NannyML 2022). With fewer than MIN_ROWS labels a window
+    has no truth, answers are not recalibrated and there is no loss model.
     """
     names = experts(task)
     said = np.full((len(measures), len(windows), len(names)), np.nan)
@@ -115,11 +116,12 @@ def walked(
         back = slice(0, int(np.searchsorted(rows.times, window.cut, side="left")))
         for m, one in enumerate(measures):
             truth[m, t] = realised(rows, one, here)
-            value = constants[m]
-            said[m, t, 0] = np.nan if value is None else value
             said[m, t, 1] = realised(rows, one, before, window.at)
         if here.stop == here.start:
             continue
+        shares = np.bincount(rows.versions[here], minlength=constants.shape[1])
+        for m in range(len(measures)):
+            said[m, t, 0] = np.average(constants[m][shares > 0], weights=shares[shares > 0])
         if task == "regression":
             for m, one in enumerate(measures):
                 said[m, t, 2] = _expected_loss(rows, one, here, back, window.at)

@@ -104,7 +104,7 @@ def served(
     decided = decision if decision is not None else _DECISIONS.get(task, "null")
     columns = {*_taken(task), *(k.lower() for k in kinds)}
     wanted = _checked(sql, columns)
-    view, values = _view(task, sql, kinds, JOINED, decided, _LABELS[task])
+    view, values = _view(task, sql, kinds, JOINED, decided, _label(task))
     if task == "binary":
         values["classes"] = list(classes)
     with _said(), store.read(DEADLINE_S) as db:
@@ -135,22 +135,50 @@ def each_label(
     inner = kpi_sql.averaged(sql)
     if inner is None or task == "regression":
         return None
-    columns = {*_taken(task), *(k.lower() for k in kinds)}
-    _checked(sql, columns)
-    found = []
-    for place, name in enumerate(classes):
-        label = f"cast({place} as boolean)" if task == "binary" else "$label"
-        view, values = _view(task, sql, kinds, ANSWERED, _DECISIONS[task], label)
-        values |= {"label": name} if task == "multiclass" else {}
-        with _said(), store.read(DEADLINE_S) as db:
-            row = db.execute(
-                f"select cast(({inner}) as double) as v from ({view}) as log "
-                'order by log."time", log."row of log"',
-                values | {"model": model, "since": naive(since), "until": naive(until)},
-            ).fetchnumpy()
-        found.append(plain(row["v"]))
-    terms = np.stack(found, axis=1)
+    _checked(sql, {*_taken(task), *(k.lower() for k in kinds)})
+    label = "cast(place as boolean)" if task == "binary" else "list_extract($classes, place + 1)"
+    each = f"select unnest(range({len(classes)})) as place"
+    rows = f"select a.*, e.place from ({ANSWERED}) a, ({each}) e"
+    view, values = _view(task, sql, kinds, rows, _DECISIONS[task], f"{label} as label, place")
+    values |= {"classes": list(classes)} if task == "multiclass" else {}
+    with _said(), store.read(DEADLINE_S) as db:
+        found = db.execute(
+            f"select cast(({inner}) as double) as v from ({view}) as log "
+            'order by log."time", log."row of log", log.place',
+            values | {"model": model, "since": naive(since), "until": naive(until)},
+        ).fetchnumpy()["v"]
+    terms = plain(found).reshape(-1, len(classes))
     return None if np.isnan(terms).any() else terms
+
+
+def by_window(
+    store: Store,
+    model: str,
+    task: str,
+    sql: str,
+    kinds: dict[str, str],
+    since: datetime,
+    until: datetime,
+    length_us: int,
+    classes: Sequence[str] = ("false", "true"),
+) -> dict[int, tuple[float | None, int]]:
+    """Return a KPI and its n for each window of a length, by the number of windows since 1970."""
+    wanted = _checked(sql, {*_taken(task), *(k.lower() for k in kinds)})
+    view, values = _view(task, sql, kinds, JOINED, _DECISIONS.get(task, "null"), _label(task))
+    values |= {"classes": list(classes)} if task == "binary" else {}
+    with _said(), store.read(DEADLINE_S) as db:
+        found = db.execute(
+            f"with log as (select * from ({view}) where label is not null) select "
+            f'epoch_us(log."time") // $length as at, {wanted}, count(*) from log group by at',
+            values
+            | {
+                "model": model,
+                "since": naive(since),
+                "until": naive(until),
+                "length": length_us,
+            },
+        ).fetchall()
+    return {int(at): (None if v is None else float(v), int(n)) for at, v, n in found}
 
 
 def _view(
@@ -166,7 +194,7 @@ def _view(
     shaped = "json_transform(features, $shape)" if shape else "null"
     answer = _ANSWERS.get(task, "answer as probabilities")
     view = (
-        f"select {answer}, {decision} as decision, {label} as label, version, ts as time, "
+        f"select {answer}, {decision} as decision, {label}, version, ts as time, "
         f'prediction_id as "row of log"{features} from  (select *, {shaped} as f from ({rows}) '
         "where ts >= $since and ts < $until and role <> 'shadow')"
     )
@@ -237,6 +265,10 @@ def resampled(
 def _taken(task: str) -> set[str]:
     answer = {"binary": "score", "regression": "value"}.get(task, "probabilities")
     return {answer, "decision", "label", "version", "time"}
+
+
+def _label(task: str) -> str:
+    return f"{_LABELS[task]} as label"
 
 
 def _lower(facts: dict[str, Any]) -> set[str]:
