@@ -47,6 +47,7 @@ class MonitorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     every: Annotated[str, says("Watch this often.")] = "1d"
     window: Annotated[str, says("The rows looked at, back from now.")] = "7d"
     drift_limit: Annotated[float, says("A column's PSI beyond this is a breach.")] = 0.2
+    horizon: Annotated[int, says("Forecast this many windows ahead.")] = 4
     metric_limit: Annotated[
         float | None,
         says("The realised metric beyond this, in all or surely in a slice, is a breach."),
@@ -55,5 +56,6 @@ class MonitorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     def __post_init__(self) -> None:
         positive("every", self.every)
         positive("window", self.window)
+        between("horizon", self.horizon, 1, 26)
         if self.drift_limit <= 0:
             wrong("drift_limit", f"found {self.drift_limit}; it must be above 0, like 0.2.")

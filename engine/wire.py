@@ -604,6 +604,52 @@ class Performance(msgspec.Struct, frozen=True):
     periods: list[PerformancePeriod]
 
 
+class Expert(msgspec.Struct, frozen=True):
+    """One of the answers that a number is blended from, and its weight."""
+
+    name: str
+    value: float | None
+    weight: float
+
+
+class Estimated(msgspec.Struct, frozen=True):
+    """What an estimate is made of; `windows` of past errors stand behind its interval.
+
+    `coverage` is how often the truth lay inside the intervals stated before. `missing` says what
+    there is not enough of.
+    """
+
+    experts: list[Expert]
+    coverage: float | None
+    windows: int
+    missing: str = ""
+
+
+class Forecast(msgspec.Struct, frozen=True):
+    """What a forecast `horizon` windows ahead is made of, at the look of `made`.
+
+    `p_breach` is the chance that a window up to this one is beyond the limit, `breach_expected` the
+    end of the first for which it is one half or more. `missing` says why there is no forecast.
+    """
+
+    made: str
+    horizon: int
+    experts: list[Expert]
+    coverage: float | None
+    windows: int
+    limit: float | None = None
+    p_breach: float | None = None
+    breach_expected: str | None = None
+    missing: str = ""
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """Mean answer and mean outcome of the same rows: what a calibration gap is between."""
+
+    answered: float
+    happened: float
+
+
 class DriftAnswer(msgspec.Struct, frozen=True):
     """`cdml drift MODEL`: columns ranked, worst first; `missing` says why there are none."""
 

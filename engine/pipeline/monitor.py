@@ -7,7 +7,7 @@ import msgspec
 from engine.clock import iso, parse_time
 from engine.domain.lifecycle import Event, Fitness
 from engine.ledger.change import ENGINE
-from engine.pipeline import aftermath, drifting, incidents, realised, slices
+from engine.pipeline import aftermath, drifting, estimating, incidents, realised, slices
 from engine.pipeline.look import Look, look_at
 from engine.pipeline.realised import MIN_LABELS, SERVED
 from engine.pipeline.rehearsal import rehearse
@@ -18,7 +18,13 @@ from engine.stats import performance
 from engine.store import predictions, scores
 from engine.store.scores import Score
 
-MEASURES = (drifting.measured, realised.measured, realised.business, slices.measured)
+MEASURES = (
+    drifting.measured,
+    realised.measured,
+    realised.business,
+    slices.measured,
+    estimating.measured,
+)
 
 
 def monitor(site: Site, model: str) -> str:

@@ -177,6 +177,15 @@ def expected_auc(chances: Floats, scores: Floats) -> float:
     return min(max(won / pairs, 0.0), 1.0)
 
 
+def cut(name: str, low: float | None, high: float | None) -> tuple[float | None, float | None]:
+    """Return an interval cut off where its metric ends; any other number has no ends."""
+    metric = performance.METRICS.get(name)
+    if low is None or high is None or metric is None:
+        return low, high
+    top = 1.0 if metric.higher_is_better or metric.name == "brier_score_loss" else np.inf
+    return max(low, 0.0), min(high, top)
+
+
 def probabilities(answers: Floats) -> Floats:
     """Return answers as a probability per class: a binary score is that of the second."""
     return np.column_stack([1.0 - answers, answers]) if answers.shape[1] == 1 else answers
