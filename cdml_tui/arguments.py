@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import NoReturn
 
-from cdml_tui.verbs import bringing, changing, incident, judging, locking, looking, running, tracing
+from cdml_tui.verbs import (
+    bringing,
+    changing,
+    expecting,
+    incident,
+    judging,
+    locking,
+    looking,
+    running,
+    tracing,
+)
 from cdml_tui.verbs.session import Session, usage
 
 Run = Callable[[Session], int]
@@ -115,7 +125,17 @@ VERBS: dict[str, Verb] = {
         "drift of every column, or of one file against another",
         looking.drift,
     ),
-    "performance": Verb("[MODEL]", "realised performance per window", looking.performance),
+    "performance": Verb(
+        "[MODEL]",
+        "performance by window: realised, and estimated before labels",
+        expecting.performance,
+    ),
+    "forecast": Verb("[MODEL]", "what the next windows should bring", expecting.forecast),
+    "kpi": Verb(
+        "[MODEL]",
+        "business numbers against never and always acting and their promise",
+        expecting.kpi,
+    ),
     "events": Verb("", "what happened", looking.events, ("limit", "follow")),
     "audit": Verb(
         "[MODEL]",

@@ -28,6 +28,7 @@ from engine.jobs.runner import Runner
 from engine.jobs.schedule import Alarm, schedules
 from engine.ledger.ledger import Ledger
 from engine.pipeline import aftermath, baking, locks, readiness, rollout, selftest
+from engine.pipeline.features import check_kpis
 from engine.pipeline.ingest import ingest_waiting
 from engine.pipeline.load import forget_loaded, load
 from engine.pipeline.site import Site
@@ -35,7 +36,6 @@ from engine.serving_process import ServingProcess
 from engine.settings import Settings
 from engine.settings import load as load_settings
 from engine.store.connection import Store
-from engine.store.kpis import check_all
 from engine.wire import EventRow, JobRow, ScheduleRow, ServingState
 from engine.workspace import Workspace
 
@@ -69,7 +69,7 @@ class Engine(Conductor):
         self._clock = clock
         self._serving = serving
         self._hub = Hub()
-        check_all(settings)
+        check_kpis(settings)
         self._site = Site(
             workspace,
             settings,
@@ -177,7 +177,7 @@ class Engine(Conductor):
     def reload(self) -> str:
         locks.check_reload(self._site)
         settings = load_settings(self._workspace.config)
-        check_all(settings)
+        check_kpis(settings, self._site.store)
         now, former_serving = settings.serving, self._site.settings.serving
         if (now.listen, now.workers) != (former_serving.listen, former_serving.workers):
             raise RefusedError(

@@ -595,15 +595,6 @@ class PerformancePeriod(msgspec.Struct, frozen=True):
     high: float | None = None
 
 
-class Performance(msgspec.Struct, frozen=True):
-    """`cdml performance`: windows, oldest first."""
-
-    model: str
-    metric: str
-    kind: Literal["realised"]
-    periods: list[PerformancePeriod]
-
-
 class Expert(msgspec.Struct, frozen=True):
     """One of the answers that a number is blended from, and its weight."""
 
@@ -648,6 +639,117 @@ class Calibration(msgspec.Struct, frozen=True):
 
     answered: float
     happened: float
+
+
+class Window(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """A metric or KPI as it was served over one window of a fixed grid, with its interval."""
+
+    name: str
+    from_: str
+    to: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+class EstimateRow(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """A metric or KPI of the running window before its labels, and what it is made of."""
+
+    name: str
+    from_: str
+    to: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    made_of: Estimated
+
+
+class CalibrationRow(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """How a version's answers compare with outcomes: the gap of the means, the mean distance."""
+
+    name: Literal["gap", "error"]
+    version: str
+    from_: str
+    to: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    means: Calibration | None = None
+
+
+class Performance(msgspec.Struct, frozen=True):
+    """`cdml performance`: windows, oldest first; `periods` are those of each look.
+
+    `windows` lie side by side; then the running window's estimates and the champion's calibration.
+    """
+
+    model: str
+    metric: str
+    kind: Literal["realised"]
+    periods: list[PerformancePeriod]
+    windows: list[Window] = []
+    estimates: list[EstimateRow] = []
+    calibration: list[CalibrationRow] = []
+
+
+class ForecastRow(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """A metric or KPI of a window to come; `n` is how many past windows are known."""
+
+    name: str
+    from_: str
+    to: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    made_of: Forecast
+
+
+class ForecastAnswer(msgspec.Struct, frozen=True):
+    """`cdml forecast`: every metric and KPI, the nearest window first; `missing` says why not."""
+
+    model: str
+    rows: list[ForecastRow]
+    missing: str = ""
+
+
+class KpiWindow(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """A KPI over one window: as it was served, and had never or always been acted."""
+
+    from_: str
+    to: str
+    n: int
+    served: float | None
+    never_act: float | None = None
+    always_act: float | None = None
+
+
+class KpiPage(msgspec.Struct, frozen=True):
+    """One KPI: what it is, what validation promised of the champion, and what came of it.
+
+    `fault` says why it cannot be measured.
+    """
+
+    name: str
+    sql: str
+    direction: str
+    unit: str
+    limit: float | None
+    promise: float | None
+    promised_by: str | None
+    windows: list[KpiWindow]
+    estimate: EstimateRow | None = None
+    fault: str = ""
+
+
+class KpiAnswer(msgspec.Struct, frozen=True):
+    """`cdml kpi`: every KPI of a model."""
+
+    model: str
+    kpis: list[KpiPage]
 
 
 class DriftAnswer(msgspec.Struct, frozen=True):

@@ -24,6 +24,7 @@ from engine.pipeline import (
     deliver_labels,
     incidents,
     overview,
+    performance_page,
     postmortem,
     requests,
     rollout_page,
@@ -183,8 +184,16 @@ class Desk:
         return overview.drift(self.site, model)
 
     def performance(self, model: str) -> wire.Performance:
-        """Return the realised performance of a model."""
-        return overview.realised(self.site, model)
+        """Return the realised and the estimated performance of a model."""
+        return performance_page.performance(self.site, model)
+
+    def forecast(self, model: str) -> wire.ForecastAnswer:
+        """Return what the next windows of a model should bring."""
+        return performance_page.forecast(self.site, model)
+
+    def kpi(self, model: str) -> wire.KpiAnswer:
+        """Return the KPIs of a model."""
+        return performance_page.kpi(self.site, model)
 
     def audit(self, limit: int, asked: wire.AuditQuestion) -> wire.AuditAnswer:
         """Return the newest audit entries that were asked for; see tracing.answer."""

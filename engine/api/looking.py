@@ -82,8 +82,20 @@ def drift(state: State, model: FromPath[str]) -> wire.DriftAnswer:
 
 @get("/api/v1/models/{model:str}/performance", sync_to_thread=True)
 def performance(state: State, model: FromPath[str]) -> wire.Performance:
-    """Return realised performance by window."""
+    """Return realised performance by window, estimated where labels are still to come."""
     return desk_of(state).performance(model)
+
+
+@get("/api/v1/models/{model:str}/forecast", sync_to_thread=True)
+def forecast(state: State, model: FromPath[str]) -> wire.ForecastAnswer:
+    """Return what the next windows of a model should bring."""
+    return desk_of(state).forecast(model)
+
+
+@get("/api/v1/models/{model:str}/kpi", sync_to_thread=True)
+def kpi(state: State, model: FromPath[str]) -> wire.KpiAnswer:
+    """Return the KPIs of a model against never acting, always acting and their promise."""
+    return desk_of(state).kpi(model)
 
 
 @get("/api/v1/models/{model:str}/rollout", sync_to_thread=True)
@@ -158,6 +170,8 @@ ROUTES = [
     compare,
     drift,
     performance,
+    forecast,
+    kpi,
     rollout,
     proof,
     audit,
