@@ -31,9 +31,10 @@ def feature_types(settings: ModelSettings, columns: Mapping[str, str]) -> dict[s
 
 def check_kpis(settings: Settings, store: Store | None = None) -> None:
     """Refuse settings with a KPI that could not be measured, on what was delivered where known."""
-    delivered = {}
-    for model, wanted in settings.models.items() if store is not None else ():
-        delivered[model] = feature_types(wanted, batches.columns(store, model))
+    delivered: dict[str, dict[str, str]] = {}
+    if store is not None:
+        for model, wanted in settings.models.items():
+            delivered[model] = feature_types(wanted, batches.columns(store, model))
     kpis.check_all(settings, delivered)
 
 

@@ -129,9 +129,9 @@ def halfwidth(residuals: Floats, alpha: float, overlap: int = 1) -> float:
     if n < MIN_ERRORS:
         return math.nan
     alpha = min(max(alpha, _WIDEST), _NARROWEST)
-    rank = math.ceil((n + 1) * (1.0 - alpha)) / n
-    if rank <= 1.0:
-        return float(np.quantile(residuals, rank, method="higher"))
+    rank = math.ceil((n + 1) * (1.0 - alpha) - 1e-9)
+    if rank <= n:
+        return float(np.sort(residuals)[math.ceil(rank / n * len(residuals) - 1e-9) - 1])
     from scipy.special import stdtrit  # Student's t, without scipy.stats and its 47 MiB
 
     spread = float(np.sqrt(np.mean(np.square(residuals))))

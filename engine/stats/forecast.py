@@ -61,13 +61,17 @@ def forecast(
     if not there:
         return []
     table = said(series, horizons)
-    found, paths = [], []
+    found, paths, breach = [], [], None
     for ahead in range(1, horizons + 1):
         if there < needed(ahead):
             break
         truth = np.concatenate([series[ahead:], np.full(ahead, np.nan)])
         walk = experts.walk(table[:, :, ahead - 1], truth, ahead, shared=ahead, prior=_PRIOR)
         paths.append((float(walk.value[-1]), truth - walk.value))
+        if limit is not None:
+            # Fewer origins reach further ahead: what they say never takes a chance back.
+            crossing = _crossing(paths, limit, higher=higher_is_better)
+            breach = max(breach or 0.0, crossing)
         found.append(
             Ahead(
                 ahead,
@@ -78,7 +82,7 @@ def forecast(
                 tuple(float(w) for w in walk.weights[-1]),
                 walk.covered,
                 walk.scored,
-                None if limit is None else _crossing(paths, limit, higher=higher_is_better),
+                breach,
             )
         )
     return found
