@@ -169,7 +169,7 @@ def by_window(
     with _said(), store.read(DEADLINE_S) as db:
         found = db.execute(
             f"with log as (select * from ({view}) where label is not null) select "
-            f'epoch_us(log."time") // $length as at, {wanted}, count(*) from log group by at',
+            f'epoch_us(log."time") // $length as place, {wanted}, count(*) from log group by place',
             values
             | {
                 "model": model,

@@ -189,6 +189,14 @@ def test_only_the_documented_columns_may_be_named(store: Store) -> None:
             served(store, f"max(cast({name} as double))")
 
 
+def test_a_kpi_by_window_is_the_kpi_of_each(store: Store) -> None:
+    day = 86_400_000_000
+    number = int(datetime(2024, 3, 1, tzinfo=UTC).timestamp()) // 86_400
+    for sql in (COST, "sum(wind) / count(*)"):
+        found = kpis.by_window(store, "late", "binary", sql, {"wind": "DOUBLE"}, FROM, TO, day)
+        assert found == {number: served(store, sql)}
+
+
 def test_what_each_label_would_add_is_told_of_a_plain_average_only(store: Store) -> None:
     """Weighed by the probability of each label it is the expectation of the KPI."""
     kinds = {"wind": "DOUBLE"}
