@@ -75,7 +75,7 @@ class Inner(msgspec.Struct, frozen=True):
     """How the chosen recipe did out of time, inside the training rows; the better is positive.
 
     `gain_low` and `gain_high` bound its improvement over answering the base rate; `measured` are
-    its other metrics and its KPI at the threshold that was chosen.
+    its other metrics, and the KPI at its threshold.
     """
 
     holdout_from: str
@@ -135,7 +135,7 @@ def fit(inputs: TrainInputs, folder: Path, progress: Progress) -> TrainResult:
     content = artifacts.dump(estimator)
     (folder / ESTIMATOR).write_bytes(content)
     progress(1.0, "sealed")
-    threshold = _threshold(inputs, held, chosen.answers)
+    threshold, promised = _threshold(inputs, held, chosen.answers)
     manifest = Manifest(
         model=inputs.model,
         task=inputs.task,
@@ -164,10 +164,8 @@ def fit(inputs: TrainInputs, folder: Path, progress: Progress) -> TrainResult:
     simple = _simple(inputs, classes, whole, held, folder, manifest)
     inner = _inner_result(inputs, held, before, chosen.answers, len(classes))
     if inputs.kpi is not None:
-        (promised,) = _kpi_at(inputs, inputs.kpi, held, chosen.answers, [threshold])
-        inner = msgspec.structs.replace(
-            inner, measured={**inner.measured, inputs.kpi.name: promised}
-        )
+        measured = {**inner.measured, inputs.kpi.name: promised}
+        inner = msgspec.structs.replace(inner, measured=measured)
     note = f"{len(whole.labels)} rows, window {chosen.window}, {chosen.fits + 1} fits"
     return TrainResult(manifest, simple, _profiles(inputs, whole), inner, chosen.fits + 1, note)
 
@@ -189,7 +187,7 @@ def _simple(
     return msgspec.structs.replace(
         beside,
         recipe=own.recipe,
-        threshold=_threshold(own, held, answers),
+        threshold=_threshold(own, held, answers)[0],
         safe_mode=True,
         artifact=hashlib.sha256(content).hexdigest(),
         size_bytes=len(content),
@@ -349,22 +347,16 @@ def _inner_result(inputs: TrainInputs, held: _Rows, before: _Rows, answers: Any,
     )
 
 
-def _threshold(inputs: TrainInputs, held: _Rows, answers: Any) -> float:
-    """Return the decision threshold: the first KPI's optimum on the inner hold-out, else 0.5."""
+def _threshold(inputs: TrainInputs, held: _Rows, answers: Any) -> tuple[float, float | None]:
+    """Return the decision threshold, the KPI's optimum on the inner hold-out or 0.5, and the KPI."""
     if inputs.kpi is None:
-        return 0.5
-    found = _kpi_at(inputs, inputs.kpi, held, answers, THRESHOLDS)
-    sign = 1.0 if inputs.kpi.direction == "minimize" else -1.0
-    usable = [(sign * v, t) for v, t in zip(found, THRESHOLDS, strict=True) if v is not None]
-    return min(usable)[1] if usable else 0.5
-
-
-def _kpi_at(
-    inputs: TrainInputs, kpi: Kpi, held: _Rows, answers: Any, thresholds: list[float]
-) -> list[float | None]:
+        return 0.5, None
+    sql, sign = inputs.kpi.sql, 1.0 if inputs.kpi.direction == "minimize" else -1.0
     columns = {name: held.table[name] for name in inputs.types}
     rows = kpis.facts(columns, answers[:, 0], held.labels > 0, held.table[inputs.table.time])
-    return kpis.by_threshold(kpi.sql, rows, thresholds)
+    found = kpis.by_threshold(sql, rows, THRESHOLDS)
+    usable = [(sign * v, t) for v, t in zip(found, THRESHOLDS, strict=True) if v is not None]
+    return (min(usable)[1], sign * min(usable)[0]) if usable else (0.5, None)
 
 
 def _probes(inputs: TrainInputs, schema: Any, estimator: Any, rows: _Rows) -> dict[str, Any]:
