@@ -348,7 +348,7 @@ def _inner_result(inputs: TrainInputs, held: _Rows, before: _Rows, answers: Any,
 
 
 def _threshold(inputs: TrainInputs, held: _Rows, answers: Any) -> tuple[float, float | None]:
-    """Return the decision threshold, the KPI's optimum on the inner hold-out or 0.5, and the KPI."""
+    """Return the threshold, the KPI's optimum on the inner hold-out or 0.5, and the KPI there."""
     if inputs.kpi is None:
         return 0.5, None
     sql, sign = inputs.kpi.sql, 1.0 if inputs.kpi.direction == "minimize" else -1.0

@@ -114,7 +114,8 @@ def served(caller: Caller) -> Caller:
 
 LOOKS = [
     "state", "status", "events/recent?limit=5", "jobs", "models/late/versions",
-    "models/late/drift", "models/late/performance", "audit?limit=5&verify=true", "openapi.json",
+    "models/late/drift", "models/late/performance", "models/late/forecast", "models/late/kpi",
+    "audit?limit=5&verify=true", "openapi.json",
 ]  # fmt: skip
 
 
