@@ -617,14 +617,15 @@ class Estimated(msgspec.Struct, frozen=True):
 
 
 class Forecast(msgspec.Struct, frozen=True):
-    """What a forecast `horizon` windows ahead is made of, at the look of `made`.
+    """What a forecast `horizon` windows ahead is about and made of.
 
     `p_breach` is the chance that a window up to this one is beyond the limit, `breach_expected` the
     end of the first for which it is one half or more. `missing` says why there is no forecast.
     """
 
-    made: str
     horizon: int
+    window_from: str
+    window_to: str
     experts: list[Expert]
     coverage: float | None
     windows: int

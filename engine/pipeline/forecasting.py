@@ -60,7 +60,10 @@ def _values(history: History, number: int) -> dict[str, float | None]:
 
 
 def forecasts(history: History, settings: ModelSettings) -> list[Score]:
-    """Forecast each measure for the next windows; where that cannot be, say what it lacks."""
+    """Forecast each measure for the next windows; where that cannot be, say what it lacks.
+
+    A score is of the look, its version how many windows ahead: "+1" and so on.
+    """
     end = history.number(history.look.mature_until)
     first = max(history.first(), end - WINDOWS)
     table = [_values(history, number) for number in range(first, end)]
@@ -89,7 +92,7 @@ def _scores(
     for horizon in range(1, settings.monitor.horizon + 1):
         one = next((a for a in ahead if a.horizon == horizon), None)
         span = (history.start(end + horizon - 1), history.start(end + horizon))
-        detail = Forecast(iso(look.at), horizon, [], None, 0, limit)
+        detail = Forecast(horizon, iso(span[0]), iso(span[1]), [], None, 0, limit)
         if one is None:
             lacks = f"not enough: {there} of {forecast.needed(horizon)} windows"
             detail = msgspec.structs.replace(detail, missing=lacks)
@@ -110,10 +113,11 @@ def _scores(
         made.append(
             Score(
                 look.model,
-                SERVED,
+                f"+{horizon}",
                 "forecast",
                 name,
-                *span,
+                look.since,
+                look.until,
                 one.value if one else None,
                 there,
                 *(estimation.cut(name, one.low, one.high) if one else (None, None)),
@@ -142,6 +146,6 @@ def breach_ahead(found: Sequence[Score]) -> list[str]:
         if (detail.p_breach or 0.0) >= LIKELY and s.name not in said:
             said[s.name] = (
                 f"{s.name} forecast {s.value:.3f}, limit {detail.limit:g}, chance "
-                f"{detail.p_breach:.0%} by {s.window_to:%Y-%m-%d}"
+                f"{detail.p_breach:.0%} by {detail.window_to[:10]}"
             )
     return list(said.values())

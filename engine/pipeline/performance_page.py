@@ -46,15 +46,14 @@ def performance(site: Site, model: str) -> Performance:
 def forecast(site: Site, model: str) -> ForecastAnswer:
     """Return the forecasts of the newest look, the nearest window of each first."""
     site.model(model)
-    found = [
-        ForecastRow(
-            s.name, *_span(s), s.value, s.low, s.high, s.n,
-            msgspec.json.decode(s.detail or "", type=Forecast),
+    rows = []
+    for s in scores.history(site.store, model, "forecast", windows=1):
+        detail = msgspec.json.decode(s.detail or "", type=Forecast)
+        rows.append(
+            ForecastRow(
+                s.name, detail.window_from, detail.window_to, s.value, s.low, s.high, s.n, detail
+            )
         )
-        for s in scores.history(site.store, model, "forecast")
-    ]  # fmt: skip
-    made = max((row.made_of.made for row in found), default="")
-    rows = [row for row in found if row.made_of.made == made]
     missing = "" if rows else "not measured yet: cdml monitor measures it now"
     return ForecastAnswer(
         model, sorted(rows, key=lambda row: (row.name, row.made_of.horizon)), missing

@@ -64,8 +64,8 @@ def test_performance_shows_realised_windows_the_estimate_and_the_calibration(
 def test_forecast_shows_the_chance_of_a_breach_or_how_many_windows_are_missing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    near = wire.Forecast(FROM, 1, EXPERTS, 0.9, 20, 0.55, 0.625, TO)
-    far = wire.Forecast(FROM, 2, [], None, 0, 0.55, missing="not enough: 9 of 10 windows")
+    near = wire.Forecast(1, FROM, TO, EXPERTS, 0.9, 20, 0.55, 0.625, TO)
+    far = wire.Forecast(2, FROM, TO, [], None, 0, 0.55, missing="not enough: 9 of 10 windows")
     answer = wire.ForecastAnswer("late", [
         wire.ForecastRow("cost", FROM, TO, 0.58, 0.4, 0.7, 9, near),
         wire.ForecastRow("cost", FROM, TO, None, None, None, 9, far),

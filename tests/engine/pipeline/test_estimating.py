@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from engine.clock import parse_time
 from engine.pipeline import estimating, forecasting, performance_page
 from engine.pipeline.ingest import ingest
 from engine.pipeline.look import Look, look_at
@@ -160,8 +161,10 @@ def test_forecasts_reach_as_far_as_the_history_allows(place: Place) -> None:
         detail = msgspec.json.decode(s.detail or "", type=Forecast)
         assert detail.horizon == horizon
         assert detail.limit == 0.8
-        assert s.window_to - s.window_from == timedelta(days=7)
-    assert ahead[0].window_to > place.clock.now() - timedelta(days=1)
+        assert s.version == f"+{horizon}"
+        since, until = parse_time(detail.window_from), parse_time(detail.window_to)
+        assert until - since == timedelta(days=7)
+        assert until > place.clock.now() - timedelta(days=1)
 
 
 def test_what_will_likely_be_beyond_its_limit_is_said_ahead(place: Place) -> None:
