@@ -118,7 +118,7 @@ def _scores(
                 name,
                 look.since,
                 look.until,
-                one.value if one else None,
+                one.value if one and math.isfinite(one.value) else None,
                 there,
                 *(estimation.cut(name, one.low, one.high) if one else (None, None)),
                 msgspec.json.encode(detail).decode(),

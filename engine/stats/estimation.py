@@ -90,6 +90,7 @@ def experts(task: str) -> tuple[str, ...]:
     return OF_VALUES if task == "regression" else EXPERTS
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def walked(
     task: str,
     rows: Rows,
@@ -134,6 +135,7 @@ def walked(
     return said, truth
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def realised(rows: Rows, one: Measure, at: slice, known_by: int | None = None) -> float:
     """Return a measure over the labelled rows of a place; NaN with fewer than MIN_ROWS."""
     labels = rows.labels[at]
@@ -265,7 +267,9 @@ def _expected_loss(rows: Rows, one: Measure, here: slice, back: slice, at: int) 
 
 
 def _whole(one: Measure, mean: float) -> float:
-    return float(np.sqrt(mean)) if one.form == "root" else mean
+    """Return the measure of a mean; a sum too large for a float is no number."""
+    found = float(np.sqrt(mean)) if one.form == "root" else mean
+    return found if np.isfinite(found) else np.nan
 
 
 def _logs(chances: Floats) -> Floats:

@@ -35,6 +35,7 @@ class Walk:
     scored: int
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def walk(
     values: Floats,
     truth: Floats,

@@ -40,6 +40,7 @@ def needed(horizon: int) -> int:
     return MIN_POINTS + horizon
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def forecast(
     points: Sequence[float | None],
     horizons: int,

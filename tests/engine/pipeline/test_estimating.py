@@ -233,3 +233,55 @@ def test_pages_show_windows_estimates_forecasts_and_kpis(place: Place) -> None:
     assert cost.promised_by == v1
     assert cost.windows[0].never_act is not None
     assert cost.estimate is not None
+
+
+def tasked(root: Path, task: str, metric: str, kpi: str) -> Place:
+    """Return a place of another task with 14 weeks of answers; the champion's answers are known."""
+    text = SETTINGS.replace('task = "binary"', f'task = "{task}"\nmetric = "{metric}"')
+    text = text.replace("avg(case when decision <> label then 1 else 0 end)", kpi)
+    place = Place.made(root, text)
+    rng = np.random.default_rng(1)
+    n, now = 14 * 7 * DAILY, place.clock.now()
+    rows: list[Any] = []
+    known = []
+    for at in range(n):
+        ts = (now - timedelta(days=14 * 7) * (1 - at / n)).replace(tzinfo=None).isoformat()
+        p = float(rng.uniform(0.1, 0.9))
+        answer = f"[{1 - p}, {p}]" if task == "multiclass" else f"[{10 * p}]"
+        label = f'"{str(rng.random() < p).lower()}"'
+        label = label if task == "multiclass" else str(10 * p + rng.normal())
+        decision = str(p >= 0.5).lower() if task == "multiclass" else None
+        rows.append(
+            ("late", f"r{at}", f"r{at}", ts, ts, None, 1, "v1", "champion", "{}", answer,
+             decision, "", 1.0)
+        )  # fmt: skip
+        known.append(LabelRow("late", f"r{at}", ts, label, ts))
+    predictions.load(place.store, Block(rows, [], [], {}))
+    labels.add(place.store, known)
+    place.version()
+    return place
+
+
+def test_several_classes_are_estimated_as_two_are(tmp_path: Path) -> None:
+    kpi = "avg(case when decision = label then probabilities[1] else 0 end)"
+    place = tasked(tmp_path, "multiclass", "log_loss", kpi)
+    found = looked(place)[1]
+    estimates = of(found, "estimated")
+    assert set(estimates) == {"log_loss", "accuracy_score", "cost"}
+    assert all(s.low is not None for s in estimates.values())
+    assert set(of(found, "calibration")) == {"error"}
+    place.close()
+
+
+def test_values_are_estimated_by_a_loss_model(tmp_path: Path) -> None:
+    place = tasked(tmp_path, "regression", "mean_absolute_error", "avg(abs(label - value))")
+    found = looked(place)[1]
+    error = of(found, "estimated")["mean_absolute_error"]
+    assert error.value == pytest.approx(0.8, abs=0.1)  # E|N(0, 1)|
+    names = [e.name for e in made_of(error).experts]
+    assert names == ["constant", "persistence", "loss model"]
+    assert of(found, "estimated")["cost"].value is None
+    assert of(found, "forecast")["cost"].value == pytest.approx(0.8, abs=0.1)
+    assert of(found, "calibration")["gap"].value == pytest.approx(0.0, abs=0.2)
+    assert set(of(found, "calibration")) == {"gap"}
+    place.close()

@@ -181,3 +181,15 @@ def test_an_interval_ends_where_its_metric_ends() -> None:
     assert estimation.cut("log_loss", -0.2, 1.3) == (0.0, 1.3)
     assert estimation.cut("cost", -0.2, 1.3) == (-0.2, 1.3)
     assert estimation.cut("log_loss", None, None) == (None, None)
+
+
+def test_what_is_too_large_for_a_float_is_no_number() -> None:
+    n = 600
+    labels = np.where(np.arange(n) % 3 == 0, 1e308, -1e308)
+    times = np.arange(n)
+    found = Rows(times, np.zeros(n, np.intp), np.zeros((n, 1)), labels, times)
+    one = estimation.measure("root_mean_squared_error", "regression", found, 0)
+    windows = [Window(200 + k * 10, 300 + k * 10, 200 + k * 10, 300 + k * 10) for k in range(20)]
+    said, truth = estimation.walked("regression", found, [one], windows, np.array([[1.0]]))
+    assert not np.isinf(said).any()
+    assert np.isnan(truth).all()

@@ -74,3 +74,11 @@ def test_smoothing_is_the_recursion_of_a_hand() -> None:
     assert table[2, 2].tolist() == pytest.approx([4 / 3, 4 / 3])
     level = {a: 1.0 + a * 1.0 + a * (1.0 - (1.0 + a)) for a in (0.1, 0.9)}
     assert level[0.1] <= table[2, 1, 0] <= level[0.9] + 1.0
+
+
+def test_numbers_at_the_end_of_the_range_give_no_interval_that_is_no_number() -> None:
+    series = [1e308, -1e308] * 10
+    for ahead in forecast.forecast(series, 2, limit=0.0):
+        for number in (ahead.low, ahead.high):
+            assert number is None or np.isfinite(number)
+        assert not np.isnan(ahead.value)
