@@ -20,6 +20,7 @@ from engine.stats.estimation import Measure, Rows
 from engine.store import batches, kpis, predictions
 
 WINDOWS = 52  # a year of weeks
+MOST_ROWS = 500_000  # about 100 MiB while a look is made
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -57,7 +58,7 @@ def gathered(site: Site, look: Look) -> History | None:
     """Read what a look looks back on; None where nothing was answered."""
     settings = site.model(look.model)
     length = duration(settings.monitor.window)
-    since = max(look.mature_until - (WINDOWS + 1) * length, datetime(1970, 1, 2, tzinfo=UTC))
+    since = _since(site, look, length)
     wide = settings.task == "multiclass"
     found = predictions.answered(site.store, look.model, since, look.until, wide=wide)
     if not len(found.times):
@@ -97,6 +98,20 @@ def gathered(site: Site, look: Look) -> History | None:
         }
     constants = _promised(site, look.model, settings, names.tolist(), [m.name for m in measures])
     return History(look, settings.task, length, rows, names.tolist(), measures, constants, series)
+
+
+def _since(site: Site, look: Look, length: timedelta) -> datetime:
+    """Return from when on rows are read: WINDOWS back, or as many windows as MOST_ROWS fill."""
+    first = max(look.mature_until - (WINDOWS + 1) * length, datetime(1970, 1, 2, tzinfo=UTC))
+    step = length // timedelta(microseconds=1)
+    counts = predictions.by_window(site.store, look.model, first, look.until, step)
+    total = 0
+    for number in sorted(counts, reverse=True):
+        total += counts[number]
+        if total > MOST_ROWS:
+            full = datetime(1970, 1, 1, tzinfo=UTC) + (number + 1) * length
+            return max(first, min(full, look.mature_since))
+    return first
 
 
 def us(moment: datetime) -> int:

@@ -120,6 +120,24 @@ class Answers:
     answers: Any
 
 
+def by_window(
+    store: Store, model: str, since: datetime, until: datetime, length_us: int
+) -> dict[int, int]:
+    """Return how many answers lie in each window of a length, by its number since 1970."""
+    with store.read() as db:
+        found = db.execute(
+            "select epoch_us(ts) // $length as place, count(*) from predictions "
+            "where model = $model and ts >= $since and ts < $until group by place",
+            {
+                "model": model,
+                "since": naive(since),
+                "until": naive(until),
+                "length": length_us,
+            },
+        ).fetchall()
+    return {int(place): int(n) for place, n in found}
+
+
 def answered(store: Store, model: str, since: datetime, until: datetime, *, wide: bool) -> Answers:
     """Return the rows that clients asked with since <= ts < until, in order of time.
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine.clock import parse_time
-from engine.pipeline import estimating, forecasting, performance_page
+from engine.pipeline import estimating, forecasting, history, performance_page
 from engine.pipeline.ingest import ingest
 from engine.pipeline.look import Look, look_at
 from engine.pipeline.monitor import monitor
@@ -233,6 +233,20 @@ def test_pages_show_windows_estimates_forecasts_and_kpis(place: Place) -> None:
     assert cost.promised_by == v1
     assert cost.windows[0].never_act is not None
     assert cost.estimate is not None
+
+
+def test_a_log_too_large_to_be_held_is_looked_back_on_by_fewer_windows(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (v1,) = place.champions(0.3)
+    served(place, v1, 16)
+    monkeypatch.setattr(history, "MOST_ROWS", 4 * 7 * DAILY)
+    look, found = looked(place)
+    seen = history.gathered(place, look)
+    assert seen is not None
+    assert len(seen.rows.times) <= 4 * 7 * DAILY
+    assert of(found, "estimated")["log_loss"].value is not None
+    assert of(found, "forecast")["log_loss"].n == 3
 
 
 def tasked(root: Path, task: str, metric: str, kpi: str) -> Place:
