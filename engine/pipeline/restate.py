@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from engine.pipeline import history
 from engine.pipeline.look import Look, look_at
 from engine.pipeline.measures import measured
 from engine.pipeline.site import Site
@@ -105,9 +106,10 @@ def _shown(score: Score | None) -> str:
 
 
 def _reached(look: Look, arrived: Arrived) -> bool:
-    # A row without a label counts too: for how many mature rows have one.
-    return _any_within(arrived.rows, look.mature_since, look.until) or _any_within(
-        arrived.labels, look.mature_since, look.mature_until
+    """Say whether new rows, or labels of rows that were mature, count in what a look measured."""
+    first = history.reach(look)
+    return _any_within(arrived.rows, first, look.until) or _any_within(
+        arrived.labels, first, look.mature_until
     )
 
 
