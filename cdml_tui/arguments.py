@@ -11,6 +11,7 @@ from cdml_tui.verbs import (
     bringing,
     changing,
     drifting,
+    expecting,
     incident,
     judging,
     locking,
@@ -135,7 +136,17 @@ VERBS: dict[str, Verb] = {
     "quality": Verb(
         "[MODEL]", "nulls, ranges, times, labels: what is wrong with the rows", looking.quality
     ),
-    "performance": Verb("[MODEL]", "realised performance per window", looking.performance),
+    "performance": Verb(
+        "[MODEL]",
+        "performance by window: realised, and estimated before labels",
+        expecting.performance,
+    ),
+    "forecast": Verb("[MODEL]", "what the next windows should bring", expecting.forecast),
+    "kpi": Verb(
+        "[MODEL]",
+        "business numbers against never and always acting and their promise",
+        expecting.kpi,
+    ),
     "report": Verb(
         "[MODEL]",
         "a model between two moments as one HTML file, for who was not there",

@@ -124,6 +124,14 @@ class Client:
         """Return who asked a model lately, suspects first."""
         return self._get(f"{_model(model)}/clients", wire.ClientsAnswer)
 
+    def forecast(self, model: str) -> wire.ForecastAnswer:
+        """Return what the next windows should bring."""
+        return self._get(f"{_model(model)}/forecast", wire.ForecastAnswer)
+
+    def kpi(self, model: str) -> wire.KpiAnswer:
+        """Return the KPIs with what they are compared to."""
+        return self._get(f"{_model(model)}/kpi", wire.KpiAnswer)
+
     def audit(self, limit: int, asked: wire.AuditQuestion) -> wire.AuditAnswer:
         """Return the latest audit entries that were asked for."""
         params = {"limit": limit, **msgspec.to_builtins(asked)}

@@ -24,6 +24,7 @@ from engine.jobs import triggers
 from engine.jobs.runner import Runner
 from engine.ledger.ledger import Ledger
 from engine.pipeline import locks, lookout
+from engine.pipeline.features import check_kpis
 from engine.pipeline.ingest import ingest_waiting
 from engine.pipeline.load import load
 from engine.pipeline.site import Site
@@ -32,7 +33,6 @@ from engine.serving_process import ServingProcess
 from engine.settings import Settings
 from engine.settings import load as load_settings
 from engine.store.connection import Store
-from engine.store.kpis import check_all
 from engine.wire import EventRow, JobRow, ScheduleRow, ServingState
 from engine.workspace import Workspace
 
@@ -60,7 +60,7 @@ class Engine(Conductor):
         self._clock = clock
         self._serving = serving
         self._hub = Hub()
-        check_all(settings)
+        check_kpis(settings)
         self._site = Site(
             workspace,
             settings,
@@ -150,7 +150,7 @@ class Engine(Conductor):
     def reload(self) -> str:
         locks.check_reload(self._site)
         settings = load_settings(self._workspace.config)
-        check_all(settings)
+        check_kpis(settings, self._site.store)
         now, former_serving = settings.serving, self._site.settings.serving
         if (now.listen, now.workers) != (former_serving.listen, former_serving.workers):
             raise RefusedError(

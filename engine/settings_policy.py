@@ -52,6 +52,7 @@ class MonitorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     false_alarms: Annotated[
         float, says("The drift alarms a year that may be false, over all columns and looks.")
     ] = 0.05
+    horizon: Annotated[int, says("Forecast this many windows ahead.")] = 4
     metric_limit: Annotated[
         float | None,
         says("The realised metric beyond this, in all or surely in a slice, is a breach."),
@@ -60,6 +61,7 @@ class MonitorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     def __post_init__(self) -> None:
         positive("every", self.every)
         positive("window", self.window)
+        between("horizon", self.horizon, 1, 26)
         if self.drift_limit <= 0:
             wrong("drift_limit", f"found {self.drift_limit}; it must be above 0, like 0.2.")
         if not 0.0 < self.false_alarms < 1.0:

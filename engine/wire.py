@@ -615,7 +615,10 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class GateReport(msgspec.Struct, frozen=True):
-    """Every check of one validation, against whom it was made, and the metric's own value."""
+    """Every check of one validation, against whom it was made, and the metric's own value.
+
+    `measured` are the other metrics and the KPI that the version had there, by name.
+    """
 
     verdict: Literal["pass", "fail", "inconclusive"]
     against: str | None
@@ -625,6 +628,7 @@ class GateReport(msgspec.Struct, frozen=True):
     checks: list[Check]
     reasons: list[str]
     value: float | None = None
+    measured: dict[str, float | None] = {}
 
 
 class VersionPage(msgspec.Struct, frozen=True):
@@ -681,13 +685,162 @@ class PerformancePeriod(msgspec.Struct, frozen=True):
     high: float | None = None
 
 
+class Expert(msgspec.Struct, frozen=True):
+    """One of the answers that a number is blended from, and its weight."""
+
+    name: str
+    value: float | None
+    weight: float
+
+
+class Estimated(msgspec.Struct, frozen=True):
+    """What an estimate is made of; `windows` of past errors stand behind its interval.
+
+    `coverage` is how often the truth lay inside the intervals stated before. `missing` says what
+    there is not enough of.
+    """
+
+    experts: list[Expert]
+    coverage: float | None
+    windows: int
+    missing: str = ""
+
+
+class Forecast(msgspec.Struct, frozen=True):
+    """What a forecast `horizon` windows ahead is about and made of.
+
+    `p_breach` is the chance that a window up to this one is beyond the limit, `breach_expected` the
+    end of the first for which it is one half or more. `missing` says why there is no forecast.
+    """
+
+    horizon: int
+    window_from: str
+    window_to: str
+    experts: list[Expert]
+    coverage: float | None
+    windows: int
+    limit: float | None = None
+    p_breach: float | None = None
+    breach_expected: str | None = None
+    missing: str = ""
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """Mean answer and mean outcome of the same rows: what a calibration gap is between."""
+
+    answered: float
+    happened: float
+
+
+class Window(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """A metric or KPI as it was served over one window of a fixed grid, with its interval."""
+
+    name: str
+    from_: str
+    to: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+class EstimateRow(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """A metric or KPI of the running window before its labels, and what it is made of."""
+
+    name: str
+    from_: str
+    to: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    made_of: Estimated
+
+
+class CalibrationRow(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """How a version's answers compare with outcomes: the gap of the means, the mean distance."""
+
+    name: Literal["gap", "error"]
+    version: str
+    from_: str
+    to: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    means: Calibration | None = None
+
+
 class Performance(msgspec.Struct, frozen=True):
-    """`cdml performance`: windows, oldest first."""
+    """`cdml performance`: windows, oldest first; `periods` are those of each look.
+
+    `windows` lie side by side; then the running window's estimates and the champion's calibration.
+    """
 
     model: str
     metric: str
     kind: Literal["realised"]
     periods: list[PerformancePeriod]
+    windows: list[Window] = []
+    estimates: list[EstimateRow] = []
+    calibration: list[CalibrationRow] = []
+
+
+class ForecastRow(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """A metric or KPI of a window to come; `n` is how many past windows are known."""
+
+    name: str
+    from_: str
+    to: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    made_of: Forecast
+
+
+class ForecastAnswer(msgspec.Struct, frozen=True):
+    """`cdml forecast`: every metric and KPI, the nearest window first; `missing` says why not."""
+
+    model: str
+    rows: list[ForecastRow]
+    missing: str = ""
+
+
+class KpiWindow(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """A KPI over one window: as it was served, and had never or always been acted."""
+
+    from_: str
+    to: str
+    n: int
+    served: float | None
+    never_act: float | None = None
+    always_act: float | None = None
+
+
+class KpiPage(msgspec.Struct, frozen=True):
+    """One KPI: what it is, what validation promised of the champion, and what came of it.
+
+    `fault` says why it cannot be measured.
+    """
+
+    name: str
+    sql: str
+    direction: str
+    unit: str
+    limit: float | None
+    promise: float | None
+    promised_by: str | None
+    windows: list[KpiWindow]
+    estimate: EstimateRow | None = None
+    fault: str = ""
+
+
+class KpiAnswer(msgspec.Struct, frozen=True):
+    """`cdml kpi`: every KPI of a model."""
+
+    model: str
+    kpis: list[KpiPage]
 
 
 class DriftAnswer(msgspec.Struct, frozen=True):

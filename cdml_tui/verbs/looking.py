@@ -193,29 +193,6 @@ def _limit(row: QualityRow) -> str | None:
     return shown and f"{'>=' if row.at_least else '<='} {shown}"
 
 
-def performance(session: Session) -> int:
-    """List realised performance per window, oldest first."""
-    answer = session.client.performance(session.model())
-    if session.json:
-        json_line(answer)
-        return 0
-    metrics = list(dict.fromkeys(name for p in answer.periods for name in p.metrics))
-    kpis = list(dict.fromkeys(name for p in answer.periods for name in p.kpi))
-    line(f"{answer.model}: {answer.metric}, {answer.kind}, from mature labelled rows")
-    table(
-        ["FROM", "TO", "VERSION", "N", *(name.upper() for name in [*metrics, *kpis])],
-        [
-            [
-                *(p.from_, p.to, p.version, p.n),
-                *(p.metrics.get(name) for name in metrics),
-                *(p.kpi.get(name) for name in kpis),
-            ]
-            for p in answer.periods
-        ],
-    )
-    return 0
-
-
 def clients(session: Session) -> int:
     """List who asked lately, suspects first."""
     answer = session.client.clients(session.model())

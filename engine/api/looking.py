@@ -17,6 +17,7 @@ from engine.pipeline import (
     attacks,
     drift_page,
     overview,
+    performance_page,
     postmortem,
     quality_page,
     rollout_page,
@@ -103,8 +104,8 @@ def quality(state: State, model: FromPath[str]) -> wire.QualityAnswer:
 
 @get("/api/v1/models/{model:str}/performance", sync_to_thread=True)
 def performance(state: State, model: FromPath[str]) -> wire.Performance:
-    """Return realised performance by window."""
-    return overview.realised(site_of(state), model)
+    """Return realised performance by window, estimated where labels are still to come."""
+    return performance_page.performance(site_of(state), model)
 
 
 @get("/api/v1/models/{model:str}/report", sync_to_thread=True)
@@ -118,6 +119,18 @@ def model_report(request: Req, state: State, model: FromPath[str]) -> wire.Model
 def clients(state: State, model: FromPath[str]) -> wire.ClientsAnswer:
     """Return who asked a model lately, suspects first."""
     return attacks.clients(site_of(state), model)
+
+
+@get("/api/v1/models/{model:str}/forecast", sync_to_thread=True)
+def forecast(state: State, model: FromPath[str]) -> wire.ForecastAnswer:
+    """Return what the next windows of a model should bring."""
+    return performance_page.forecast(site_of(state), model)
+
+
+@get("/api/v1/models/{model:str}/kpi", sync_to_thread=True)
+def kpi(state: State, model: FromPath[str]) -> wire.KpiAnswer:
+    """Return the KPIs of a model against never acting, always acting and their promise."""
+    return performance_page.kpi(site_of(state), model)
 
 
 @get("/api/v1/models/{model:str}/rollout", sync_to_thread=True)
@@ -224,6 +237,8 @@ ROUTES = [
     performance,
     model_report,
     clients,
+    forecast,
+    kpi,
     rollout,
     proof,
     audit,

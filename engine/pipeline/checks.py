@@ -234,11 +234,14 @@ def report(
     n: int,
     checks: list[Check],
     value: float | None,
+    measured: dict[str, float | None] | None = None,
 ) -> GateReport:
     """Add the checks up to a verdict, with a sentence for each that stands in the way."""
     verdict = gates.overall(Verdict(c.verdict) for c in checks if c.verdict != "observed")
     reasons = [_sentence(c) for c in checks if c.verdict == verdict.value != "pass"]
-    return GateReport(verdict.value, against, since, until, n, checks, reasons, value)
+    return GateReport(
+        verdict.value, against, since, until, n, checks, reasons, value, measured or {}
+    )
 
 
 def _sentence(check: Check) -> str:

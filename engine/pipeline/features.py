@@ -7,7 +7,9 @@ import numpy as np
 
 from engine.artifacts import ManifestFeature
 from engine.domain.schema import Feature, Kind, Schema
-from engine.settings import ModelSettings
+from engine.settings import ModelSettings, Settings
+from engine.store import batches, kpis
+from engine.store.connection import Store
 
 KINDS = {
     "BIGINT": Kind.NUMERIC,
@@ -25,6 +27,15 @@ def feature_types(settings: ModelSettings, columns: Mapping[str, str]) -> dict[s
         for name, kind in columns.items()
         if name not in special and name not in settings.exclude and kind in KINDS
     }
+
+
+def check_kpis(settings: Settings, store: Store | None = None) -> None:
+    """Refuse settings with a KPI that could not be measured, on what was delivered where known."""
+    delivered: dict[str, dict[str, str]] = {}
+    if store is not None:
+        for model, wanted in settings.models.items():
+            delivered[model] = feature_types(wanted, batches.columns(store, model))
+    kpis.check_all(settings, delivered)
 
 
 def moments(times: Any) -> Any:

@@ -17,8 +17,9 @@ from engine import artifacts
 from engine.artifacts import Manifest
 from engine.clock import iso, parse_time
 from engine.errors import InvalidError, RefusedError
-from engine.pipeline import features, normal, recipes, references
-from engine.pipeline.references import Parts
+from engine.pipeline import features, recipes, references
+from engine.pipeline.measurement import others_of
+from engine.pipeline.references import Parts, Seen
 from engine.quantities import duration
 from engine.stats import comparison, encoding, outcomes, performance
 from engine.stats.comparison import Estimate
@@ -75,7 +76,8 @@ class TrainInputs(msgspec.Struct, frozen=True):
 class Inner(msgspec.Struct, frozen=True):
     """How the chosen recipe did out of time, inside the training rows; the better is positive.
 
-    `gain_low` and `gain_high` bound its improvement over answering the base rate.
+    `gain_low` and `gain_high` bound its improvement over answering the base rate; `measured` are
+    its other metrics, and the KPI at its threshold.
     """
 
     holdout_from: str
@@ -89,6 +91,7 @@ class Inner(msgspec.Struct, frozen=True):
     gain_low: float | None
     gain_high: float | None
     needed: int | None
+    measured: dict[str, float | None] = {}
 
 
 class TrainResult(msgspec.Struct, frozen=True):
@@ -136,6 +139,7 @@ def fit(inputs: TrainInputs, folder: Path, progress: Progress) -> TrainResult:
     content = artifacts.dump(estimator)
     (folder / ESTIMATOR).write_bytes(content)
     progress(1.0, "sealed")
+    threshold, promised = _threshold(inputs, held, chosen.answers)
     manifest = Manifest(
         model=inputs.model,
         task=inputs.task,
@@ -144,7 +148,7 @@ def fit(inputs: TrainInputs, folder: Path, progress: Progress) -> TrainResult:
         metric=inputs.metric,
         features=features.contract(inputs.types, whole.table),
         classes=classes,
-        threshold=_threshold(inputs, held, chosen.answers),
+        threshold=threshold,
         safe_mode=False,
         artifact=hashlib.sha256(content).hexdigest(),
         size_bytes=len(content),
@@ -163,23 +167,19 @@ def fit(inputs: TrainInputs, folder: Path, progress: Progress) -> TrainResult:
     )
     simple = _simple(inputs, classes, whole, held, folder, manifest)
     inner = _inner_result(inputs, held, before, chosen.answers, len(classes))
+    if inputs.kpi is not None:
+        measured = {**inner.measured, inputs.kpi.name: promised}
+        inner = msgspec.structs.replace(inner, measured=measured)
     note = f"{len(whole.labels)} rows, window {chosen.window}, {chosen.fits + 1} fits"
     profiles = references.features(inputs.types, whole.table)
     shared = references.months(profiles, whole.table, whole.table[inputs.table.time])
     shared |= references.labels(inputs.task, classes, whole.labels)
-    parts = _own_parts(inputs, classes, held, chosen)
-    return TrainResult(manifest, simple, profiles, inner, chosen.fits + 1, note, parts, shared)
-
-
-def _own_parts(inputs: TrainInputs, classes: list[str], held: _Rows, of: "_Chosen") -> Parts:
-    """Return what the inner hold-out tells of the model: its answers, each column's worth."""
-    schema, estimator = of.fitted
-    rows, rng = encoding.matrix(schema, held.table), np.random.default_rng([inputs.seed, 6])
-    asked = (inputs.task, inputs.metric, schema.names)
-    worth = references.worth(*asked, rows, held.labels, partial(_answers, inputs, estimator), rng)
+    schema, tried = chosen.fitted
+    seen = Seen(schema.names, encoding.matrix(schema, held.table), held.labels, chosen.answers)
     slices = {name: held.table[name] for name in inputs.slices}
-    own = normal.of_holdout(inputs.metric, inputs.task, held.labels, of.answers, inputs.seed)
-    return references.answers(inputs.task, classes, of.answers, slices) | worth | own
+    asked = (inputs.task, inputs.metric, classes, slices, seen)
+    parts = references.of_holdout(*asked, partial(_answers, inputs, tried), inputs.seed)
+    return TrainResult(manifest, simple, profiles, inner, chosen.fits + 1, note, parts, shared)
 
 
 def _simple(
@@ -199,7 +199,7 @@ def _simple(
     return msgspec.structs.replace(
         beside,
         recipe=own.recipe,
-        threshold=_threshold(own, held, answers),
+        threshold=_threshold(own, held, answers)[0],
         safe_mode=True,
         artifact=hashlib.sha256(content).hexdigest(),
         size_bytes=len(content),
@@ -350,20 +350,20 @@ def _inner_result(inputs: TrainInputs, held: _Rows, before: _Rows, answers: Any,
         gain_low=gain.low,
         gain_high=gain.high,
         needed=comparison.needed(gain, effect),
+        measured=others_of(inputs.metric, inputs.task, held.labels, answers),
     )
 
 
-def _threshold(inputs: TrainInputs, held: _Rows, answers: Any) -> float:
-    """Return the decision threshold: the first KPI's optimum on the inner hold-out, else 0.5."""
+def _threshold(inputs: TrainInputs, held: _Rows, answers: Any) -> tuple[float, float | None]:
+    """Return the threshold, the KPI's optimum on the inner hold-out or 0.5, and the KPI there."""
     if inputs.kpi is None:
-        return 0.5
-    sql, direction = inputs.kpi.sql, inputs.kpi.direction
+        return 0.5, None
+    sql, sign = inputs.kpi.sql, 1.0 if inputs.kpi.direction == "minimize" else -1.0
     columns = {name: held.table[name] for name in inputs.types}
     rows = kpis.facts(columns, answers[:, 0], held.labels > 0, held.table[inputs.table.time])
     found = kpis.by_threshold(sql, rows, THRESHOLDS)
-    sign = 1.0 if direction == "minimize" else -1.0
     usable = [(sign * v, t) for v, t in zip(found, THRESHOLDS, strict=True) if v is not None]
-    return min(usable)[1] if usable else 0.5
+    return (min(usable)[1], sign * min(usable)[0]) if usable else (0.5, None)
 
 
 def _probes(inputs: TrainInputs, schema: Any, estimator: Any, rows: _Rows) -> dict[str, Any]:

@@ -55,7 +55,8 @@ class ValidateResult(msgspec.Struct, frozen=True):
 
     `kpi_gain` is the candidate's improvement over the better of never and always acting, `kpi_kept`
     that over the champion. `calibration` is the candidate's own error, `calibration_gain` by how
-    much it is smaller than the champion's. `recalled` are former versions against the champion.
+    much it is smaller than the champion's. `recalled` are former versions against the champion,
+    `measured` the candidate's other metrics.
     """
 
     n: int
@@ -76,6 +77,7 @@ class ValidateResult(msgspec.Struct, frozen=True):
     differences: Differences | None = None
     recalled: dict[str, Comparison] = {}
     block: str = "days"
+    measured: dict[str, float | None] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,14 @@ def measured(
         low=own.low,
         high=own.high,
         against=against,
+        measured=others_of(held.metric, held.task, held.labels, candidate),
     )
+
+
+def others_of(metric: str, task: str, labels: Any, answers: Any) -> dict[str, float | None]:
+    """Return the metrics that people ask for beside the one that decides."""
+    wanted = [m for m in performance.shown(metric, task) if m != metric]
+    return {m: performance.value(m, task, labels, answers) for m in wanted}
 
 
 def compared(

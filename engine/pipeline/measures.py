@@ -1,6 +1,6 @@
 """Everything that is measured of a look, in the order in which people read it."""
 
-from engine.pipeline import drifting, quality, realised, slices
+from engine.pipeline import drifting, estimating, quality, realised, slices
 from engine.pipeline.look import Look
 from engine.pipeline.site import Site
 from engine.store.scores import Score
@@ -11,6 +11,7 @@ MEASURES = (
     realised.business,
     slices.measured,
     quality.measured,
+    estimating.measured,
 )
 
 

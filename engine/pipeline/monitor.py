@@ -5,7 +5,7 @@ from datetime import timedelta
 from engine.clock import parse_time
 from engine.domain.lifecycle import Event, Fitness
 from engine.ledger.change import ENGINE
-from engine.pipeline import aftermath, alerts
+from engine.pipeline import aftermath, alerts, realised
 from engine.pipeline.look import look_at
 from engine.pipeline.measures import measured
 from engine.pipeline.realised import MIN_LABELS, SERVED
@@ -51,9 +51,10 @@ def _summary(settings: ModelSettings, found: list[Score]) -> str:
     number = f"{served.n if served else 0} mature labels, {MIN_LABELS} are needed"
     if served is not None and served.value is not None:
         number = f"{settings.metric} {served.value:.4f}"
-    drifted = (s.value for s in found if s.kind == "drift" and s.value is not None)
-    worst = max(drifted, default=None)
-    return f"{number}, worst psi {'--' if worst is None else f'{worst:.2f}'}"
+    psis = (s.value for s in found if s.kind == "drift" and s.value is not None)
+    worst = max(psis, default=None)
+    drifted = f"worst psi {'--' if worst is None else f'{worst:.2f}'}"
+    return "; ".join([f"{number}, {drifted}", *realised.faults(found)])
 
 
 def _prove(site: Site, model: str, champion: str, settings: ModelSettings) -> None:

@@ -1,9 +1,11 @@
 """Realised performance: the metrics and KPIs of mature labelled answers, each with its n."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from engine.errors import InvalidError, UnavailableError
 from engine.pipeline import features
 from engine.pipeline.look import Look
 from engine.pipeline.site import Site
@@ -59,10 +61,7 @@ def _score(
 
 def metrics(settings: ModelSettings) -> list[str]:
     """Return the metric that decides, and the one that people also ask for."""
-    beside = {"binary": "roc_auc_score", "multiclass": "accuracy_score"}.get(
-        settings.task, "root_mean_squared_error"
-    )
-    return list(dict.fromkeys([settings.metric, beside]))
+    return performance.shown(settings.metric, settings.task)
 
 
 def classes(site: Site, model: str, version: str) -> list[str]:
@@ -83,10 +82,20 @@ def business(site: Site, look: Look) -> list[Score]:
         for version, decision in decisions.items():
             if decision is not None and settings.task != "binary":
                 continue
-            value, n = kpis.served(
-                site.store, look.model, settings.task, kpi.sql, types, *span, decision, names
-            )
+            fault, value, n = None, None, 0
+            try:
+                value, n = kpis.served(
+                    site.store, look.model, settings.task, kpi.sql, types, *span, decision, names
+                )
+            except (InvalidError, UnavailableError) as e:
+                fault = e.message  # it takes no other measure down with it
             # DuckDB adds rows up in an order of its own: the last digits would not come again.
             shown = float(f"{value:.12g}") if value is not None and n >= MIN_LABELS else None
-            found.append(Score(look.model, version, "kpi", name, *span, shown, n))
+            found.append(Score(look.model, version, "kpi", name, *span, shown, n, detail=fault))
     return found
+
+
+def faults(found: Sequence[Score]) -> list[str]:
+    """Return why KPIs could not be measured, each once."""
+    said = [f"{s.name}: {s.detail}" for s in found if s.kind == "kpi" and s.detail]
+    return list(dict.fromkeys(said))

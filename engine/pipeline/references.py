@@ -1,11 +1,13 @@
 """What a version is measured against for as long as it lives: frozen when it is trained."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from engine.pipeline import normal
 from engine.pipeline.features import KINDS
 from engine.stats import importance, performance, profile, tally
 from engine.stats.profile import CategoricalProfile, NumericProfile
@@ -74,24 +76,50 @@ def labels(task: str, classes: Sequence[str], codes: Any) -> Parts:
     return {LABEL: {LABEL: reference_profile(named, numeric=False)}}
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A hold-out as an estimator saw it: columns, rows, labels, and what it answered."""
+
+    names: Sequence[str]
+    matrix: Any
+    labels: Any
+    answers: Any
+
+
+def of_holdout(
+    task: str,
+    metric: str,
+    classes: Sequence[str],
+    slices: Mapping[str, Any],
+    held: Seen,
+    answer: Callable[[Any], Any],
+    seed: int,
+) -> Parts:
+    """Freeze what rows that a version has not seen tell of it.
+
+    Its answers, of all and by slice; what is normal of them; and what each feature is worth.
+    """
+    parts = answers(task, classes, held.answers, slices)
+    parts |= normal.of_holdout(metric, task, held.labels, held.answers, seed)
+    return parts | worth(task, metric, held, answer, np.random.default_rng([seed, 6]))
+
+
 def worth(
     task: str,
     metric: str,
-    names: Sequence[str],
-    matrix: Any,
-    labels: Any,
+    held: Seen,
     answer: Callable[[Any], Any],
     rng: np.random.Generator,
 ) -> Parts:
-    """Freeze what each feature is worth on rows the version has not seen, in the metric's unit."""
+    """Freeze what each feature is worth, in the metric's unit."""
     sign = -1.0 if performance.metric_named(metric).higher_is_better else 1.0
 
     def loss(truth: Any, answers: Any) -> float | None:
         value = performance.value(metric, task, truth, answers)
         return None if value is None else sign * value
 
-    found = importance.permutation(matrix, labels, answer, loss, rng)
-    known = {name: repr(w) for name, w in zip(names, found, strict=True) if w is not None}
+    found = importance.permutation(held.matrix, held.labels, answer, loss, rng)
+    known = {name: repr(w) for name, w in zip(held.names, found, strict=True) if w is not None}
     return {IMPORTANCE: known}
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from engine.pipeline import history
 from engine.pipeline.look import Look, look_at
 from engine.pipeline.measures import measured
 from engine.pipeline.site import Site
@@ -106,9 +107,12 @@ def _shown(score: Score | None) -> str:
 
 
 def _reached(look: Look, arrived: Arrived) -> bool:
-    # Rows before the window too: evidence of drift is gathered from all days before.
+    """Say whether new rows, or labels of rows that were mature, count in what a look measured.
+
+    Rows before the window do too: evidence of drift is gathered from all days before.
+    """
     return any(minute < look.until for minute in arrived.rows) or _any_within(
-        arrived.labels, look.mature_since, look.mature_until
+        arrived.labels, history.reach(look), look.mature_until
     )
 
 

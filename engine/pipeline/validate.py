@@ -159,7 +159,10 @@ def report(
     measured = inputs.manifests.get("champion")
     known = site.ledger.versions(model)
     champion = next((v.version for v in known if v.manifest == measured), None)
-    return checks.report(champion, inputs.since, inputs.until, found.n, made, found.value)
+    kpi = {inputs.kpi.name: found.kpi.get("candidate")} if inputs.kpi else {}
+    return checks.report(
+        champion, inputs.since, inputs.until, found.n, made, found.value, found.measured | kpi
+    )
 
 
 def first_may_lead(site: Site, model: str, inner: Inner) -> bool:
@@ -174,7 +177,8 @@ def first_report(site: Site, model: str, version: str, inner: Inner) -> GateRepo
     settings = site.model(model)
     made = checks.first(inner, settings.metric, settings.gate)
     made.append(probe_check(site, model, version))
-    return checks.report(None, inner.holdout_from, inner.holdout_to, inner.n, made, inner.value)
+    span = (inner.holdout_from, inner.holdout_to)
+    return checks.report(None, *span, inner.n, made, inner.value, inner.measured)
 
 
 def record(site: Site, model: str, version: str, judged: GateReport, *, fence: int) -> None:

@@ -26,6 +26,17 @@ def error(
     return comparison.estimate(_Binned(task, labels, answers), blocks, rng, basic=True)
 
 
+def gap(
+    task: str, labels: Labels, answers: Floats, blocks: NDArray[Any], rng: np.random.Generator
+) -> Estimate:
+    """Return the mean answer minus the mean outcome, with its interval over blocks.
+
+    Calibration in the large (Cox 1958): of a binary task mean probability minus base rate, of
+    values the mean error. No rows, a NaN, several classes: value None; one block: no interval.
+    """
+    return comparison.estimate(_Mean(task, labels, answers), blocks, rng)
+
+
 def paired(
     task: str,
     labels: Labels,
@@ -68,6 +79,23 @@ class _Binned:
         table = cells.reshape(count, BINS)
         sizes = np.bincount(codes, minlength=count).astype(np.float64)
         return lambda counts: np.abs(counts @ table).sum(axis=1) / (counts @ sizes)
+
+
+class _Mean:
+    """The mean of what answers say too much."""
+
+    def __init__(self, task: str, labels: Labels, answers: Floats) -> None:
+        self.n = len(labels)
+        self.value: float | None = None
+        self._surplus = answers[:, 0] - np.asarray(labels, dtype=np.float64)
+        if task != "multiclass" and self.n and np.isfinite(self._surplus).all():
+            self.value = float(np.mean(self._surplus))
+
+    def statistic(self, codes: NDArray[np.intp], count: int) -> comparison.Statistic:
+        """Return the function from block counts to the mean over the drawn rows."""
+        sums = np.bincount(codes, self._surplus, minlength=count)
+        sizes = np.bincount(codes, minlength=count).astype(np.float64)
+        return lambda counts: (counts @ sums) / (counts @ sizes)
 
 
 class _Less:

@@ -76,6 +76,12 @@ def metric_named(name: str, task: str | None = None) -> Metric:
     return metric
 
 
+def shown(metric: str, task: str) -> list[str]:
+    """Return the metric that decides, and the one that people also ask for."""
+    beside = {"binary": "roc_auc_score", "multiclass": "accuracy_score"}
+    return list(dict.fromkeys([metric, beside.get(task, "root_mean_squared_error")]))
+
+
 def value(
     metric: str, task: str, labels: Labels, answers: Floats, threshold: float = 0.5
 ) -> float | None:

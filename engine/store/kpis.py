@@ -1,9 +1,8 @@
-"""A KPI's SQL, checked before it runs: one aggregate over one view, nothing else."""
+"""A KPI's SQL over the joined log, checked each time before it runs, within a deadline."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import duckdb
@@ -12,9 +11,13 @@ import numpy as np
 
 from engine.errors import InvalidError
 from engine.settings import Settings
+from engine.store import kpi_sql
 from engine.store.connection import Store, naive
 from engine.store.files import name_of
-from engine.store.predictions import JOINED
+from engine.store.predictions import ANSWERED, JOINED
+from engine.store.snapshots import plain
+
+DEADLINE_S = 5.0
 
 # The place of a class among two, by its name; true and 1, false and 0 are the same class.
 _NAME = "regexp_replace(json_extract_string(label, '$'), '^(-?[0-9]+)\\.0+$', '\\1')"
@@ -31,9 +34,9 @@ _ANSWERS = {"binary": "answer[1] as score", "regression": "answer[1] as value"}
 _DECISIONS = {"binary": "cast(decision as boolean)", "multiclass": "decision"}
 
 
-def check(model: str, name: str, sql: str) -> None:
-    """Refuse SQL that is not one aggregate expression over the joined log."""
-    found = fault(sql)
+def check(model: str, name: str, sql: str, columns: Collection[str] | None = None) -> None:
+    """Refuse SQL that is not one expression of pure functions over these columns of the log."""
+    found = kpi_sql.fault(sql, columns)
     if found:
         raise InvalidError(
             f'Reading KPI "{name}" of model "{model}": {found}. Write one aggregate over score, '
@@ -43,52 +46,24 @@ def check(model: str, name: str, sql: str) -> None:
         )
 
 
-def check_all(settings: Settings) -> None:
-    """Refuse settings with a KPI that could not be measured."""
+def check_all(settings: Settings, features: Mapping[str, Collection[str]] | None = None) -> None:
+    """Refuse settings with a KPI that could not be measured.
+
+    `features` are those of the models whose rows have been delivered.
+    """
     for model, wanted in settings.models.items():
+        delivered = (features or {}).get(model)
+        columns = {*delivered, *_taken(wanted.task)} if delivered else None
         for name, kpi in wanted.kpi.items():
-            check(model, name, kpi.sql)
+            check(model, name, kpi.sql, columns)
 
 
-@lru_cache(maxsize=64)
-def fault(sql: str) -> str | None:
-    """Return why SQL is no single expression over the joined log, or None."""
-    with duckdb.connect(config={"threads": 1}) as db:
-        row = db.execute("select json_serialize_sql(?)", [f"select {_whole(sql)} from log"])
-        parsed: Any = msgspec.json.decode((row.fetchone() or ["{}"])[0])
-    if parsed.get("error"):
-        return str(parsed.get("error_message", "it cannot be parsed")).splitlines()[0]
-    if len(parsed["statements"]) != 1:
-        return "it is more than one statement"
-    node = parsed["statements"][0]["node"]
-    if node.get("type") != "SELECT_NODE" or node.get("from_table", {}).get("table_name") != "log":
-        return "it reads something else than the joined log"
-    if len(node.get("select_list", [])) != 1:
-        return "it is more than one value"
-    text = msgspec.json.encode(node).decode()
-    return next((said for sign, said in _NEVER.items() if sign in text), None)
-
-
-_NEVER = {
-    '"class":"SUBQUERY"': "it holds a subquery",
-    '"class":"STAR"': "it holds a star that stands for columns",
-    '"class":"WINDOW"': "it holds a window function",
-    '"class":"PARAMETER"': "it holds a parameter",
-    '"function_name":"row"': "it is not one value",
-}
-
-
-def _whole(sql: str) -> str:
-    """Return the expression so that a comment or a parenthesis of its own cannot end it."""
-    return f"cast((\n{sql}\n) as double)"
-
-
-def _checked(sql: str) -> str:
+def _checked(sql: str, columns: Collection[str]) -> str:
     """Return the expression ready to be put into a query, checked each time it is."""
-    found = fault(sql)
+    found = kpi_sql.fault(sql, columns)
     if found:
         raise _bad(found)
-    return _whole(sql)
+    return kpi_sql.whole(sql)
 
 
 def _bad(found: str) -> InvalidError:
@@ -105,7 +80,9 @@ def _said() -> Iterator[None]:
     """Say in our words what DuckDB finds wrong with a KPI."""
     try:
         yield
-    except (duckdb.ProgrammingError, duckdb.DataError) as e:
+    except duckdb.InterruptException:
+        raise  # the deadline of the reader
+    except (duckdb.ProgrammingError, duckdb.DataError, duckdb.OutOfMemoryException) as e:
         raise _bad(str(e).splitlines()[0][:200]) from e
 
 
@@ -124,44 +101,117 @@ def served(
 
     A label that is none of the classes, or no number where one is predicted, is no label.
     """
-    taken = _taken(task)
-    features = ", ".join(f"f.{name_of(c)} as {name_of(c)}" for c in kinds if c.lower() not in taken)
     decided = decision if decision is not None else _DECISIONS.get(task, "null")
-    answer = _ANSWERS.get(task, "answer as probabilities")
-    shaped = "json_transform(features, $shape)" if kinds else "null"
-    view = (
-        f"select {answer}, {decided} as decision, {_LABELS[task]} as label, version, ts as time"
-        f"{', ' + features if features else ''} from (select *, "
-        f"{shaped} as f from ({JOINED}) where role <> 'shadow')"
-    )
-    known: dict[str, Any] = {"classes": list(classes)} if task == "binary" else {}
-    known |= {"shape": msgspec.json.encode(kinds).decode()} if kinds else {}
-    with store.read() as db, _said():
+    columns = {*_taken(task), *(k.lower() for k in kinds)}
+    wanted = _checked(sql, columns)
+    view, values = _view(task, sql, kinds, JOINED, decided, _label(task))
+    if task == "binary":
+        values["classes"] = list(classes)
+    with _said(), store.read(DEADLINE_S) as db:
         row = db.execute(
             f"with log as (select * from ({view}) where label is not null) "
-            f"select {_checked(sql)}, count(*) from log",
-            known
-            | {
-                "model": model,
-                "since": naive(since),
-                "until": naive(until),
-            },
+            f"select {wanted}, count(*) from log",
+            values | {"model": model, "since": naive(since), "until": naive(until)},
         ).fetchone()
     if row is None or row[1] == 0:
         return None, 0
     return (None if row[0] is None else float(row[0])), int(row[1])
 
 
+def each_label(
+    store: Store,
+    model: str,
+    task: str,
+    sql: str,
+    kinds: dict[str, str],
+    since: datetime,
+    until: datetime,
+    classes: Sequence[str] = ("false", "true"),
+) -> Any:
+    """Return what each answered row adds to a KPI with each label: rows x classes, as `answered`.
+
+    None where the KPI is no plain average of rows, or a row adds nothing with some label.
+    """
+    inner = kpi_sql.averaged(sql)
+    if inner is None or task == "regression":
+        return None
+    _checked(sql, {*_taken(task), *(k.lower() for k in kinds)})
+    label = "cast(place as boolean)" if task == "binary" else "list_extract($classes, place + 1)"
+    each = f"select unnest(range({len(classes)})) as place"
+    rows = f"select a.*, e.place from ({ANSWERED}) a, ({each}) e"
+    view, values = _view(task, sql, kinds, rows, _DECISIONS[task], f"{label} as label, place")
+    values |= {"classes": list(classes)} if task == "multiclass" else {}
+    with _said(), store.read(DEADLINE_S) as db:
+        found = db.execute(
+            f"select cast(({inner}) as double) as v from ({view}) as log "
+            'order by log."time", log."row of log", log.place',
+            values | {"model": model, "since": naive(since), "until": naive(until)},
+        ).fetchnumpy()["v"]
+    terms = plain(found).reshape(-1, len(classes))
+    return None if np.isnan(terms).any() else terms
+
+
+def by_window(
+    store: Store,
+    model: str,
+    task: str,
+    sql: str,
+    kinds: dict[str, str],
+    since: datetime,
+    until: datetime,
+    length_us: int,
+    classes: Sequence[str] = ("false", "true"),
+) -> dict[int, tuple[float | None, int]]:
+    """Return a KPI and its n for each window of a length, by the number of windows since 1970."""
+    wanted = _checked(sql, {*_taken(task), *(k.lower() for k in kinds)})
+    view, values = _view(task, sql, kinds, JOINED, _DECISIONS.get(task, "null"), _label(task))
+    values |= {"classes": list(classes)} if task == "binary" else {}
+    with _said(), store.read(DEADLINE_S) as db:
+        found = db.execute(
+            f"with log as (select * from ({view}) where label is not null) select "
+            f'epoch_us(log."time") // $length as place, {wanted}, count(*) from log group by place',
+            values
+            | {
+                "model": model,
+                "since": naive(since),
+                "until": naive(until),
+                "length": length_us,
+            },
+        ).fetchall()
+    return {int(at): (None if v is None else float(v), int(n)) for at, v, n in found}
+
+
+def _view(
+    task: str, sql: str, kinds: dict[str, str], rows: str, decision: str, label: str
+) -> tuple[str, dict[str, Any]]:
+    """Return what a KPI may read of rows of the log, and the values that this takes.
+
+    Only features that the SQL names are taken out of what clients sent.
+    """
+    used, taken = kpi_sql.names(sql), _taken(task)
+    shape = {c: k for c, k in kinds.items() if c.lower() in used - taken}
+    features = "".join(f", f.{name_of(c)} as {name_of(c)}" for c in shape)
+    shaped = "json_transform(features, $shape)" if shape else "null"
+    answer = _ANSWERS.get(task, "answer as probabilities")
+    view = (
+        f"select {answer}, {decision} as decision, {label}, version, ts as time, "
+        f'prediction_id as "row of log"{features} from  (select *, {shaped} as f from ({rows}) '
+        "where ts >= $since and ts < $until and role <> 'shadow')"
+    )
+    return view, {"shape": msgspec.json.encode(shape).decode()} if shape else {}
+
+
 def by_threshold(
     sql: str, facts: dict[str, Any], thresholds: Sequence[float]
 ) -> list[float | None]:
     """Return a binary KPI at each decision threshold, over rows that are not in the store."""
+    wanted = _checked(sql, _lower(facts))
     with duckdb.connect(config={"threads": 1}) as db, _said():
         db.register("facts", facts)
         found = db.execute(
             "with log as (select facts.*, facts.score >= c.cut as decision, "
             'c.cut as "cut of row" from facts, (select unnest($cuts) as cut) c) '
-            f'select "cut of row", {_checked(sql)} from log group by "cut of row"',
+            f'select "cut of row", {wanted} from log group by "cut of row"',
             {"cuts": list(thresholds)},
         ).fetchall()
     values = dict(found)
@@ -182,9 +232,10 @@ def facts(features: dict[str, Any], scores: Any, labels: Any, times: Any = None)
 
 def of_rows(sql: str, facts: dict[str, Any], decisions: Any) -> float | None:
     """Return a binary KPI over rows that are not in the store: facts and how each was decided."""
+    wanted = _checked(sql, _lower(facts))
     with duckdb.connect(config={"threads": 1}) as db, _said():
         db.register("log", {**facts, "decision": decisions})
-        row = db.execute(f"select {_checked(sql)} from log").fetchone()
+        row = db.execute(f"select {wanted} from log").fetchone()
     return None if row is None or row[0] is None else float(row[0])
 
 
@@ -197,14 +248,14 @@ def resampled(
     """
     count, width = draws.shape
     drawn = {"draw of row": np.repeat(np.arange(count), width), "block": draws.ravel()}
-    found = {}
+    found, wanted = {}, _checked(sql, _lower(facts))
     with duckdb.connect(config={"threads": 1}) as db, _said():
         db.register("drawn", drawn)
         for name, decided in decisions.items():
             db.register("facts", {**facts, "decision": decided, "block of row": blocks})
             values = db.execute(
                 'with log as (select facts.*, drawn."draw of row" from drawn join facts '
-                f'on facts."block of row" = drawn.block) select {_checked(sql)} from log '
+                f'on facts."block of row" = drawn.block) select {wanted} from log '
                 'group by "draw of row" order by "draw of row"'
             ).fetchall()
             found[name] = np.array([np.nan if v[0] is None else v[0] for v in values], float)
@@ -214,3 +265,11 @@ def resampled(
 def _taken(task: str) -> set[str]:
     answer = {"binary": "score", "regression": "value"}.get(task, "probabilities")
     return {answer, "decision", "label", "version", "time"}
+
+
+def _label(task: str) -> str:
+    return f"{_LABELS[task]} as label"
+
+
+def _lower(facts: dict[str, Any]) -> set[str]:
+    return {*(name.lower() for name in facts), "decision"}

@@ -21,24 +21,25 @@ PREDICTION_COLUMNS = (
 NEWEST = 20_000
 SHADOW_COLUMNS = ("model", "version", "prediction_id", "answer")
 
-# Mature labelled answers with since <= ts < until. One prediction per id and version counts, the
-# first; a label that will never come is no label. Keys of the window alone are grouped, so that a
-# long log costs a scan and no memory.
-JOINED = """
+# Answered rows with since <= ts < until. One prediction per id and version counts, the first. Keys
+# of the window alone are grouped, so that a long log costs a scan and no memory.
+_LOG = """
     select p.*, l.value as label, l.ts as label_ts
     from predictions p
     semi join (
-        select min({'ts': ts, 'prediction_id': prediction_id}).prediction_id as prediction_id
+        select min({{'ts': ts, 'prediction_id': prediction_id}}).prediction_id as prediction_id
         from predictions where model = $model and ts >= $since and ts < $until
         and client is distinct from 'cdml-probe' group by version, id
     ) f on f.prediction_id = p.prediction_id
-    join labels l on l.model = p.model and l.id = p.id
-    where p.model = $model and p.ts >= $since and p.ts < $until and l.value is not null
-    and not exists (
+    {join} labels l on l.model = p.model and l.id = p.id
+    where p.model = $model and p.ts >= $since and p.ts < $until and not exists (
         select 1 from predictions q where q.model = $model and q.ts < $since
         and q.version = p.version and q.id = p.id and q.client is distinct from 'cdml-probe'
     )
 """
+# A label that will never come is no label.
+JOINED = f"{_LOG.format(join='join')} and l.value is not null"
+ANSWERED = _LOG.format(join="left join")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,57 @@ def cohort(
             },
         ).fetchnumpy()
     return Cohort(plain(found["ts"]), list(found["label"]), _matrix(found["answer"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Answered rows, labelled or not: label texts (None without one) and when each was known."""
+
+    times: Any
+    versions: Any
+    labels: list[str | None]
+    known: Any
+    answers: Any
+
+
+def by_window(
+    store: Store, model: str, since: datetime, until: datetime, length_us: int
+) -> dict[int, int]:
+    """Return how many answers lie in each window of a length, by its number since 1970."""
+    with store.read() as db:
+        found = db.execute(
+            "select epoch_us(ts) // $length as place, count(*) from predictions "
+            "where model = $model and ts >= $since and ts < $until group by place",
+            {
+                "model": model,
+                "since": naive(since),
+                "until": naive(until),
+                "length": length_us,
+            },
+        ).fetchall()
+    return {int(place): int(n) for place, n in found}
+
+
+def answered(store: Store, model: str, since: datetime, until: datetime, *, wide: bool) -> Answers:
+    """Return the rows that clients asked with since <= ts < until, in order of time.
+
+    `wide` answers have a number per class, others one.
+    """
+    answer = "answer" if wide else "answer[1] as answer"
+    with store.read() as db:
+        found = db.execute(
+            f"select ts, version, label, label_ts, {answer} from ({ANSWERED}) "
+            "where role <> 'shadow' order by ts, prediction_id",
+            {"model": model, "since": naive(since), "until": naive(until)},
+        ).fetchnumpy()
+    answers = found["answer"]
+    return Answers(
+        plain(found["ts"]),
+        plain(found["version"]),
+        list(plain(found["label"])),
+        plain(found["label_ts"]),
+        _matrix(answers) if wide else plain(answers).reshape(-1, 1),
+    )
 
 
 def sliced(

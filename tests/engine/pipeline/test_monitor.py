@@ -222,14 +222,16 @@ def test_everything_can_be_looked_at_from_empty_to_full(place: Place) -> None:
     assert state.signals[0].n == 300
 
 
-def test_a_kpi_that_cannot_be_measured_is_said_in_a_sentence(tmp_path: Path) -> None:
+def test_a_kpi_that_cannot_be_measured_is_said_and_stops_no_other_measure(tmp_path: Path) -> None:
     old = "avg(case when decision <> label then 1 else 0 end)"
     place = Place.made(tmp_path, SETTINGS.replace(old, "avg(nonsense)"))
     try:
-        watched(place)
-    except Exception as e:  # noqa: BLE001 - whatever it is, it must be one of ours
-        assert getattr(e, "code", None) == "bad_kpi"  # noqa: PT017
-    else:
-        raise AssertionError
+        said = watched(place)
+        assert "there is no column" in said
+        (fault,) = {x.detail for x in scores.latest(place.store, "late", "kpi")}
+        assert fault is not None
+        assert 'no column "nonsense"' in fault
+        served = scores.latest(place.store, "late", "realised", "served")
+        assert all(s.value is not None for s in served)
     finally:
         place.close()

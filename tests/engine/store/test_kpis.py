@@ -116,7 +116,7 @@ def test_what_is_more_than_one_expression_is_refused_before_it_runs(store: Store
     assert labels.count(store, "late") == len(ROWS)
 
 
-@pytest.mark.parametrize("sql", ["avg(nonsense)", "score", "sum(time)", "no_such_function(score)"])
+@pytest.mark.parametrize("sql", ["avg(nonsense)", "score", "sum(time)"])
 def test_what_only_running_shows_is_an_error_in_a_sentence(store: Store, sql: str) -> None:
     kpis.check("late", "cost", sql)
     with pytest.raises(InvalidError, match="Measuring a KPI"):
@@ -148,3 +148,63 @@ def test_a_feature_named_like_a_column_of_the_log_does_not_replace_it() -> None:
         "sum(score)", facts, {"a": np.array([True, False])}, np.array([0, 1]), draws
     )
     assert found["a"].tolist() == pytest.approx([1.1, 1.8])
+
+
+HOSTILE = [
+    "max(getenv('HOME'))",
+    "max(current_setting('memory_limit'))",
+    "max(read_text('/etc/passwd'))",
+    "max(len(repeat('x', 10000000000)))",
+    "max(len(lpad('x', 1000000000, 'y')))",
+    "max(sleep_ms(100000))",
+    "avg(random())",
+    "max(epoch(now()))",
+    "max(nextval('s'))",
+    "max(getvariable('x'))",
+    "system.main.avg(score)",
+    "max(list_transform([1], lambda x: x + score)[1])",
+    "avg(#1)",
+    "avg(score.field.of)",
+    "no_such_function(score)",
+    "1" + " + 1" * 3000,
+]
+
+
+@pytest.mark.parametrize("sql", HOSTILE)
+def test_what_reads_waits_grows_or_is_never_the_same_is_refused_before_it_runs(sql: str) -> None:
+    with pytest.raises(InvalidError):
+        kpis.check("late", "cost", sql)
+    with pytest.raises(InvalidError):
+        kpis.of_rows(sql, kpis.facts({}, [0.5], [True]), np.array([True]))
+
+
+def test_only_the_documented_columns_may_be_named(store: Store) -> None:
+    """Where the features are known at load, else when it is first measured."""
+    columns = {"wind", "score", "decision", "label", "version", "time"}
+    kpis.check("late", "cost", "avg(WIND) filter (log.decision)", columns)
+    for name in ("features", "prediction_id", "client", "current_date", "current_user", "answer"):
+        with pytest.raises(InvalidError, match=f'no column "{name}"'):
+            kpis.check("late", "cost", f"max(cast({name} as double))", columns)
+        with pytest.raises(InvalidError, match=f'no column "{name}"'):
+            served(store, f"max(cast({name} as double))")
+
+
+def test_a_kpi_by_window_is_the_kpi_of_each(store: Store) -> None:
+    day = 86_400_000_000
+    number = int(datetime(2024, 3, 1, tzinfo=UTC).timestamp()) // 86_400
+    for sql in (COST, "sum(wind) / count(*)"):
+        found = kpis.by_window(store, "late", "binary", sql, {"wind": "DOUBLE"}, FROM, TO, day)
+        assert found == {number: served(store, sql)}
+
+
+def test_what_each_label_would_add_is_told_of_a_plain_average_only(store: Store) -> None:
+    """Weighed by the probability of each label it is the expectation of the KPI."""
+    kinds = {"wind": "DOUBLE"}
+    terms = kpis.each_label(store, "late", "binary", COST, kinds, FROM, TO)
+    assert terms.tolist() == [[1, 0], [1, 0], [0, 3], [0, 3], [0, 3], [0, 3]]
+    assert kpis.each_label(store, "late", "binary", "sum(wind)", kinds, FROM, TO) is None
+    odd = "avg(case when label then 1 end)"  # adds nothing to rows that are false
+    assert kpis.each_label(store, "late", "binary", odd, kinds, FROM, TO) is None
+    each = kpis.each_label(store, "late", "binary", "mean(wind * label::int)", kinds, FROM, TO)
+    assert each[:, 0].tolist() == [0] * 6
+    assert each[:, 1].tolist() == [1, 2, 4, 8, 16, 32]
