@@ -60,6 +60,7 @@ VERBS: dict[str, Verb] = {
     ),
     "jobs": Verb("", "the runs, newest first", looking.jobs),
     "job": Verb("ID", "one run", looking.job, ("log",)),
+    "cancel": Verb("ID", "end a run that waits or works", running.cancel, ("reason",)),
     "promote": Verb(
         "[MODEL] [VERSION]",
         "make a version the champion",

@@ -215,6 +215,10 @@ class Client:
         """Start a training run."""
         return self._post(f"{_model(model)}/train", wire.JobRow, request)
 
+    def cancel(self, run: str, request: wire.RunRequest) -> wire.JobRow:
+        """Cancel a run."""
+        return self._post(f"/jobs/{_path(run)}/cancel", wire.JobRow, request)
+
     def monitor(self, model: str, request: wire.RunRequest) -> wire.JobRow:
         """Start a monitoring run."""
         return self._post(f"{_model(model)}/monitor", wire.JobRow, request)

@@ -128,6 +128,12 @@ class Engine(Conductor):
     def a_run(self, run: str) -> JobRow:
         return self._runner.row(run)
 
+    def check_cancel(self, run: str) -> None:
+        self._runner.check_cancel(run)
+
+    def cancel(self, run: str) -> JobRow:
+        return self._runner.cancel(run)
+
     def schedules(self) -> list[ScheduleRow]:
         return triggers.rows(self._site)
 

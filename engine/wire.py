@@ -247,7 +247,7 @@ class DriftColumn(msgspec.Struct, frozen=True):
 
 
 class JobRow(msgspec.Struct, frozen=True):
-    """One run. `progress` is 0 to 1 or None; `cause` says what started it."""
+    """One run. `progress` is 0 to 1 or None, `left_s` by it; `cause` says what started it."""
 
     id: str
     model: str
@@ -262,6 +262,9 @@ class JobRow(msgspec.Struct, frozen=True):
     error: str | None = None
     version: str | None = None
     verdict: str | None = None
+    left_s: float | None = None
+    cpu_s: float | None = None
+    memory_mib: int | None = None
 
 
 class ScheduleRow(msgspec.Struct, frozen=True):

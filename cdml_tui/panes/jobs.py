@@ -1,6 +1,6 @@
 """Runs and schedules of a model: what runs, what became of it, what is due."""
 
-from cdml_tui.panes.figures import age, clock
+from cdml_tui.panes.figures import age, clock, span_of
 from cdml_tui.panes.line import Line, Span, Style, fit, inert, lead, line, pad, title
 from cdml_tui.state import Screen, decision_now
 from engine import wire
@@ -47,6 +47,8 @@ def _run(screen: Screen, job: wire.JobRow, width: int) -> Line:
     when = age(job.ended_at or job.started_at or job.queued_at, now)
     state, style = _state(job)
     note = job.error or job.note or job.cause
+    if job.left_s:
+        note = f"{span_of(job.left_s)} left, {note}"
     version = f"{job.version} " if job.version else ""
     mark = ">" if job.state == "running" else "!" if job.error else " "
     return fit(

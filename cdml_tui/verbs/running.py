@@ -70,12 +70,18 @@ def _wait(client: Client, row: JobRow) -> JobRow:
             if time.monotonic() - lost_since > _GIVE_UP_S:
                 raise
             continue
-        share = f" {row.progress:.0%}" if row.progress is not None else ""
-        now = f"{row.job} {row.state}{share} {row.note}".rstrip()
+        now = f"{row.job} {row.state}{_far(row)} {row.note}".rstrip()
         if now != told:
             talk(now)
             told = now
     return row
+
+
+def _far(row: JobRow) -> str:
+    """Say how far a run is and how long it should still take, in steps that are worth a line."""
+    share = f" {row.progress:.0%}" if row.progress is not None else ""
+    left = f", {round(row.left_s, -1):.0f} s left" if row.left_s else ""
+    return share + left
 
 
 def _verdict(row: JobRow) -> int:
@@ -83,6 +89,18 @@ def _verdict(row: JobRow) -> int:
     if row.verdict in _REFUSED or row.state == "refused":
         return 4
     return 0 if row.state == "done" and row.error is None else 1
+
+
+def cancel(session: Session) -> int:
+    """End a run that waits or works; what it made so far is dropped."""
+    request = RunRequest(new_key(), session.args.reason)
+    row = certainly(lambda: session.client.cancel(session.args.id, request))
+    if session.json:
+        json_line(row)
+    else:
+        done = "cancelled" if row.ended_at else "being cancelled"
+        line(f"{row.job} of {row.model}, {row.id}, is {done}")
+    return 0
 
 
 def ingest(session: Session) -> int:

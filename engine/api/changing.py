@@ -69,6 +69,14 @@ def validate(
     return desk_of(state).validate(model, operator(request), data)
 
 
+@post("/api/v1/jobs/{run:str}/cancel", status_code=200, sync_to_thread=True)
+def cancel(
+    request: Req, state: State, run: FromPath[str], data: JSONBody[wire.RunRequest]
+) -> wire.JobRow:
+    """Cancel a run."""
+    return desk_of(state).cancel(run, operator(request), data)
+
+
 @post("/api/v1/models/{model:str}/ingest", status_code=200)
 async def ingest(
     request: Req, state: State, model: FromPath[str], name: FromQuery[str]
@@ -133,4 +141,18 @@ def clock(request: Req, state: State, data: JSONBody[wire.ClockRequest]) -> wire
 
 
 ROUTES = [*map(_change, CHANGES), *map(_lock, LOCKS)]
-ROUTES += [taint, train, monitor, validate, ingest, labels, note, ack, mute, reload, stop, clock]
+ROUTES += [
+    taint,
+    train,
+    monitor,
+    validate,
+    cancel,
+    ingest,
+    labels,
+    note,
+    ack,
+    mute,
+    reload,
+    stop,
+    clock,
+]

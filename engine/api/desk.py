@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Protocol, TypeVar
 
 import anyio.to_thread
+import msgspec
 from litestar.datastructures import State
 
 from engine import wire
@@ -56,6 +57,12 @@ class Conductor(Protocol):
 
     def a_run(self, run: str) -> wire.JobRow:
         """Return one run."""
+
+    def check_cancel(self, run: str) -> None:
+        """Raise RefusedError where nothing of a run can be cancelled."""
+
+    def cancel(self, run: str) -> wire.JobRow:
+        """End a run that waits or works."""
 
     def schedules(self) -> list[wire.ScheduleRow]:
         """Return when each schedule is due next."""
@@ -236,6 +243,19 @@ class Desk:
             row = self._conductor.submit(model, job, cause, asked.version)
             requests.record_run(self.site, actor, asked, row)
         return row
+
+    def cancel(self, run: str, actor: Actor, asked: wire.RunRequest) -> wire.JobRow:
+        """Cancel a run for a person; who did is recorded before anything ends."""
+        row = self._conductor.a_run(run)
+        requests.check_key(self.site, "cancel", row.model, asked.idempotency_key)
+        with self._submitting:
+            if requests.run_of(self.site, asked.idempotency_key) is not None:
+                return self._conductor.a_run(run)
+            self._conductor.check_cancel(run)
+            cancelling = msgspec.structs.replace(row, job="cancel")
+            requests.record_run(self.site, actor, asked, cancelling)
+        self.site.tell("ACT", "cancel", row.model, f"{actor.name} cancelled {row.job} {run}")
+        return self._conductor.cancel(run)
 
     async def upload(
         self,

@@ -15,6 +15,7 @@ import msgspec
 from engine.errors import CdmlError, CorruptError, InvalidError, RefusedError
 
 BEAT_S = 1.0
+MIB = 2**20
 SLACK = 512 * 2**20
 FILE_LIMIT = 512 * 2**20
 PR_SET_PDEATHSIG = 1
@@ -30,7 +31,9 @@ def main(folder: Path, report_to: int) -> int:
     reporter = _Reporter(report_to)
     reporter.start()
     try:
-        _write(folder / "result.json", _run(task["verb"], folder, reporter))
+        found = _run(task["verb"], folder, reporter)
+        reporter.repeat()  # what it used in all is told before it ends
+        _write(folder / "result.json", found)
     except CdmlError as e:
         family = next((name for kind, name in _FAMILIES.items() if isinstance(e, kind)), "")
         body = {"family": family, "code": e.code, "message": e.message, "field": e.field}
@@ -58,13 +61,14 @@ def _run(verb: str, folder: Path, reporter: "_Reporter") -> bytes:
 
 
 def _limit(task: dict[str, int]) -> None:
-    """Die with the engine, be nice, and stay inside memory, CPU and file limits."""
+    """Die with the engine, be nice, and stay inside memory, CPU, file and process limits."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.nice(10)
     for kind, limit in (
         (resource.RLIMIT_AS, task["memory"] + SLACK),
         (resource.RLIMIT_CPU, task["cpu_s"]),
         (resource.RLIMIT_FSIZE, FILE_LIMIT),
+        (resource.RLIMIT_NPROC, task["processes"]),
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(kind, (limit, limit))
@@ -80,16 +84,38 @@ class _Reporter(Thread):
         self._last = (0.0, "starting")
 
     def say(self, fraction: float, text: str) -> None:
-        """Report progress now."""
-        with self._lock:
-            self._last = (fraction, text)
-            os.write(self._to, json.dumps(self._last).encode() + b"\n")
+        """Report progress now, to the engine and into the log."""
+        if (fraction, text) != self._last:
+            cpu_s, memory_mib = used()
+            sys.stdout.write(f"{fraction:4.0%}  {text}  ({cpu_s:.1f} s CPU, {memory_mib} MiB)\n")
+            sys.stdout.flush()
+        self._report(fraction, text)
+
+    def repeat(self) -> None:
+        """Report the last progress again, with what was used by now."""
+        self._report(*self._last)
 
     def run(self) -> None:
         """Repeat the last report until the process ends."""
         while True:
             sleep(BEAT_S)
-            self.say(*self._last)
+            self.repeat()
+
+    def _report(self, fraction: float, text: str) -> None:
+        with self._lock:
+            self._last = (fraction, text)
+            os.write(self._to, json.dumps((fraction, text, *used())).encode() + b"\n")
+
+
+def used() -> tuple[float, int]:
+    """Return the CPU seconds that this process and its ended children took, and its peak memory.
+
+    The peak is in MiB and of this program alone: the kernel's own count begins with its parent's.
+    """
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    peak = int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    return round(sum(s.ru_utime + s.ru_stime for s in spent), 2), -(-peak // MIB)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -15,6 +15,7 @@ from engine.clock import Clock
 from engine.errors import CdmlError, CorruptError, InvalidError, RefusedError, UnavailableError
 
 SILENCE_S = 30.0
+MAX_PROCESSES = 64
 GRACE_S = 1.0
 MAX_RESULT = 64 * 2**20
 
@@ -41,6 +42,8 @@ class JobProcess:
             (folder / stale).unlink(missing_ok=True)
         (folder / "inputs.json").write_bytes(inputs)
         limits = {"memory": memory, "cpu_s": int(deadline_s) + 60, "parent": os.getpid()}
+        # The kernel counts all that the user runs, and spares root: the group is counted as well.
+        limits["processes"] = _running(os.getuid()) + 4 * MAX_PROCESSES
         (folder / "task.json").write_text(json.dumps({"verb": verb, **limits}), encoding="utf-8")
         self._read, write = os.pipe2(os.O_CLOEXEC)
         environment = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
@@ -57,10 +60,12 @@ class JobProcess:
             )
         os.close(write)
         self.pid = self._process.pid
+        self.used = (0.0, 0)
+        """CPU seconds and peak memory in MiB, as last heard."""
 
     def wait(self, clock: Clock, progress: Callable[[float, str], None], cancelled: Event) -> bytes:
         """Return the result's bytes; JobDiedError, or the job's own error, otherwise."""
-        begin = heard = clock.monotonic()
+        begin = heard = counted = clock.monotonic()
         buffer = b""
         try:
             while True:
@@ -71,7 +76,7 @@ class JobProcess:
                     if not chunk:
                         break
                     heard = now
-                    buffer = _report(buffer + chunk, progress)
+                    buffer = self._report(buffer + chunk, progress)
                 elif self._process.poll() is not None:
                     break  # what it left behind may hold the pipe open
                 if cancelled.is_set():
@@ -80,6 +85,10 @@ class JobProcess:
                     self._stop(f"it ran longer than {self._deadline_s:g} s", "timed_out")
                 if now - heard > SILENCE_S:
                     self._stop(f"it was silent for {SILENCE_S:g} s", "killed")
+                if now - counted >= 1.0:
+                    counted = now
+                    if len(group_of(self.pid)) > MAX_PROCESSES:
+                        self._stop(f"it started more than {MAX_PROCESSES} processes", "killed")
             return self._result()
         finally:
             os.close(self._read)
@@ -100,6 +109,16 @@ class JobProcess:
     def _stop(self, why: str, state: str) -> None:
         self.kill()
         raise JobDiedError(f"Running {self.verb}: {why} and was killed. Look at its log.", state)
+
+    def _report(self, buffer: bytes, progress: Callable[[float, str], None]) -> bytes:
+        """Pass whole progress lines on and return what is left of the last one."""
+        *lines, rest = buffer.split(b"\n")
+        for line in lines:
+            if line:
+                fraction, text, cpu_s, memory_mib = json.loads(line)
+                self.used = float(cpu_s), int(memory_mib)
+                progress(float(fraction), str(text)[:200])
+        return rest
 
     def _result(self) -> bytes:
         code = self._process.wait()
@@ -123,14 +142,28 @@ class JobProcess:
         return result.read_bytes()
 
 
-def _report(buffer: bytes, progress: Callable[[float, str], None]) -> bytes:
-    """Pass whole progress lines on and return what is left of the last one."""
-    *lines, rest = buffer.split(b"\n")
-    for line in lines:
-        if line:
-            fraction, text = json.loads(line)
-            progress(float(fraction), str(text)[:200])
-    return rest
+def group_of(leader: int) -> list[int]:
+    """Return the living processes of a process group."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            stat = (entry / "stat").read_text(encoding="utf-8")
+        except OSError:
+            continue  # it ended meanwhile
+        state, _, group = stat.rsplit(")", 1)[1].split()[:3]
+        if int(group) == leader and state != "Z":
+            found.append(int(entry.name))
+    return found
+
+
+def _running(user: int) -> int:
+    """Return how many threads a user runs."""
+    count = 0
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if entry.stat().st_uid == user:
+                count += sum(1 for _ in (entry / "task").iterdir())
+    return count
 
 
 def started_at(pid: int) -> str | None:

@@ -25,6 +25,7 @@ from engine.wire import JobRow
 
 T = TypeVar("T")
 LIGHT = {"monitor", "rebuild"}
+ALIVE = ("queued", "running")
 SHOWN = 50
 INTERRUPTED = "was interrupted"
 log = logging.getLogger("cdml.jobs")
@@ -60,7 +61,9 @@ class _Run:
         return self.site.workspace.runs / self.row.id
 
     def say(self, note: str) -> None:
-        self.runner.show(self, note=note, progress=None)
+        if self.cancelled.is_set():
+            raise JobDiedError(f"Running {self.row.job}: it was cancelled.", "cancelled")
+        self.runner.show(self, note=note, progress=None, left_s=None)
 
     def work(self, verb: str, inputs: object, answer: type[T]) -> T:
         """Measure in a process of its own; its answer is checked before anyone sees it."""
@@ -73,19 +76,28 @@ class _Run:
             size(train.memory),
         )
         self.site.ledger.process_began(self.id, process.pid, started_at(process.pid) or "")
+        clock, used = self.site.clock, (self.row.cpu_s or 0.0, self.row.memory_mib or 0)
+        begin = clock.monotonic()
+
+        def progress(fraction: float, text: str) -> None:
+            spent = clock.monotonic() - begin
+            left = spent / fraction - spent if 0 < fraction <= 1 else None
+            self.runner.show(self, note=text, progress=fraction, left_s=left)
+
         try:
-            found = process.wait(self.site.clock, self._progress, self.cancelled)
+            found = process.wait(clock, progress, self.cancelled)
         finally:
             self.site.ledger.process_ended(self.id)
+            cpu_s, memory_mib = process.used
+            self.runner.show(
+                self, cpu_s=used[0] + cpu_s, memory_mib=max(used[1], memory_mib), left_s=None
+            )
         try:
             return msgspec.json.decode(found, type=answer)
         except msgspec.MsgspecError as e:
             raise JobDiedError(
                 f"Running {verb}: its result is not of the right form: {e}.", "failed"
             ) from e
-
-    def _progress(self, fraction: float, text: str) -> None:
-        self.runner.show(self, note=text, progress=fraction)
 
 
 class Runner:
@@ -163,6 +175,37 @@ class Runner:
                 field="id",
             )
         return found
+
+    def cancel(self, run: str) -> JobRow:
+        """End a run that waits or works; RefusedError where it does neither."""
+        self.check_cancel(run)
+        with self._changed:
+            waiting = next((r for r in self._queue if r.id == run), None)
+            if waiting is not None:
+                self._queue.remove(waiting)
+            elif run in self._active:
+                self._active[run].cancelled.set()
+        if waiting is None:
+            return self.row(run)
+        self.show(waiting, state="cancelled", ended_at=iso(self._site.clock.now()))
+        self._record(waiting.row)
+        return waiting.row
+
+    def check_cancel(self, run: str) -> None:
+        """Raise RefusedError where there is nothing of a run to be cancelled."""
+        row = self.row(run)
+        if row.state not in ALIVE:
+            raise RefusedError(
+                f"Cancelling {run}: it is {row.state} since {row.ended_at}. Nothing was changed. "
+                "Look what runs with cdml jobs.",
+                code="not_running",
+            )
+        if row.state == "running" and row.job == "monitor":
+            raise RefusedError(
+                f"Cancelling {run}: a monitoring run that has begun ends by itself within "
+                "seconds. Nothing was changed.",
+                code="not_cancellable",
+            )
 
     def show(self, run: _Run, **changed: Any) -> None:
         """Change what people see of a run that is being worked."""

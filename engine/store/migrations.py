@@ -65,4 +65,8 @@ MIGRATIONS = [
         rows bigint not null, terms varchar not null, state varchar not null
     );
     """,
+    """
+    alter table runs add column cpu_s double;
+    alter table runs add column memory_mib bigint;
+    """,
 ]

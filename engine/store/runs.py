@@ -13,7 +13,7 @@ def put(store: Store, row: JobRow) -> None:
     with store.write() as db:
         db.execute(
             "insert or replace into runs values (?, ?, ?, ?, ?, cast(? as timestamp), "
-            "cast(? as timestamp), cast(? as timestamp), ?, ?, ?, ?)",
+            "cast(? as timestamp), cast(? as timestamp), ?, ?, ?, ?, ?, ?)",
             [
                 row.id,
                 row.model,
@@ -25,6 +25,8 @@ def put(store: Store, row: JobRow) -> None:
                 row.error,
                 row.version,
                 row.verdict,
+                row.cpu_s,
+                row.memory_mib,
             ],
         )
 
@@ -49,7 +51,7 @@ def _select(store: Store, tail: str, value: object) -> list[JobRow]:
     with store.read() as db:
         found = db.execute(
             "select id, model, job, state, cause, queued_at, started_at, ended_at, note, error, "
-            f"version, verdict from runs {tail}",
+            f"version, verdict, cpu_s, memory_mib from runs {tail}",
             [value],
         ).fetchall()
     return [
@@ -66,6 +68,8 @@ def _select(store: Store, tail: str, value: object) -> list[JobRow]:
             error=r[9],
             version=r[10],
             verdict=r[11],
+            cpu_s=r[12],
+            memory_mib=r[13],
         )
         for r in found
     ]

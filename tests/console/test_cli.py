@@ -350,6 +350,18 @@ def test_train_waits_and_ends_as_its_run_did(
     assert json.loads(capsys.readouterr().out)["state"] == ending["state"]
 
 
+def test_a_run_is_cancelled_by_its_id_and_one_that_ended_is_exit_4(
+    fake: Fake, capsys: Output
+) -> None:
+    fake.routes["POST /api/v1/jobs/r-1/cancel"] = (200, msgspec.structs.replace(JOB, ended_at=T1))
+    assert cli.main(["cancel", "r-1", "--reason", "by mistake"]) == 0
+    assert "train of late, r-1, is cancelled" in capsys.readouterr().out
+    refusal = wire.ErrorAnswer(wire.ErrorBody("not_running", "Cancelling r-1: it is done."))
+    fake.routes["POST /api/v1/jobs/r-1/cancel"] = (409, refusal)
+    assert cli.main(["cancel", "r-1"]) == 4
+    assert "it is done" in capsys.readouterr().err
+
+
 def test_train_without_wait_returns_at_once(fake: Fake, capsys: Output) -> None:
     fake.routes[f"POST {M}/train"] = (200, JOB)
     assert cli.main(["train", "late"]) == 0

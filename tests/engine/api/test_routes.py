@@ -51,6 +51,12 @@ class Conducted:
     def a_run(self, run: str) -> JobRow:
         return self.runner.row(run)
 
+    def check_cancel(self, run: str) -> None:
+        self.runner.check_cancel(run)
+
+    def cancel(self, run: str) -> JobRow:
+        return self.runner.cancel(run)
+
     def schedules(self) -> list[ScheduleRow]:
         return triggers.rows(self.place)
 
@@ -154,6 +160,26 @@ async def test_a_version_a_run_and_a_proof_can_be_looked_at(served: Caller) -> N
     run = (await served.change("train", reason="new recipe")).json()
     assert run["cause"].endswith(": new recipe")
     assert (await served.ask("GET", f"jobs/{run['id']}")).json() == run
+
+
+async def test_a_run_is_cancelled_once_by_a_key_and_the_audit_says_by_whom(
+    served: Caller,
+) -> None:
+    run = (await served.change("train", reason="new recipe")).json()["id"]
+    path, body = f"jobs/{run}/cancel", {"idempotency_key": "c1", "reason": "by mistake"}
+    served.peer = STRANGER
+    assert (await served.ask("POST", path, json=body)).status_code == 403
+    served.peer = ME
+    for _ in range(2):
+        assert (await served.ask("POST", path, json=body)).json()["state"] == "cancelled"
+    late = await served.ask("POST", path, json={"idempotency_key": "c2"})
+    assert (late.status_code, late.json()["error"]["code"]) == (409, "not_running")
+    none = await served.ask("POST", "jobs/r999/cancel", json={"idempotency_key": "c3"})
+    assert (none.status_code, none.json()["error"]["code"]) == (404, "unknown_run")
+    entries = served.conductor.place.ledger.audit_entries(limit=10)
+    (entry,) = [e for e in entries if e.action == "cancel"]
+    assert (entry.reason, entry.detail["run"]) == ("by mistake", run)
+    assert served.conductor.place.ledger.audit_fault() is None
 
 
 async def test_two_versions_are_compared_and_one_is_judged_again(served: Caller) -> None:

@@ -14,8 +14,8 @@ import msgspec
 import pytest
 
 from engine.clock import SystemClock
-from engine.errors import CdmlError, InvalidError
-from engine.jobs.process import JobDiedError, JobProcess, started_at, sweep
+from engine.errors import CdmlError, InvalidError, RefusedError
+from engine.jobs.process import JobDiedError, JobProcess, group_of, started_at, sweep
 from engine.jobs.runner import Runner
 from engine.pipeline import train
 from engine.pipeline.fitting import TrainResult
@@ -46,6 +46,12 @@ def killed(**_):
 
 def broken(**_):
     raise ValueError("no luck")
+
+def bomb(**_):
+    for _ in range(200):
+        if os.fork() == 0:
+            time.sleep(600)
+    time.sleep(600)
 
 def flood(**_):
     while True:
@@ -144,6 +150,14 @@ def test_a_job_that_ends_without_a_result_is_said_to_be_killed_or_failed(
     log.unlink()
 
 
+def test_a_job_that_forks_without_end_is_killed_with_all_it_started(place: Place) -> None:
+    job = started(place, "bomb")
+    error = died(job)
+    assert isinstance(error, JobDiedError)
+    assert (error.state, "more than 64 processes" in error.message) == ("killed", True)
+    until(lambda: not group_of(job.pid))
+
+
 def test_an_orphan_is_swept_only_if_it_still_is_the_same_process() -> None:
     command = [sys.executable, "-c", "import time; time.sleep(600)"]
     with subprocess.Popen(command, start_new_session=True) as orphan:
@@ -196,6 +210,46 @@ def test_runs_that_were_cut_off_are_told_and_their_processes_swept(place: Place)
     assert runner.row("r1").state == "interrupted"
     assert place.ledger.processes() == {}
     assert runner.submit("late", "train", "again").id == "r2"
+
+
+def test_a_run_that_waits_is_cancelled_at_once_and_one_that_ended_is_refused(
+    place: Place,
+) -> None:
+    runner = Runner(place)
+    run = runner.submit("late", "train", "by mistake").id
+    assert runner.cancel(run).state == "cancelled"
+    runner.drain()
+    row = runner.row(run)
+    assert (row.state, row.started_at, row.version) == ("cancelled", None, None)
+    for end in (runner.check_cancel, runner.cancel):
+        with pytest.raises(RefusedError, match=f"Cancelling {run}: it is cancelled since"):
+            end(run)
+    assert runner.submit("late", "train", "meant").id != run
+
+
+def test_a_run_that_works_is_cancelled_with_its_process_and_nothing_of_it_is_kept(
+    tmp_path: Path,
+) -> None:
+    place = Place.made(tmp_path, SETTINGS.replace('recipe = "linear"', 'recipe = "own:grandchild"'))
+    (tmp_path / "own.py").write_text(RECIPES)
+    ingest(place, "late", place.drop("a.csv", csv(n=250)))
+    runner = Runner(place)
+    run = runner.submit("late", "train", "by mistake").id
+    runner.start()
+    mark = place.workspace.runs / run / "grandchild"
+    try:
+        until(lambda: mark.exists() and mark.read_text())
+        assert runner.cancel(run).state == "running"
+        until(lambda: runner.row(run).ended_at)
+    finally:
+        runner.stop()
+    row = runner.row(run)
+    assert (row.state, row.version, place.ledger.versions("late")) == ("cancelled", None, [])
+    assert gone(int(mark.read_text()))
+    assert row.cpu_s
+    assert row.memory_mib
+    assert "reading rows" in (place.workspace.runs / run / "log.txt").read_text()
+    place.close()
 
 
 def test_light_runs_do_not_wait_for_a_training(place: Place) -> None:
