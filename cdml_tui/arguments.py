@@ -44,7 +44,7 @@ VERBS: dict[str, Verb] = {
     "status": Verb("", "engine, serving and models in a few lines", looking.status),
     "versions": Verb("[MODEL]", "the versions of a model", looking.versions),
     "show": Verb("[MODEL] VERSION", "one version: lineage and gate report", looking.show),
-    "train": Verb("[MODEL]", "train candidates now", running.train, ("wait", "reason")),
+    "train": Verb("[MODEL]", "train candidates now", running.train, ("wait", "plan", "reason")),
     "validate": Verb(
         "[MODEL] VERSION",
         "judge a version again on today's mature rows",
@@ -188,6 +188,7 @@ VERBS: dict[str, Verb] = {
 
 _OPTIONS: dict[str, dict[str, object]] = {
     "wait": {"action": "store_true", "help": "until it is done; exit 0 pass, 4 refused, 1 failed"},
+    "plan": {"action": "store_true", "help": "only say on what; exit 4 if it would be refused"},
     "rebuild": {
         "action": "store_true",
         "help": "measure all earlier looks again from the raw rows, and say what differs",

@@ -215,6 +215,10 @@ class Client:
         """Start a training run."""
         return self._post(f"{_model(model)}/train", wire.JobRow, request)
 
+    def train_plan(self, model: str) -> wire.TrainPlan:
+        """Return what a training would be made of now."""
+        return self._get(f"{_model(model)}/train", wire.TrainPlan)
+
     def cancel(self, run: str, request: wire.RunRequest) -> wire.JobRow:
         """Cancel a run."""
         return self._post(f"/jobs/{_path(run)}/cancel", wire.JobRow, request)

@@ -173,6 +173,7 @@ class Beat:
         settled = (self._clock.wall() - timedelta(seconds=SETTLED_S)).timestamp()
         fresh = ingest_waiting(self._site, settled)
         triggers.new_data(self._site, self._runner, fresh)
+        triggers.recipes(self._site, self._runner, settled)
         forget_loaded(self._site)
 
     def _run_due(self) -> None:

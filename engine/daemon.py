@@ -165,14 +165,9 @@ class Engine(Conductor):
                 code="needs_restart",
             )
         self._workspace.create(list(settings.models))
-        former, self._site.settings = self._site.settings.models, settings
-        for name, model in settings.models.items():
-            if (
-                name in former
-                and former[name].recipe != model.recipe
-                and "recipe" in model.train.on
-            ):
-                triggers.launch(self._site, self._runner, name, f"recipe is {model.recipe} now")
+        triggers.recipes(self._site, self._runner, float("inf"))  # what it was so far is known
+        self._site.settings = settings
+        triggers.recipes(self._site, self._runner, float("inf"))
         self._beat.set_alarm()
         self._serving.sync()
         self._hub.touch()
@@ -188,6 +183,7 @@ class Engine(Conductor):
             self._site.ledger.set_meta("sim_now", iso(self._clock.now()))
             fresh = ingest_waiting(self._site, float("inf"))
             triggers.new_data(self._site, self._runner, fresh)
+            triggers.recipes(self._site, self._runner, float("inf"))
             triggers.due(self._site, self._runner)
             self._runner.drain()
             self._beat.advance()

@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 Task = Literal["binary", "multiclass", "regression"]
-Trigger = Literal["new_data", "drift", "performance", "recipe"]
+Trigger = Literal["new_data", "drift", "performance", "forecast", "stale", "recipe"]
 
 METRICS: dict[str, tuple[tuple[Task, ...], bool]] = {  # metric: (its tasks, higher is better)
     "log_loss": (("binary", "multiclass"), False),
@@ -104,6 +104,10 @@ class TrainSettings(Section, frozen=True, kw_only=True):
     every: Annotated[str | None, says("Train this often; not together with cron.")] = None
     cron: Annotated[str | None, says("Train at these times: five cron fields.")] = None
     on: Annotated[list[Trigger], says("Train also when this happens.")] = []
+    stale: Annotated[
+        str | None,
+        says('With on = ["stale"]: the age of its rows; absent: when versions here became worse.'),
+    ] = None
     windows: Annotated[
         list[str], says('Train on each of these and compare: "all" or a duration.')
     ] = msgspec.field(default_factory=lambda: ["all"])
@@ -118,6 +122,10 @@ class TrainSettings(Section, frozen=True, kw_only=True):
             positive("every", self.every)
         if self.cron is not None:
             read("cron", check_cron, self.cron)
+        if self.stale is not None:
+            positive("stale", self.stale)
+            if "stale" not in self.on:
+                wrong("stale", 'nothing asks for it. Write "stale" into on, or remove it.')
         if not self.windows or len(set(self.windows)) < len(self.windows):
             wrong("windows", 'at least one window is needed, each once. Write ["all"].')
         for window in self.windows:

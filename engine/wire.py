@@ -494,15 +494,27 @@ class TaintAnswer(msgspec.Struct, frozen=True):
 
 
 class RunRequest(msgspec.Struct, frozen=True):
-    """Body of train, monitor and validate; `version` is the one to judge again.
-
-    With `rebuild`, a monitoring run measures all earlier looks again from the raw rows.
-    """
+    """Body of train, monitor, validate, cancel: `version` or, with `rebuild`, all looks again."""
 
     idempotency_key: str
     reason: str = ""
     version: str | None = None
     rebuild: bool = False
+
+
+class TrainPlan(msgspec.Struct, frozen=True):
+    """What a training would be made of: rows by window and batch; `refused` where it would be."""
+
+    model: str
+    recipe: str
+    seeds: int
+    seed: int
+    rows: int = 0
+    span: list[str] = []
+    windows: dict[str, int] = {}
+    batches: dict[str, int] = {}
+    notes: list[str] = []
+    refused: str = ""
 
 
 class Proof(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from cdml_tui.output import json_line, line, talk
 from cdml_tui.verbs.changing import certainly
 from cdml_tui.verbs.looking import job_text
 from cdml_tui.verbs.session import Session, new_key, usage
-from engine.wire import JobRow, RunRequest, UploadAnswer
+from engine.wire import JobRow, RunRequest, TrainPlan, UploadAnswer
 
 _POLL_S = 0.3
 _GIVE_UP_S = 30.0
@@ -17,8 +17,26 @@ _REFUSED = ("fail", "inconclusive")
 
 
 def train(session: Session) -> int:
-    """Train new candidates; with --wait until they are judged."""
+    """Train new candidates; with --wait until they are judged. With --plan only say on what."""
+    if session.args.plan:
+        return _plan(session, session.client.train_plan(session.model()))
     return _run(session, session.client.train, session.model())
+
+
+def _plan(session: Session, plan: TrainPlan) -> int:
+    if session.json:
+        json_line(plan)
+    else:
+        span = f", {' to '.join(plan.span)}" if plan.span else ""
+        line(f"{plan.model}: {plan.recipe} on {plan.rows} mature labelled rows{span}")
+        windows = ", ".join(f"{name}: {n} rows" for name, n in plan.windows.items())
+        line(f"windows: {windows or 'none'}; {plan.seeds} seeds each, from seed {plan.seed}")
+        for batch, n in plan.batches.items():
+            line(f"batch {batch[:12]}: {n} rows delivered")
+        for note in plan.notes:
+            line(note)
+        line(f"would be refused: {plan.refused}" if plan.refused else "nothing stands in the way")
+    return 4 if plan.refused else 0
 
 
 def monitor(session: Session) -> int:

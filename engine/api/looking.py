@@ -22,6 +22,7 @@ from engine.pipeline import (
     quality_page,
     rollout_page,
     tracing,
+    train_plan,
 )
 from engine.pipeline import alert_replay as rules
 from engine.pipeline import incidents as timeline
@@ -216,7 +217,14 @@ def report(state: State, number: FromPath[int]) -> wire.IncidentReport:
     return wire.IncidentReport(number, postmortem.text(site_of(state), number))
 
 
+@get("/api/v1/models/{model:str}/train", sync_to_thread=True)
+def training_plan(state: State, model: FromPath[str]) -> wire.TrainPlan:
+    """Return what a training would be made of now."""
+    return train_plan.plan(site_of(state), model)
+
+
 ROUTES = [
+    training_plan,
     alerts,
     alert,
     alert_replay,

@@ -1,4 +1,4 @@
-"""What makes a run: a due time, new data, a first table. Each run carries its cause.
+"""What makes a run: a due time, new data, old rows, another recipe. Each run carries its cause.
 
 A freeze stops the launch of trainings; what is due stays due, and one run a model makes up for it.
 """
@@ -10,11 +10,14 @@ from engine.clock import iso, parse_time
 from engine.domain.locks import FREEZE, stopped_by
 from engine.jobs.runner import Runner
 from engine.jobs.schedule import Schedule, caught_up, next_due, schedules
-from engine.pipeline import locks, rollout
+from engine.pipeline import locks, rollout, wear
+from engine.pipeline.recipe_source import digest, newest_change
 from engine.pipeline.site import Site
 from engine.wire import ScheduleRow
 
 LATE = timedelta(minutes=1)
+# While rows stay too old, because nothing newer is mature or nothing passed its gate.
+AGAIN = 4
 
 
 def due(site: Site, runner: Runner) -> None:
@@ -40,6 +43,7 @@ def due(site: Site, runner: Runner) -> None:
         runner.submit(schedule.model, schedule.job, f"{schedule.shown}, due {iso(at)[:16]}Z{late}")
         site.ledger.set_last_due(schedule.model, schedule.job, answered)
     for model in site.settings.models:
+        _stale(site, runner, model, now)
         rollout.take_up(site, model)
 
 
@@ -50,6 +54,42 @@ def new_data(site: Site, runner: Runner, models: Iterable[str]) -> None:
             launch(site, runner, model, "first data")
         elif "new_data" in site.model(model).train.on:
             launch(site, runner, model, "new data")
+
+
+def recipes(site: Site, runner: Runner, settled_before: float) -> None:
+    """Queue a training where a recipe is another one than before, by name or by its source.
+
+    A source that was written after `settled_before` may still be half a file: it waits.
+    """
+    for model, settings in site.settings.models.items():
+        root, recipe = site.workspace.root, settings.recipe
+        if ":" in recipe and newest_change(root, recipe) > settled_before:
+            continue
+        now = f"{recipe} {digest(root, recipe) or ''}".rstrip()
+        known = site.ledger.meta(f"recipe {model}")
+        if now == known:
+            continue
+        site.ledger.set_meta(f"recipe {model}", now)
+        if known is None or site.ledger.roles(model).champion is None:
+            continue
+        if "recipe" in settings.train.on:
+            former, source = known.partition(" ")[0], now.rpartition(" ")[2][:12]
+            other = f"recipe is {recipe} now"
+            same = f"the source of {recipe} changed to {source}"
+            launch(site, runner, model, same if former == recipe else other)
+
+
+def _stale(site: Site, runner: Runner, model: str, now: datetime) -> None:
+    """Queue a training when the champion's rows became too old, and again while they are."""
+    if "stale" not in site.model(model).train.on:
+        return
+    found = wear.age(site, model, now)
+    if found is None or found.now <= found.limit:
+        return
+    asked = site.ledger.last_due(model, "stale")
+    if asked is None or asked > now or now - asked >= found.limit / AGAIN:
+        site.ledger.set_last_due(model, "stale", now)
+        launch(site, runner, model, found.said)
 
 
 def launch(site: Site, runner: Runner, model: str, cause: str) -> None:

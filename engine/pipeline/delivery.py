@@ -162,22 +162,32 @@ def _safe_mode(site: Site, run: Run, version: str, fence: int) -> int:
 
 def monitor_run(site: Site, run: Run) -> Outcome:
     """Measure the current window of a model; what newly crossed a limit may ask for a training."""
-    before = _asking(site, run.model)
+    before = asking(site, run.model)
     note = monitor(site, run.model)
-    fresh = _asking(site, run.model) - before
-    wanted = site.model(run.model).train.on
-    worse = ", ".join(sorted(fresh - {"drift"}))
-    causes = ["drift over its limit"] if "drift" in fresh and "drift" in wanted else []
-    causes += [f"{worse} over its limit"] if worse and "performance" in wanted else []
-    return Outcome(note, train_because=tuple(causes))
+    fresh = asking(site, run.model) - before
+    return Outcome(note, train_because=causes(site, run.model, fresh))
 
 
-def _asking(site: Site, model: str) -> set[str]:
-    """Return what stands and asks for a training: drift, slices, and other numbers by name."""
+def asking(site: Site, model: str) -> set[tuple[str, str]]:
+    """Return what stands and may ask for a training: its word in train.on, and what it is called.
+
+    What is foretold asks by "forecast" too.
+    """
     found = alerts.standing(site, model)
-    drifted = {"drift" for a in found if a.finding.kind in DRIFTS}
-    sliced = {"slice" for a in found if a.finding.kind == "slice"}
-    return drifted | sliced | {alerts.called(a) for a in found if a.finding.kind in WORSE}
+    asked = {("drift", "drift") for a in found if a.finding.kind in DRIFTS}
+    asked |= {("performance", "slice") for a in found if a.finding.kind == "slice"}
+    asked |= {("performance", alerts.called(a)) for a in found if a.finding.kind in WORSE}
+    return asked | {("forecast", alerts.called(a)) for a in found if a.finding.kind == "forecast"}
+
+
+def causes(site: Site, model: str, fresh: set[tuple[str, str]]) -> tuple[str, ...]:
+    """Return why a training should follow, one cause a word of train.on, nothing twice."""
+    wanted, told, found = site.model(model).train.on, set[str](), list[str]()
+    for word in ("drift", "performance", "forecast"):
+        called = sorted({name for by, name in fresh if by == word} - told) if word in wanted else []
+        told |= set(called)
+        found += [f"{', '.join(called)} over its limit"] if called else []
+    return tuple(found)
 
 
 def rebuild_run(site: Site, run: Run) -> Outcome:

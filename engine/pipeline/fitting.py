@@ -16,8 +16,8 @@ import numpy as np
 from engine import artifacts
 from engine.artifacts import Manifest
 from engine.clock import iso, parse_time
-from engine.errors import InvalidError, RefusedError
-from engine.pipeline import features, recipes, references
+from engine.errors import InvalidError
+from engine.pipeline import enough, features, recipes, references
 from engine.pipeline.measurement import others_of
 from engine.pipeline.references import Parts, Seen
 from engine.quantities import duration
@@ -26,7 +26,6 @@ from engine.stats.comparison import Estimate
 from engine.store import kpis, snapshots
 from engine.store.snapshots import Table
 
-MIN_ROWS = 200
 PROBES = 20
 ESTIMATOR = "estimator.skops"
 SAFE_MODE = "safe_mode.skops"
@@ -258,12 +257,7 @@ def _read(inputs: TrainInputs) -> tuple[_Rows, list[str]]:
     columns = [*inputs.types, *inputs.slices, *([inputs.group] if inputs.group else [])]
     table = snapshots.rows(inputs.table, columns, since=None, until=until, known_by=known)
     targets = table.get(inputs.table.target, [])
-    if len(targets) < MIN_ROWS:
-        raise InvalidError(
-            f"Training {inputs.model}: {len(targets)} rows have a mature label, at least "
-            f"{MIN_ROWS} are needed. Deliver more rows.",
-            code="too_few_rows",
-        )
+    enough.check(inputs.model, len(targets), None, inputs.holdout_days)
     classes = outcomes.classes_of(inputs.task, targets)
     if inputs.task == "binary" and len(classes) != 2:
         raise InvalidError(
@@ -285,13 +279,7 @@ def _read(inputs: TrainInputs) -> tuple[_Rows, list[str]]:
     days = table[inputs.table.time].astype("datetime64[us]").astype(np.int64) / 86_400e6
     if inputs.newer_than is not None:
         newer = int(np.sum(days > _day(parse_time(inputs.newer_than)) + SECOND))
-        if newer < MIN_ROWS:
-            raise RefusedError(
-                f"Training {inputs.model}: before the hold-out of {inputs.holdout_days:g} days "
-                f"only {newer} rows are newer than what the champion has seen, at least "
-                f"{MIN_ROWS} are needed. Nothing was trained; wait for newer mature rows.",
-                code="nothing_newer",
-            )
+        enough.check(inputs.model, len(targets), newer, inputs.holdout_days)
     return _Rows(table, labels, days), classes
 
 

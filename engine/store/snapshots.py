@@ -1,6 +1,6 @@
 """Reading accepted batches as NumPy columns, in a job: a job never opens the store itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from engine.clock import parse_time
-from engine.store.connection import naive
+from engine.store.connection import naive, zoned
 from engine.store.files import name_of
 
 # A name that no column of a user's has: a delivered one would make DuckDB refuse to read.
@@ -46,6 +46,44 @@ def rows(
     """
     if not table.paths:
         return {}
+    sql, values = _selected(table, columns, since, until, known_by)
+    with duckdb.connect(config={"threads": 1}) as db:
+        found = db.execute(sql, values).fetchnumpy()
+    return {name: plain(column) for name, column in found.items()}
+
+
+def counts(
+    table: Table, bounds: Mapping[str, datetime | None], *, until: datetime, known_by: datetime
+) -> tuple[dict[str, int], datetime | None, datetime | None]:
+    """Return how many of the rows of `rows` lie at or after each bound, the first and the last.
+
+    None bounds nothing.
+    """
+    if not table.paths:
+        return dict.fromkeys(bounds, 0), None, None
+    sql, values = _selected(table, [], None, until, known_by)
+    time = name_of(table.time)
+    after = [
+        f"count(*) filter ($bound{n} is null or {time} >= $bound{n})" for n in range(len(bounds))
+    ]
+    for n, bound in enumerate(bounds.values()):
+        values[f"bound{n}"] = None if bound is None else naive(bound)
+    with duckdb.connect(config={"threads": 1}) as db:
+        found = db.execute(
+            f"select min({time}), max({time}), {', '.join(after)} from ({sql})", values
+        ).fetchone()
+    first, last, *numbers = found or (None, None, *[0] * len(bounds))
+    return dict(zip(bounds, numbers, strict=True)), zoned(first), zoned(last)
+
+
+def _selected(
+    table: Table,
+    columns: Sequence[str],
+    since: datetime | None,
+    until: datetime,
+    known_by: datetime,
+) -> tuple[str, dict[str, Any]]:
+    """Return the query of the rows that may be used, and its values."""
     wanted = ", ".join(name_of(c) for c in dict.fromkeys([*columns, table.target, table.time]))
     newest = ""
     if table.id:
@@ -77,9 +115,7 @@ def rows(
         values["known"] = naive(known_by)
     for n, (begin, end) in enumerate(table.without):
         values |= {f"from{n}": naive(parse_time(begin)), f"to{n}": naive(parse_time(end))}
-    with duckdb.connect(config={"threads": 1}) as db:
-        found = db.execute(sql, values).fetchnumpy()
-    return {name: plain(column) for name, column in found.items()}
+    return sql, values
 
 
 def plain(column: Any) -> Any:

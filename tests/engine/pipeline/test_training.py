@@ -244,7 +244,7 @@ def test_nothing_to_train_on_is_refused_or_invalid_in_a_sentence(place: Place) -
     assert found.code == "no_data"
     ingest(place, "late", place.drop("a.csv", csv(n=150)))
     found = error(lambda: fitted(place))
-    assert isinstance(found, InvalidError)
+    assert isinstance(found, RefusedError)
     assert found.code == "too_few_rows"
     assert "150 rows" in found.message
 

@@ -1,0 +1,25 @@
+"""Whether there are enough mature rows to train on; what is too few is refused, with how many."""
+
+from engine.errors import RefusedError
+
+MIN_ROWS = 200
+
+
+def check(model: str, rows: int, newer: int | None, holdout_days: float) -> None:
+    """Raise RefusedError where too few labelled rows are mature, or newer than the champion's.
+
+    `newer` is None where there is no champion.
+    """
+    if rows < MIN_ROWS:
+        raise RefusedError(
+            f"Training {model}: {rows} rows have a mature label, at least {MIN_ROWS} are needed. "
+            "Nothing was trained; deliver more rows.",
+            code="too_few_rows",
+        )
+    if newer is not None and newer < MIN_ROWS:
+        raise RefusedError(
+            f"Training {model}: before the hold-out of {holdout_days:g} days only {newer} rows "
+            f"are newer than what the champion has seen, at least {MIN_ROWS} are needed. Nothing "
+            "was trained; wait for newer mature rows.",
+            code="nothing_newer",
+        )
