@@ -127,6 +127,9 @@ VERBS: dict[str, Verb] = {
         ("from", "to/time", "batch", "version/taint", "lift", "reason"),
     ),
     "ingest": Verb("[MODEL] FILE...", "hand over files of rows", running.ingest),
+    "pull": Verb(
+        "[MODEL]", "ask the model's source for rows now", running.pull, ("wait", "reason")
+    ),
     "labels": Verb("[MODEL] FILE...", "hand over files of labels", running.labels),
     "predict": Verb("[MODEL] FILE", "ask the prediction service about every row of a file"),
     "drift": Verb(

@@ -215,6 +215,10 @@ class Client:
         """Start a training run."""
         return self._post(f"{_model(model)}/train", wire.JobRow, request)
 
+    def pull(self, model: str, request: wire.RunRequest) -> wire.JobRow:
+        """Ask a model's source for rows."""
+        return self._post(f"{_model(model)}/pull", wire.JobRow, request)
+
     def train_plan(self, model: str) -> wire.TrainPlan:
         """Return what a training would be made of now."""
         return self._get(f"{_model(model)}/train", wire.TrainPlan)

@@ -80,6 +80,7 @@ def plan(model: ModelSettings) -> list[str]:
         f"never features: {', '.join(model.exclude) or 'none besides the columns above'}",
         f"decides by {model.metric}, {better} is better; a row counts as evidence "
         + (maturity if duration(model.label_maturity) else "at once"),
+        *_source(model),
         _training(model),
         _gate(model),
         _rollout(model),
@@ -97,6 +98,21 @@ def plan(model: ModelSettings) -> list[str]:
     if model.policy:
         lines.append(f'what the model itself does not say comes from policy "{model.policy}"')
     return lines
+
+
+def _source(model: ModelSettings) -> list[str]:
+    """Say where rows come from besides the drop folder."""
+    source = model.source
+    if source is None:
+        return []
+    if not source.log:
+        named = [*source.files.values(), *([source.database] if source.database else [])]
+        return [f"asks a query over {', '.join(named) or 'no file'} every {source.every}"]
+    acts = "every decision" if source.influences is None else ", ".join(source.influences) or "none"
+    return [
+        f"takes in its prediction log with mature labels every {source.every}, unless more than "
+        f"{source.influence_limit:.0%} of the outcomes may be its own doing (decisions: {acts})"
+    ]
 
 
 def _training(model: ModelSettings) -> str:
@@ -165,8 +181,12 @@ def _keys_of(kind: type[msgspec.Struct], path: str) -> list[Key]:
     hints = get_type_hints(kind, include_extras=True)
     for field in msgspec.structs.fields(kind):
         plain, meta = get_args(hints[field.name])[:2]
-        inner = get_args(plain)[1] if get_origin(plain) is dict else plain
-        where = f"{path}{field.name}" + (".NAME" if inner is not plain else "")
+        named = get_origin(plain) is dict
+        tables = [
+            k for k in get_args(plain) if isinstance(k, type) and issubclass(k, msgspec.Struct)
+        ]
+        inner = tables[0] if tables else plain  # a table by a name, or one that may be absent
+        where = f"{path}{field.name}" + (".NAME" if tables and named else "")
         if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
             rows += _keys_of(inner, f"{where}.")
         else:

@@ -10,6 +10,7 @@ from engine.quantities import address, check_cron, duration, size
 from engine.settings_file import Document, nearest
 from engine.settings_policy import GateSettings, MonitorSettings
 from engine.settings_rules import between, check_timezone, positive, read, says, wrong
+from engine.settings_source import SourceSettings
 
 __all__ = [
     "METRICS",
@@ -251,6 +252,9 @@ class ModelSettings(Section, frozen=True, kw_only=True):
     train: Annotated[TrainSettings, says("When and on what it is trained.")] = TrainSettings()
     gate: Annotated[GateSettings, says("What a version must show.")] = GateSettings()
     rollout: Annotated[RolloutSettings, says("How a version is brought in.")] = RolloutSettings()
+    source: Annotated[
+        SourceSettings | None, says("Where rows come from besides the drop folder.")
+    ] = None
     kpi: Annotated[dict[str, KpiSettings], says("Business numbers by name.")] = {}
     monitor: Annotated[MonitorSettings, says("How the champion is watched.")] = MonitorSettings()
 

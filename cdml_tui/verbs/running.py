@@ -39,6 +39,11 @@ def _plan(session: Session, plan: TrainPlan) -> int:
     return 4 if plan.refused else 0
 
 
+def pull(session: Session) -> int:
+    """Ask the model's source for rows now."""
+    return _run(session, session.client.pull, session.model())
+
+
 def monitor(session: Session) -> int:
     """Watch the champion now, or measure all earlier looks again."""
     rebuild = session.args.rebuild

@@ -52,6 +52,14 @@ def train(
     return desk_of(state).submit(model, "train", operator(request), data)
 
 
+@post("/api/v1/models/{model:str}/pull", status_code=200, sync_to_thread=True)
+def pull(
+    request: Req, state: State, model: FromPath[str], data: JSONBody[wire.RunRequest]
+) -> wire.JobRow:
+    """Queue asking the model's source for rows."""
+    return desk_of(state).submit(model, "pull", operator(request), data)
+
+
 @post("/api/v1/models/{model:str}/monitor", status_code=200, sync_to_thread=True)
 def monitor(
     request: Req, state: State, model: FromPath[str], data: JSONBody[wire.RunRequest]
@@ -144,6 +152,7 @@ ROUTES = [*map(_change, CHANGES), *map(_lock, LOCKS)]
 ROUTES += [
     taint,
     train,
+    pull,
     monitor,
     validate,
     cancel,

@@ -50,9 +50,15 @@ def main(folder: Path, report_to: int) -> int:
 
 
 def _run(verb: str, folder: Path, reporter: "_Reporter") -> bytes:
+    text = (folder / "inputs.json").read_bytes()
+    if verb == "pull":
+        from engine.pipeline import pull
+
+        return msgspec.json.encode(
+            pull.asked(msgspec.json.decode(text, type=pull.PullInputs), folder)
+        )
     from engine.pipeline import fitting, scoring
 
-    text = (folder / "inputs.json").read_bytes()
     if verb == "train":
         training = msgspec.json.decode(text, type=fitting.TrainInputs)
         return msgspec.json.encode(fitting.fit(training, folder, reporter.say))

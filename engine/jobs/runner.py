@@ -325,7 +325,9 @@ class Runner:
         if ended["state"] == "done":
             # What was made is sealed or stored; the log stays for who asks.
             for path in run.folder.glob("*"):
-                if path.name != "log.txt":
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                elif path.name != "log.txt":
                     path.unlink(missing_ok=True)
         self.show(run, ended_at=iso(site.clock.now()), progress=None, **ended)
         self._record(run.row)

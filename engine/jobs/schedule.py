@@ -37,6 +37,8 @@ def schedules(settings: Settings) -> list[Schedule]:
         if model.train.every or model.train.cron:
             found.append(Schedule(name, "train", model.train.every, model.train.cron))
         found.append(Schedule(name, "monitor", model.monitor.every, None))
+        if model.source is not None:
+            found.append(Schedule(name, "pull", model.source.every, None))
     return found
 
 

@@ -10,7 +10,7 @@ from engine.clock import iso, parse_time
 from engine.domain.locks import FREEZE, stopped_by
 from engine.jobs.runner import Runner
 from engine.jobs.schedule import Schedule, caught_up, next_due, schedules
-from engine.pipeline import locks, rollout, wear
+from engine.pipeline import locks, pull, rollout, wear
 from engine.pipeline.recipe_source import digest, newest_change
 from engine.pipeline.site import Site
 from engine.wire import ScheduleRow
@@ -32,7 +32,10 @@ def due(site: Site, runner: Runner) -> None:
         if last is None or last > now:
             # A schedule begins to count when its model has something to compare with, and anew
             # where the clock was set back: waiting for the old time could take years.
-            if site.ledger.roles(schedule.model).champion is not None:
+            # Rows are asked for from the first moment on.
+            if schedule.job == "pull" and last is None:
+                runner.submit(schedule.model, "pull", f"{schedule.shown}, the first time")
+            if schedule.job == "pull" or site.ledger.roles(schedule.model).champion is not None:
                 site.ledger.set_last_due(schedule.model, schedule.job, now)
             continue
         at = next_due(schedule, last, now)
@@ -50,10 +53,8 @@ def due(site: Site, runner: Runner) -> None:
 def new_data(site: Site, runner: Runner, models: Iterable[str]) -> None:
     """Queue a training where accepted rows arrived: always the first one, later by policy."""
     for model in models:
-        if site.ledger.roles(model).champion is None:
-            launch(site, runner, model, "first data")
-        elif "new_data" in site.model(model).train.on:
-            launch(site, runner, model, "new data")
+        if (cause := pull.wanted(site, model)) is not None:
+            launch(site, runner, model, cause)
 
 
 def recipes(site: Site, runner: Runner, settled_before: float) -> None:

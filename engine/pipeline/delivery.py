@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from engine.domain.roles import safe_mode_of
 from engine.errors import CdmlError
 from engine.ledger.change import Actor
-from engine.pipeline import alerts, recall, rollout, train, validate
+from engine.pipeline import alerts, pull, recall, rollout, train, validate
 from engine.pipeline.fitting import ESTIMATOR, SAFE_MODE, TrainResult
 from engine.pipeline.measurement import ValidateResult
 from engine.pipeline.monitor import monitor
@@ -195,7 +195,15 @@ def rebuild_run(site: Site, run: Run) -> Outcome:
     return Outcome(rebuild(site, run.model, run.say).said)
 
 
+def pull_run(site: Site, run: Run) -> Outcome:
+    """Ask the source for rows; new ones ask for a training as dropped ones do."""
+    note, fresh = pull.pull(site, run)
+    cause = pull.wanted(site, run.model) if fresh else None
+    return Outcome(note, train_because=(cause,) if cause else ())
+
+
 JOBS = {
+    "pull": pull_run,
     "train": train_run,
     "validate": validate_run,
     "monitor": monitor_run,

@@ -2,7 +2,7 @@
 
 import difflib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,16 +23,17 @@ class _Found:
     warnings: list[str]
 
 
-def ingest(site: Site, model: str, path: Path) -> UploadAnswer:
+def ingest(site: Site, model: str, path: Path, noted: Sequence[str] = ()) -> UploadAnswer:
     """Take one complete file in; nothing of it is ever lost, whatever the verdict.
 
-    One at a time, so that the same rows delivered twice at once are recognised.
+    One at a time, so that the same rows delivered twice at once are recognised. `noted` stands
+    among the batch's warnings.
     """
     with site.ingesting:
-        return _ingest(site, model, path)
+        return _ingest(site, model, path, noted)
 
 
-def _ingest(site: Site, model: str, path: Path) -> UploadAnswer:
+def _ingest(site: Site, model: str, path: Path, noted: Sequence[str]) -> UploadAnswer:
     settings = site.model(model)
     source = intake.source_digest(path)
     known = batches.known(site.store, model)
@@ -60,6 +61,7 @@ def _ingest(site: Site, model: str, path: Path) -> UploadAnswer:
     if twin is not None:
         path.unlink()
         return _tell(site, model, path.name, "duplicate", twin.batch, 0, [_same(twin)])
+    found.warnings.extend(noted)
     verdict = "accepted_with_warnings" if found.warnings else "accepted"
     batch = Batch(
         taken.batch,
