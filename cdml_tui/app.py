@@ -199,7 +199,7 @@ class Console(App[int], inherit_bindings=False):
         try:
             if intent.verb == "train":
                 request = wire.RunRequest(idempotency_key=intent.idempotency_key)
-                run = self._client.train(intent.model, request)
+                run = self._client.start("train", intent.model, request)
                 return lambda s, at: answered.run_answered(s, intent, run, at)
             if intent.alert is not None:
                 asked = guard.quiet_of(intent)

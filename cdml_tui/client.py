@@ -211,13 +211,9 @@ class Client:
         """Return the rollout that runs, or how the last one ended."""
         return self._get(f"{_model(model)}/rollout", wire.RolloutPage)
 
-    def train(self, model: str, request: wire.RunRequest) -> wire.JobRow:
-        """Start a training run."""
-        return self._post(f"{_model(model)}/train", wire.JobRow, request)
-
-    def pull(self, model: str, request: wire.RunRequest) -> wire.JobRow:
-        """Ask a model's source for rows."""
-        return self._post(f"{_model(model)}/pull", wire.JobRow, request)
+    def start(self, job: str, model: str, request: wire.RunRequest) -> wire.JobRow:
+        """Start a run of a job: train, pull, monitor or validate."""
+        return self._post(f"{_model(model)}/{job}", wire.JobRow, request)
 
     def train_plan(self, model: str) -> wire.TrainPlan:
         """Return what a training would be made of now."""
@@ -226,14 +222,6 @@ class Client:
     def cancel(self, run: str, request: wire.RunRequest) -> wire.JobRow:
         """Cancel a run."""
         return self._post(f"/jobs/{_path(run)}/cancel", wire.JobRow, request)
-
-    def monitor(self, model: str, request: wire.RunRequest) -> wire.JobRow:
-        """Start a monitoring run."""
-        return self._post(f"{_model(model)}/monitor", wire.JobRow, request)
-
-    def validate(self, model: str, request: wire.RunRequest) -> wire.JobRow:
-        """Have a version judged again."""
-        return self._post(f"{_model(model)}/validate", wire.JobRow, request)
 
     def compare(self, model: str, a: str, b: str) -> wire.CompareAnswer:
         """Return two versions measured on the same rows; this takes seconds."""

@@ -109,10 +109,11 @@ def _source(model: ModelSettings) -> list[str]:
         named = [*source.files.values(), *([source.database] if source.database else [])]
         return [f"asks a query over {', '.join(named) or 'no file'} every {source.every}"]
     acts = "every decision" if source.influences is None else ", ".join(source.influences) or "none"
-    return [
+    said = (
         f"takes in its prediction log with mature labels every {source.every}, unless more than "
         f"{source.influence_limit:.0%} of the outcomes may be its own doing (decisions: {acts})"
-    ]
+    )
+    return [said]
 
 
 def _training(model: ModelSettings) -> str:

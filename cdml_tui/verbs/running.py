@@ -20,7 +20,7 @@ def train(session: Session) -> int:
     """Train new candidates; with --wait until they are judged. With --plan only say on what."""
     if session.args.plan:
         return _plan(session, session.client.train_plan(session.model()))
-    return _run(session, session.client.train, session.model())
+    return _run(session, "train", session.model())
 
 
 def _plan(session: Session, plan: TrainPlan) -> int:
@@ -41,13 +41,13 @@ def _plan(session: Session, plan: TrainPlan) -> int:
 
 def pull(session: Session) -> int:
     """Ask the model's source for rows now."""
-    return _run(session, session.client.pull, session.model())
+    return _run(session, "pull", session.model())
 
 
 def monitor(session: Session) -> int:
     """Watch the champion now, or measure all earlier looks again."""
     rebuild = session.args.rebuild
-    return _run(session, session.client.monitor, session.model(), rebuild=rebuild)
+    return _run(session, "monitor", session.model(), rebuild=rebuild)
 
 
 def validate(session: Session) -> int:
@@ -58,19 +58,19 @@ def validate(session: Session) -> int:
     model, named = session.model_and(words, lambda words: len(words) == 1)
     if not named:
         raise usage(f"which version of {model}? Write cdml validate {model} VERSION.", "version")
-    return _run(session, session.client.validate, model, named[0])
+    return _run(session, "validate", model, named[0])
 
 
 def _run(
     session: Session,
-    start: Callable[[str, RunRequest], JobRow],
+    job: str,
     model: str,
     version: str | None = None,
     *,
     rebuild: bool = False,
 ) -> int:
     request = RunRequest(new_key(), session.args.reason, version, rebuild)
-    row = certainly(lambda: start(model, request))
+    row = certainly(lambda: session.client.start(job, model, request))
     if session.args.wait:
         row = _wait(session.client, row)
     if session.json:

@@ -55,6 +55,7 @@ STATUS = wire.Status(
 CHANGED = wire.ChangeAnswer("late", "v2", "v1", 3, 41, True)
 EVENT = wire.EventRow(7, T0, "INFO", "gate", "late", "v3 passed")
 M = "/api/v1/models/late"
+JOB = wire.JobRow("r-1", "late", "train", "queued", "operator", T0)
 
 
 class Fake(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -325,61 +326,6 @@ def test_no_engine_is_exit_3_and_names_the_way_without_it(workspace: Path) -> No
     done = run("rollback", "late", "--json")
     assert (done.returncode, done.stdout) == (3, "")
     assert "--offline" in str(error(done.stderr)["message"])
-
-
-JOB = wire.JobRow("r-1", "late", "train", "queued", "operator", T0)
-
-
-@pytest.mark.parametrize(
-    ("ending", "exit_code"),
-    [
-        ({"state": "done", "verdict": "pass"}, 0),
-        ({"state": "done", "verdict": "fail"}, 4),
-        ({"state": "done", "verdict": "inconclusive"}, 4),
-        ({"state": "refused", "error": "no rows"}, 4),
-        ({"state": "failed", "error": "it broke"}, 1),
-    ],
-)
-def test_train_waits_and_ends_as_its_run_did(
-    fake: Fake, capsys: Output, ending: dict[str, str], exit_code: int
-) -> None:
-    ended = msgspec.structs.replace(JOB, ended_at=T1, **ending)
-    fake.routes[f"POST {M}/train"] = (200, JOB)
-    fake.routes["GET /api/v1/jobs/r-1"] = (200, ended)
-    assert cli.main(["train", "--wait", "--json"]) == exit_code
-    assert json.loads(capsys.readouterr().out)["state"] == ending["state"]
-
-
-def test_a_run_is_cancelled_by_its_id_and_one_that_ended_is_exit_4(
-    fake: Fake, capsys: Output
-) -> None:
-    fake.routes["POST /api/v1/jobs/r-1/cancel"] = (200, msgspec.structs.replace(JOB, ended_at=T1))
-    assert cli.main(["cancel", "r-1", "--reason", "by mistake"]) == 0
-    assert "train of late, r-1, is cancelled" in capsys.readouterr().out
-    refusal = wire.ErrorAnswer(wire.ErrorBody("not_running", "Cancelling r-1: it is done."))
-    fake.routes["POST /api/v1/jobs/r-1/cancel"] = (409, refusal)
-    assert cli.main(["cancel", "r-1"]) == 4
-    assert "it is done" in capsys.readouterr().err
-
-
-def test_train_without_wait_returns_at_once(fake: Fake, capsys: Output) -> None:
-    fake.routes[f"POST {M}/train"] = (200, JOB)
-    assert cli.main(["train", "late"]) == 0
-    assert "cdml job r-1" in capsys.readouterr().out
-
-
-def test_a_job_is_shown_with_what_its_process_wrote(
-    fake: Fake, workspace: Path, capsys: Output
-) -> None:
-    fake.routes["GET /api/v1/jobs/r-1"] = (200, JOB)
-    (workspace / "runs" / "r-1").mkdir(parents=True)
-    (workspace / "runs" / "r-1" / "log.txt").write_text("ValueError: no rows\x1b[2J\n")
-    assert cli.main(["job", "r-1", "--log"]) == 0
-    shown = capsys.readouterr().out
-    assert "state: queued" in shown
-    assert "ValueError: no rows\\x1b[2J" in shown
-    assert cli.main(["job", "r-1", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["id"] == "r-1"
 
 
 def test_ingest_sends_the_bytes_and_quarantine_is_exit_4(

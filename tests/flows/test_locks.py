@@ -103,7 +103,7 @@ def test_a_key_is_one_request_and_a_run_is_asked_for_once(box: Box) -> None:
 
     for request in (
         lambda: ask.lock("hold", "late", LockRequest("a key")),
-        lambda: ask.train("late", RunRequest("a key")),
+        lambda: ask.start("train", "late", RunRequest("a key")),
         lambda: ask.change("promote", "late", Change("a key", to="v2")),
     ):
         status, code, message = refused(request)
