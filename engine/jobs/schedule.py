@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
@@ -89,24 +90,39 @@ class Alarm:
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
+        self._lock = Lock()
         self._scheduler: BackgroundScheduler | None = None
 
     def set(self, wanted: list[tuple[Schedule, datetime]]) -> None:
         """Replace all wake-ups, each counted from its last due time; also after a clock jump."""
-        self.stop()
-        self._scheduler = BackgroundScheduler(timezone=UTC)
-        for schedule, start in wanted:
-            self._scheduler.add_job(
-                self._wake,
-                trigger(schedule, start),
-                coalesce=True,
-                misfire_grace_time=None,
-                max_instances=1,
-            )
-        self._scheduler.start()
+        # A reload and the beat may come at once: two schedulers would wake twice for ever.
+        with self._lock:
+            self._end()
+            made = BackgroundScheduler(timezone=UTC)
+            for schedule, start in wanted:
+                made.add_job(
+                    self._wake,
+                    trigger(schedule, start),
+                    name=f"{schedule.model} {schedule.job} {schedule.shown}",
+                    coalesce=True,
+                    misfire_grace_time=None,
+                    max_instances=1,
+                )
+            made.start()
+            self._scheduler = made
+
+    @property
+    def held(self) -> list[str]:
+        """Return the wake-ups by model, job and schedule."""
+        with self._lock:
+            return [j.name for j in self._scheduler.get_jobs()] if self._scheduler else []
 
     def stop(self) -> None:
         """Hold no wake-up any more."""
+        with self._lock:
+            self._end()
+
+    def _end(self) -> None:
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
             self._scheduler = None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from engine.artifacts import MAX_BYTES
 from engine.domain.roles import safe_mode_of
 from engine.errors import CdmlError
 from engine.ledger.change import Actor
@@ -74,8 +75,7 @@ def train_run(site: Site, run: Run) -> Outcome:
     began = site.ledger.roles(run.model)
     first = began.champion is None
     result = run.work("train", train.gather(site, run.model, run.id), TrainResult)
-    content = (run.folder / ESTIMATOR).read_bytes()
-    simple = (run.folder / SAFE_MODE).read_bytes()
+    content, simple = (_made(run.folder / name) for name in (ESTIMATOR, SAFE_MODE))
     version = train.register(site, run.model, run.id, result, content, simple)
     fence = began.generation
     if first and not validate.first_may_lead(site, run.model, result.inner):
@@ -95,6 +95,12 @@ def train_run(site: Site, run: Run) -> Outcome:
         asked = Change(f"first-{run.id}", to=version, reason="first version")
         promote(site, run.model, TRAINING, asked, fence=fence)
     return Outcome(result.note, version, report.verdict)
+
+
+def _made(path: Path) -> bytes:
+    """Return what a job left, but never more than may be sealed."""
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
 def validate_run(site: Site, run: Run) -> Outcome:

@@ -90,6 +90,11 @@ def gone(pid: int) -> bool:
     return state == "Z"
 
 
+def resident_mib() -> float:
+    """Return the memory that this process holds, where the engine's part runs."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
+
+
 def until(look: Callable[[], Any]) -> None:
     end = time.monotonic() + 20
     while not look():
@@ -128,7 +133,9 @@ def test_what_a_job_leaves_behind_neither_holds_it_up_nor_survives_it(place: Pla
 
 
 def test_a_memory_hog_is_told_which_setting_to_raise(place: Place) -> None:
+    before = resident_mib()
     error = died(started(place, "hog"))
+    assert resident_mib() - before <= 50  # only the job grew
     assert isinstance(error, InvalidError)
     assert (error.code, error.field) == ("out_of_memory", "train.memory")
 

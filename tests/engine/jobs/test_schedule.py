@@ -1,12 +1,13 @@
 """When a schedule is due: a pure function, and one catch-up run however much was missed."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from engine.jobs import triggers
-from engine.jobs.schedule import Schedule, caught_up, next_due
+from engine.jobs.schedule import Alarm, Schedule, caught_up, next_due, schedules
 from engine.wire import JobRow
 from tests.engine.pipeline.place import SETTINGS, START, Place
 
@@ -105,7 +106,7 @@ def test_a_downtime_over_ten_due_times_makes_exactly_one_run_of_each(place: Plac
     assert sorted(due(place)) == ["monitor", "train"]
 
 
-@pytest.mark.parametrize("jump", [timedelta(hours=1), timedelta(days=3650)])
+@pytest.mark.parametrize("jump", [timedelta(hours=1), timedelta(days=30), timedelta(days=3650)])
 def test_a_clock_set_forward_and_back_makes_no_storm_and_no_standstill(
     place: Place, jump: timedelta
 ) -> None:
@@ -117,6 +118,35 @@ def test_a_clock_set_forward_and_back_makes_no_storm_and_no_standstill(
     assert due(place) == []
     place.clock.passes(days=1, hours=1)
     assert sorted(due(place)) == ["monitor", "train"]
+
+
+def test_ten_edits_and_three_reloads_at_once_leave_the_schedules_of_the_last(place: Place) -> None:
+    alarm = Alarm(lambda: None)
+    edits = [[(Schedule("late", "monitor", f"{n}d", None), START)] for n in range(1, 11)]
+    wanted = [(s, START) for s in schedules(place.settings)]
+    before = threading.active_count()
+    edited = [threading.Thread(target=alarm.set, args=(w,)) for w in (*edits, *[wanted] * 3)]
+    for thread in edited:
+        thread.start()
+    for thread in edited:
+        thread.join()
+    assert len(alarm.held) in (1, len(wanted))  # whichever came last, whole
+    alarm.set(wanted)
+    assert sorted(alarm.held) == ["late monitor every 1d", "late train cron 0 3 * * *"]
+    for thread in threading.enumerate():
+        if thread.name == "APScheduler" and threading.active_count() > before + 1:
+            thread.join(5.0)
+    assert threading.active_count() == before + 1
+    alarm.stop()
+    assert alarm.held == []
+
+
+def test_any_number_of_wake_ups_at_once_makes_no_burst(place: Place) -> None:
+    place.champions(0.5)
+    due(place)
+    place.clock.passes(days=1)
+    taken = [job for _ in range(50) for job in due(place)]
+    assert sorted(taken) == ["monitor", "train"]
 
 
 def test_new_rows_train_the_first_version_always_and_later_ones_by_policy(place: Place) -> None:
