@@ -176,8 +176,13 @@ def started_at(pid: int) -> str | None:
 
 
 def sweep(pid: int, started: str) -> bool:
-    """Kill the group of an orphan whose pid still is the same process; say whether it was."""
-    if started_at(pid) != started:
+    """Kill the group of an orphan whose pid still is the same process; say whether it was.
+
+    A leader that died with its engine leaves what it had started: no other process gets its pid
+    while its group lives.
+    """
+    now = started_at(pid)
+    if now != started and not (now is None and group_of(pid)):
         return False
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)

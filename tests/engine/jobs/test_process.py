@@ -178,6 +178,22 @@ def test_an_orphan_is_swept_only_if_it_still_is_the_same_process() -> None:
     assert started_at(os.getpid())
 
 
+def test_what_a_dead_leader_left_is_swept_too() -> None:
+    code = (
+        "import subprocess, sys; "
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); "
+        "print(child.pid, flush=True)"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE) as leader:
+        assert leader.stdout
+        started, left = started_at(leader.pid) or "", int(leader.stdout.readline())
+    assert not gone(left)
+    assert sweep(leader.pid, started)
+    until(lambda: gone(left))
+    assert not sweep(leader.pid, started)
+
+
 def test_runs_that_wait_are_coalesced_and_their_causes_kept(place: Place) -> None:
     runner = Runner(place)
     one = runner.submit("late", "monitor", "schedule")
