@@ -222,7 +222,7 @@ def _choose(
 ) -> _Chosen:
     """Fit each window before the inner hold-out, take the best, fit that one by other seeds."""
     start = float(held.days[0]) if len(held.days) else np.inf
-    count = len(inputs.windows) + inputs.seeds
+    count = len(inputs.windows) + inputs.seeds - 1
     sign = -1.0 if performance.metric_named(inputs.metric).higher_is_better else 1.0
     trials: list[tuple[float, str, Any, Any]] = []
 
@@ -232,7 +232,11 @@ def _choose(
         answers = _answers(inputs, estimator, encoding.matrix(schema, held.table))
         value = performance.value(inputs.metric, inputs.task, held.labels, answers)
         done = len(trials) + number + 1
-        progress(done / count, f"window {window}, seed {number}: {inputs.metric} {value}")
+        found = f"window {window}, seed {number}: {inputs.metric} {value}"
+        # The last fit, of the chosen window whole, is still to come.
+        progress(
+            done / (count + 1), f"fit {done} of {count + 1}, {len(train.labels)} rows, {found}"
+        )
         return (schema, estimator), answers, value
 
     for window in inputs.windows if len(held.labels) else []:
