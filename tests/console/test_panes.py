@@ -12,6 +12,7 @@ import pytest
 from desk import Desk
 
 from cdml_tui import actions, answers
+from cdml_tui.panes.jobs import jobs
 from cdml_tui.panes.layout import page, watch
 from cdml_tui.panes.line import Line, inert, text_of, width_of, wrapped
 from cdml_tui.state import Glyphs, Screen, link_lost, snapshot_came
@@ -260,3 +261,10 @@ def test_wrapping_keeps_every_word_and_every_column() -> None:
     lines = wrapped(text, 16)
     assert all(len(one) <= 16 for one in lines)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+def test_a_running_job_says_how_far_it_is_and_how_long_it_still_takes() -> None:
+    running = msgspec.structs.replace(flights.jobs()[0], left_s=130.0, note="fit 2 of 5, 900 rows")
+    screen = Desk(flights.state(jobs=[running])).screen
+    rows = [text_of(row) for row in jobs(screen, 60, 5)]
+    assert any("41%" in row and "2m left, fit 2 of 5, 900 rows" in row for row in rows)

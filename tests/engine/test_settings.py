@@ -252,6 +252,25 @@ def test_check_prints_the_plan_in_plain_words(
     assert answer["settings"]["models"]["late"]["gate"]["holdout"] == "14d"
 
 
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('sql = "select 1"\nfiles = { a = "b.csv" }', "asks a query over b.csv every 1h"),
+        (
+            "log = true",
+            "unless more than 10% of the outcomes may be its own doing (decisions: every",
+        ),
+        ("log = true\ninfluences = []", "(decisions: none)"),
+    ],
+)
+def test_check_says_where_rows_come_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], table: str, said: str
+) -> None:
+    loaded(tmp_path, f"{FULL}\n[models.late.source]\n{table}\n")
+    assert check.main(["-w", str(tmp_path)]) == 0
+    assert said in capsys.readouterr().out
+
+
 def test_check_of_a_wrong_file_is_exit_2_and_json_on_stderr(tmp_path: Path) -> None:
     (tmp_path / "cdml.toml").write_text(FULL.replace("seeds", "seads").replace("every", "evry"))
     done = subprocess.run(
