@@ -80,7 +80,8 @@ class JobProcess:
                 elif self._process.poll() is not None:
                     break  # what it left behind may hold the pipe open
                 if cancelled.is_set():
-                    self._stop("it was cancelled", "cancelled")
+                    self.kill()
+                    raise JobDiedError(f"Running {self.verb}: it was cancelled.", "cancelled")
                 if now - begin > self._deadline_s:
                     self._stop(f"it ran longer than {self._deadline_s:g} s", "timed_out")
                 if now - heard > SILENCE_S:

@@ -1,12 +1,12 @@
 """What a training costs those who ask meanwhile, and how much of it is its process's start."""
 
-import subprocess
+import json
 import sys
 import time
 
 from tests.bench.box import Answer, Box, Load, shared
 from tests.bench.figure import Figure, median, quantile
-from tests.bench.process import cdml
+from tests.bench.process import cdml, metered
 
 ROUNDS = 3
 QUIET_S = 10.0
@@ -25,24 +25,24 @@ def measure() -> list[Figure]:
         with Load(box, PER_SECOND) as load:
             took += _trained(box)
         busy += _ms(load.answers, load.failed)
-    starts = [_started() for _ in range(5)]
+    command = [sys.executable, "-P", "-c", START]
+    starts = [2 * metered(command).cpu_s for _ in range(5)]
     alone, beside = (quantile("", v, 99, "ms").value for v in (quiet, busy))
     return [
         quantile("a prediction while nothing is trained", quiet, 99, "ms"),
         quantile("a prediction while a version is trained", busy, 99, "ms"),
         Figure("the one over the other", beside / alone, "times", len(busy), 2.0),
-        median("a training and its gate, wall", took, "s"),
-        median("of it the start of its two processes", [2 * s for s in starts], "s"),
+        median("a training and its gate, CPU", took, "s"),
+        median("of it the start of its two processes, CPU", starts, "s"),
     ]
 
 
 def _trained(box: Box) -> list[float]:
-    """Train for as long as it was quiet before; return how long each took."""
+    """Train for as long as it was quiet before; return what CPU each took."""
     took, end = [], time.monotonic() + QUIET_S
     while time.monotonic() < end:
-        begin = time.monotonic()
-        cdml("train", "late", "--wait", "-w", str(box.workspace), fine=(0, 4))
-        took.append(time.monotonic() - begin)
+        said = cdml("train", "late", "--wait", "--json", "-w", str(box.workspace), fine=(0, 4))
+        took.append(json.loads(said)["cpu_s"])
     return took
 
 
@@ -50,9 +50,3 @@ def _ms(answers: list[Answer], failed: int) -> list[float]:
     if failed:
         sys.exit(f"{failed} requests failed")
     return [(a.came - a.sent) * 1000.0 for a in answers]
-
-
-def _started() -> float:
-    begin = time.monotonic()
-    subprocess.run([sys.executable, "-P", "-c", START], check=True)
-    return time.monotonic() - begin
