@@ -186,7 +186,7 @@ def test_what_will_likely_be_beyond_its_limit_is_said_ahead(place: Place) -> Non
     (found,) = beyond(place)
     assert (found.name, found.limit) == ("log_loss", findings.LIKELY)
     assert "0.1" in found.text
-    assert found.text.startswith("log_loss forecast")
+    assert found.text.startswith("forecast log_loss")
 
 
 def test_a_kpi_that_is_no_average_of_rows_is_forecast_but_not_estimated(tmp_path: Path) -> None:
