@@ -103,7 +103,7 @@ def _wait(client: Client, row: JobRow) -> JobRow:
 def _far(row: JobRow) -> str:
     """Say how far a run is and how long it should still take, in steps that are worth a line."""
     share = f" {row.progress:.0%}" if row.progress is not None else ""
-    left = f", {round(row.left_s, -1):.0f} s left" if row.left_s else ""
+    left = f", {-(-row.left_s // 10) * 10:.0f} s left" if row.left_s else ""
     return share + left
 
 

@@ -67,6 +67,7 @@ RULES: dict[str, Rule] = {
     "kpi": Rule(Severity.CRIT, fact=True, outlives=True),
     "slice": Rule(Severity.CRIT, patience=2),  # one bad day of a small slice wakes nobody
     "errors": Rule(Severity.CRIT, outlives=True),
+    "losses": Rule(Severity.CRIT),  # row by row, before the next look at a window
     "attack": Rule(Severity.CRIT, outlives=True),
     "latency": Rule(outlives=True),
     "calibration": Rule(),

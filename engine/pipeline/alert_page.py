@@ -26,6 +26,7 @@ _BY_KIND: dict[str, tuple[str, ...]] = {
     "calibration": (_TREND, _TRAIN),
     "estimated": (_TREND, _LOOK, _TRAIN),
     "forecast": (_TREND, _TRAIN),
+    "losses": (_LOOK, _TREND, _TAKE_BACK),
     "detector": (_LOOK, _TREND, _TAKE_BACK),
     "quality": (_LOOK, _TAINT),
     "stale": (_TRAIN,),

@@ -1,7 +1,5 @@
 """Today's rules tried on the stored looks of a model. Changes nothing."""
 
-from collections import defaultdict
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from engine.clock import iso, parse_time
@@ -10,15 +8,10 @@ from engine.pipeline import findings
 from engine.pipeline.alert_page import promise
 from engine.pipeline.site import Site
 from engine.quantities import duration
-from engine.store import scores
-from engine.store.scores import Score
+from engine.store import looks, scores
 from engine.wire import AlertReplay, ReplayedAlert, ReplayedKind
 
 YEAR = timedelta(days=365.25)
-# Their windows end where labels are mature: the look came that much later.
-_MATURE = ("realised", "kpi", "slice", "calibration", "label drift")
-# What names the champion of its look.
-_CHAMPIONS = ("realised", "slice", "drift", "score drift")
 
 
 def replay(
@@ -26,55 +19,38 @@ def replay(
 ) -> AlertReplay:
     """Return what the present rules would have raised, how often, and how early."""
     settings = site.model(model)
-    looks = [
+    made = [
         look
         for look in _looks(site, model)
         if (since is None or look.at >= since) and (until is None or look.at < until)
     ]
     grace = duration(settings.monitor.window) + duration(settings.label_maturity)
-    raised = replayed(looks, grace)
-    span = looks[-1].at - looks[0].at if looks else timedelta()
+    raised = replayed(made, grace)
+    span = made[-1].at - made[0].at if made else timedelta()
     return AlertReplay(
         model,
-        iso(looks[0].at) if looks else None,
-        iso(looks[-1].at) if looks else None,
-        len(looks),
+        iso(made[0].at) if made else None,
+        iso(made[-1].at) if made else None,
+        len(made),
         [_alert(r) for r in raised],
-        [_kind(w, span) for w in worth(raised, looks)],
+        [_kind(w, span) for w in worth(raised, made)],
         promise(site, model),
-        "" if looks else "no look is stored of that time: cdml monitor makes one",
+        "" if made else "no look is stored of that time: cdml monitor makes one",
     )
 
 
 def _looks(site: Site, model: str) -> list[Looked]:
     """Return the stored looks, oldest first, with what today's limits find in them."""
     settings = site.model(model)
-    maturity = duration(settings.label_maturity)
-    by_look: dict[datetime, list[Score]] = defaultdict(list)
-    for kind in findings.KINDS:
-        for s in scores.history(site.store, model, kind):
-            by_look[_at(s, maturity)].append(s)
     trained = {v.version: v.trained_to for v in site.ledger.versions(model)}
-    looks, version = [], ""
-    for at, found in sorted(by_look.items()):
-        version = _champion(found, trained) or version
-        to = trained.get(version)
-        known = findings.found(settings, found, parse_time(to) if to else None, at)
-        looks.append(Looked(at, version, known))
-    return looks
-
-
-def _at(s: Score, maturity: timedelta) -> datetime:
-    """Return when a score was looked at; of a forecast, which is of rows to come, it says so."""
-    made = findings.detail_of(s).made if s.kind == "forecast" else None
-    if made is not None:
-        return parse_time(made)
-    return s.window_to + (maturity if s.kind in _MATURE else timedelta())
-
-
-def _champion(found: Sequence[Score], trained: dict[str, str | None]) -> str | None:
-    named = (s.version for s in found if s.kind in _CHAMPIONS and s.version in trained)
-    return next(named, None)
+    measured = scores.by_look(site.store, model)
+    made = []
+    for look in looks.known(site.store, model):
+        to = trained.get(look.champion)
+        found = measured.get(look.at, [])
+        known = findings.found(settings, found, parse_time(to) if to else None, look.at)
+        made.append(Looked(look.at, look.champion, known))
+    return made
 
 
 def _alert(raised: Raised) -> ReplayedAlert:

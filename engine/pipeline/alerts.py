@@ -61,6 +61,18 @@ def settle(site: Control, model: str, found: Iterable[Finding], version: str, at
     _tell_over(site, model, version, [s.after for s in steps if s.after and s.after.ended])
 
 
+def over(site: Control, model: str, key: Key, why: str) -> None:
+    """End the alert of something that no look measures, because it no longer shows; say why."""
+    at = site.clock.now()
+
+    def decide(standing: list[Alert], _mutes: Mapping[Key, Quiet]) -> list[Step]:
+        return [Step(a, ended(a, at, why)) for a in standing if a.key == key]
+
+    steps = site.ledger.alerts.settle(model, at, decide)
+    champion = site.ledger.roles(model).champion or ""
+    _tell_over(site, model, champion, [s.after for s in steps if s.after])
+
+
 def standing(site: Control, model: str) -> list[Alert]:
     """Return the alerts that have begun and are not over, worst first, quieted ones too."""
     return worst_first(a for a in site.ledger.alerts.standing(model) if a.opened is not None)

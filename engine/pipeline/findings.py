@@ -40,14 +40,13 @@ class Detail(Struct, frozen=True):
     """What the detail of a score may say of evidence, whatever else is in it.
 
     `surely` is a test's own verdict, `limit` and `above` those of a check that has its own,
-    `damage` what drift of a column is worth to the model, `made` when a forecast was.
+    `damage` what drift of a column is worth to the model.
     """
 
     evidence: float | None = None
     evidence_needed: float | None = None
     surely: bool | None = None
     p_breach: float | None = None
-    made: str | None = None
     damage: float | None = None
     limit: float | None = None
     above: bool = True

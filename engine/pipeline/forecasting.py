@@ -17,7 +17,6 @@ from engine.store.scores import Score
 from engine.wire import Expert, Forecast
 
 RESTATED = 4  # windows that each look measures again
-LIKELY = 0.8
 
 
 def periods(history: History, settings: ModelSettings, seed: int) -> list[Score]:
@@ -134,18 +133,3 @@ def limit_of(settings: ModelSettings, name: str) -> tuple[float | None, bool]:
         return kpi.limit, kpi.direction == "maximize"
     limit = settings.monitor.metric_limit if name == settings.metric else None
     return limit, performance.metric_named(name).higher_is_better
-
-
-def breach_ahead(found: Sequence[Score]) -> list[str]:
-    """Say of each measure that will likely be beyond its limit by which window, and how likely."""
-    said: dict[str, str] = {}
-    for s in found:
-        if s.kind != "forecast" or s.value is None or not s.detail:
-            continue
-        detail = msgspec.json.decode(s.detail, type=Forecast)
-        if (detail.p_breach or 0.0) >= LIKELY and s.name not in said:
-            said[s.name] = (
-                f"{s.name} forecast {s.value:.3f}, limit {detail.limit:g}, chance "
-                f"{detail.p_breach:.0%} by {detail.window_to[:10]}"
-            )
-    return list(said.values())

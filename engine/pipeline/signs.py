@@ -5,9 +5,10 @@ Nothing here acts: what to do is a person's to decide. Text of clients is made i
 
 import msgspec
 
+from engine.domain.alerts import Finding
 from engine.domain.attacks import Kind
 from engine.ledger.incidents import inert
-from engine.pipeline import incidents
+from engine.pipeline import alerts, incidents
 from engine.pipeline.site import Control
 
 # Of one kind: more at once are one event, and must not keep another kind from being told.
@@ -36,7 +37,7 @@ def standing(site: Control, model: str) -> list[Sign]:
 
 
 def keep(site: Control, model: str, sign: Sign, plan: str) -> None:
-    """Remember a sign; tell it and open an incident only when it begins."""
+    """Remember a sign; when it begins it is an alert, with an incident that names the plan."""
     with site.signing:
         before = standing(site, model)
         others = [s for s in before if (s.kind, s.subject) != (sign.kind, sign.subject)]
@@ -48,9 +49,9 @@ def keep(site: Control, model: str, sign: Sign, plan: str) -> None:
             sign = msgspec.structs.replace(sign, since=min(since, sign.since))
         _put(site, model, [*others, sign])
     if fresh:
-        site.tell("CRIT", "attack", model, sign.said)
-        champion = site.ledger.roles(model).champion
-        incidents.opened(site, model, sign.said, version=champion)
+        found = Finding("attack", _name(sign.kind, sign.subject), 1.0, 0.0, sign.n, sign.said)
+        champion = site.ledger.roles(model).champion or ""
+        alerts.settle(site, model, [found], champion, site.clock.now())
         incidents.note(site, model, "engine", "evidence", f"Plan: {plan}")
 
 
@@ -62,9 +63,11 @@ def end(site: Control, model: str, kind: Kind, subject: str, why: str) -> None:
         if len(left) == len(before):
             return
         _put(site, model, left)
-    said = f"no longer a sign of {kind.value} by {shown(subject)}: {why}"
-    site.tell("INFO", "attack", model, said)
-    incidents.note(site, model, "engine", "evidence", said)
+    alerts.over(site, model, ("attack", _name(kind, subject)), f"no longer: {why}")
+
+
+def _name(kind: Kind, subject: str) -> str:
+    return f"{kind.value} by {shown(subject)}"
 
 
 def suspected(site: Control, model: str) -> tuple[str, str] | None:

@@ -12,7 +12,8 @@ import msgspec
 import numpy as np
 
 from engine.clock import parse_time
-from engine.pipeline import incidents, normal
+from engine.domain.alerts import Finding
+from engine.pipeline import alerts, incidents, normal
 from engine.pipeline.normal import LOSSES, MOST_ROWS, SCORES
 from engine.pipeline.realised import classes
 from engine.pipeline.site import Site
@@ -30,7 +31,8 @@ BEFORE_ROWS = 1_000
 class Stream(msgspec.Struct, frozen=True):
     """One stream: up to which place it is taken in, from which on rows count, what was seen.
 
-    `alarm` was told `at`; `beyond` says that the losses since are beyond the metric's limit.
+    `alarm` was told `at`: `n` rows since with a mean of `value`; `beyond` says that these losses
+    are beyond the metric's limit, else `limit` is the mean before.
     """
 
     place: int
@@ -40,6 +42,9 @@ class Stream(msgspec.Struct, frozen=True):
     since: str | None = None
     at: str | None = None
     beyond: bool = False
+    value: float | None = None
+    limit: float = 0.0
+    n: int = 0
 
 
 class Watched(msgspec.Struct, frozen=True):
@@ -67,7 +72,10 @@ def watch(site: Site, model: str) -> str | None:
         name for name, now in after.streams.items() if now.alarm and not before.streams[name].alarm
     ]
     for name in told:
-        _tell(site, model, after, name)
+        _begin(site, model, after, name)
+    for name, was in before.streams.items():
+        if was.alarm and not after.streams[name].alarm:
+            alerts.over(site, model, _key_of(name, was), "watched anew")
     if after != _kept(site, model):
         # After telling: an engine that dies in between tells again, and none is lost.
         site.ledger.set_meta(_key(model), msgspec.json.encode(after).decode())
@@ -217,7 +225,16 @@ def _alarm(site: Site, model: str, of: Watched, name: str, now: Stream) -> Strea
         f"{seen.rows - first + 1} rows since"
         f"{'' if before is None else f', {_shown(before)} before'}; seen after {seen.rows} rows"
     )
-    return msgspec.structs.replace(now, alarm=said, since=since, at=site.moment(), beyond=beyond)
+    return msgspec.structs.replace(
+        now,
+        alarm=said,
+        since=since,
+        at=site.moment(),
+        beyond=beyond,
+        value=after,
+        limit=limit if beyond and limit is not None else before or 0.0,
+        n=seen.rows - first + 1,
+    )
 
 
 def _worse(metric: str, value: float | None, limit: float | None) -> bool:
@@ -245,16 +262,16 @@ def iso_of(moment: Any) -> str:
     return f"{np.datetime_as_string(moment, unit='s')}Z"
 
 
-def _tell(site: Site, model: str, found: Watched, name: str) -> None:
-    said = found.streams[name].alarm
-    if found.streams[name].beyond:
-        look = f"look with cdml performance {model} and cdml drift {model}, go back with R"
-        site.tell("CRIT", "stream", model, f"{said}; {look}")
-        incidents.opened(site, model, said, found.version)
-        return
-    look = f"look with cdml drift {model} and cdml performance {model}"
-    site.tell("WARN", "stream", model, f"{said}; {look}")
-    incidents.note(site, model, "engine", "evidence", said)
+def _begin(site: Site, model: str, of: Watched, name: str) -> None:
+    stream = of.streams[name]
+    value = stream.value or 0.0
+    found = Finding(*_key_of(name, stream), value, stream.limit, stream.n, stream.alarm,
+                    value > stream.limit)  # fmt: skip
+    alerts.settle(site, model, [found], of.version, site.clock.now())
+
+
+def _key_of(name: str, stream: Stream) -> tuple[str, str]:
+    return "losses" if stream.beyond else "detector", name.strip("()")
 
 
 def _said(stream: Stream) -> str:

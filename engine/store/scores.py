@@ -10,6 +10,7 @@ import numpy as np
 from engine.store.connection import Store, insert, naive, zoned
 
 _TEXTS = ("model", "version", "kind", "name", "detail")
+_READ = "model, version, kind, name, window_from, window_to, value, n, low, high, detail"
 _COLUMNS = "model, version, kind, name, window_from, window_to, value, low, high, n, detail, look"
 
 
@@ -58,6 +59,20 @@ def of_look(store: Store, model: str, look: datetime) -> list[Score]:
     """Return what is stored of a look, in a determined order."""
     tail = "and look = $look order by kind, version, name, window_to"
     return _select(store, tail, model, look=naive(look))
+
+
+def by_look(store: Store, model: str) -> dict[datetime, list[Score]]:
+    """Return what is stored of every look, oldest first."""
+    with store.read() as db:
+        rows = db.execute(
+            f"select {_READ}, look from scores where model = ? and look is not null "
+            "order by look, kind, version, name, window_to",
+            [model],
+        ).fetchall()
+    found: dict[datetime, list[Score]] = {}
+    for row in rows:
+        found.setdefault(zoned(row[-1]) or row[-1], []).append(_score(row))
+    return found
 
 
 def _block(scores: Sequence[Score], look: datetime | None) -> dict[str, Any]:
@@ -115,13 +130,16 @@ def _select(
     asked = {"model": model, "kind": kind, "version": version, "name": name} | bound
     with store.read() as db:
         found = db.execute(
-            "select model, version, kind, name, window_from, window_to, value, n, low, high, "
-            "detail from scores where model = $model and ($kind is null or kind = $kind) "
+            f"select {_READ} from scores where model = $model and ($kind is null or kind = $kind) "
             "and ($version is null or version = $version) and ($name is null or name = $name) "
             f"{tail}",
             asked,
         ).fetchall()
-    return [
-        Score(r[0], r[1], r[2], r[3], zoned(r[4]) or r[4], zoned(r[5]) or r[5], *r[6:])
-        for r in found
-    ]
+    return [_score(row) for row in found]
+
+
+def _score(row: Sequence[Any]) -> Score:
+    """Return a row of _READ, whatever stands behind it."""
+    model, version, kind, name, since, until, value, n, low, high, detail = row[:11]
+    span = (zoned(since) or since, zoned(until) or until)
+    return Score(model, version, kind, name, *span, value, n, low, high, detail)

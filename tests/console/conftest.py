@@ -4,3 +4,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+from tests.console.socket_engine import fake, workspace
+
+__all__ = ["fake", "workspace"]

@@ -4,146 +4,25 @@ import json
 import os
 import pty
 import signal
-import socketserver
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 
 from cdml_tui import cli
 from engine import wire
-from tests.console import flights
+from tests.console.socket_engine import (
+    JOB,
+    STATUS,
+    Fake,
+    M,
+    plan,
+    state,
+)
 
 ROOT = Path(__file__).parents[2]
-T0, T1 = "2013-01-01T00:00:00Z", "2013-03-01T00:00:00Z"
-
-
-def version(name: str, roles: list[str]) -> wire.VersionRow:
-    share = 100.0 if "champion" in roles else 0.0
-    return wire.VersionRow(name, "blessed", roles, share, "pass", T0, T1, 2, state="[bold]x\x1b[2J")
-
-
-def plan(to: str, ready: bool) -> wire.Plan:
-    return wire.Plan("promote", ready, "" if ready else "its gate failed", "v2", to)
-
-
-def model_state(promote: dict[str, wire.Plan]) -> wire.ModelState:
-    return wire.ModelState(
-        "late", "binary", "log_loss", False, "v2", 2, [], [], [], [], "7d",
-        wire.Plan("rollback", True, "", "v2", "v1"), promote, None, None, None,
-    )  # fmt: skip
-
-
-def state(promote: dict[str, wire.Plan]) -> wire.State:
-    return wire.State(
-        "box1", "/w", "anna", "operator",
-        wire.EngineState(1, "0.1.0", "b", T0, T0, T0, True, "ready"),
-        wire.ServingState(True, 2, "127.0.0.1:8080", 0, 0, 0, 0, None, None, None),
-        [model_state(promote)], [], [], [], 0,
-    )  # fmt: skip
-
-
-STATUS = wire.Status(
-    "ready", "up", [wire.ModelStatus("late", "v2", 2, [], wire.RollbackReady("v1", True, ""))]
-)
-CHANGED = wire.ChangeAnswer("late", "v2", "v1", 3, 41, True)
-EVENT = wire.EventRow(7, T0, "INFO", "gate", "late", "v3 passed")
-M = "/api/v1/models/late"
-JOB = wire.JobRow("r-1", "late", "train", "queued", "operator", T0)
-
-
-class Fake(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """Answers from a table of routes and keeps every body it was sent."""
-
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, path: Path) -> None:
-        self.routes: dict[str, tuple[int, object]] = {
-            "GET /api/v1/status": (200, STATUS),
-            f"GET {M}/versions": (200, [version("v1", ["standby"]), version("v2", ["champion"])]),
-            "GET /api/v1/state": (200, state({"v3": plan("v3", True)})),
-            f"POST {M}/rollback": (200, CHANGED),
-            f"POST {M}/promote": (200, CHANGED),
-            "GET /api/v1/events/recent": (200, [EVENT]),
-        }
-        self.bodies: list[tuple[str, bytes]] = []
-        self.lose = 0
-        super().__init__(str(path), Handler)
-
-    def sent(self, place: str) -> list[wire.Change]:
-        bodies = [body for where, body in self.bodies if where == place]
-        return [msgspec.json.decode(body, type=wire.Change) for body in bodies]
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Fake
-
-    def log_message(self, *args: object) -> None:
-        """Keep quiet."""
-
-    def do_GET(self) -> None:
-        self._answer("GET")
-
-    def do_POST(self) -> None:
-        self._answer("POST")
-
-    def _answer(self, method: str) -> None:
-        place = f"{method} {urlsplit(self.path).path}"
-        if self.headers.get("Transfer-Encoding") == "chunked":
-            body = b""
-            while size := int(self.rfile.readline(), 16):
-                body += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
-        else:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.bodies.append((place, body))
-        if method == "POST" and self.server.lose > 0:
-            self.server.lose -= 1
-            self.close_connection = True
-            return
-        missing = wire.ErrorAnswer(wire.ErrorBody("unknown", f"no {place}", "model"))
-        status, value = self.server.routes.get(place, (404, missing))
-        if isinstance(value, list) and value and isinstance(value[0], wire.JobRow):
-            value = value.pop(0) if len(value) > 1 else value[0]
-        raw = msgspec.json.encode(value)
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(raw)))
-        self.end_headers()
-        self.wfile.write(raw)
-        if place.endswith("/stop"):
-            self.close_connection = True
-            Path(str(self.server.server_address)).unlink()
-
-
-@pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "run").mkdir()
-    (tmp_path / "cdml.toml").write_text("")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("CDML_WORKSPACE", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture
-def fake(workspace: Path) -> Iterator[Fake]:
-    with Fake(workspace / "run" / "engine.sock") as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
 Output = pytest.CaptureFixture[str]
 
 
@@ -352,122 +231,6 @@ def test_events_are_written_and_a_broken_chain_is_exit_1(fake: Fake, capsys: Out
     assert "entry 4" in capsys.readouterr().out
 
 
-def test_clients_are_listed_with_their_signs(fake: Fake, capsys: Output) -> None:
-    row = wire.ClientRow(
-        '"mallory\x1b[2J"', 900, 300, T0, T1, 1.0, 0.9, 0.4, 0.1, 0.0, 60, 12.0, ["probing"], T0
-    )
-    fake.routes[f"GET {M}/clients"] = (200, wire.ClientsAnswer("late", [row]))
-    assert cli.main(["clients", "late"]) == 0
-    text = capsys.readouterr().out
-    assert "\x1b" not in text
-    assert "probing" in text
-    assert cli.main(["clients", "late", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["clients"][0]["signs"] == ["probing"]
-    fake.routes[f"GET {M}/clients"] = (200, wire.ClientsAnswer("late", [], "nothing was asked"))
-    assert cli.main(["clients", "late"]) == 0
-    assert "nothing was asked" in capsys.readouterr().out
-
-
-def test_incidents_are_listed_shown_noted_and_written_as_a_report(
-    fake: Fake, capsys: Output, tmp_path: Path
-) -> None:
-    row = wire.IncidentRow(3, "late", "v2", "cost [bold]", "2024-03-01T00:00:00Z", None, 7)
-    notes = [wire.IncidentNote("2024-03-01T00:00:00Z", "engine", "alert", "cost\x1b[31m 0.7")]
-    fake.routes["GET /api/v1/incidents"] = (200, [row])
-    fake.routes["GET /api/v1/incidents/3"] = (200, wire.IncidentPage(row, notes))
-    fake.routes["POST /api/v1/incidents/3"] = (200, wire.IncidentPage(row, notes))
-    report = wire.IncidentReport(3, "# Incident 3\n")
-    fake.routes["GET /api/v1/incidents/3/report"] = (200, report)
-    assert cli.main(["incident"]) == 0
-    assert "cost [bold]" in capsys.readouterr().out
-    assert cli.main(["incident", "3"]) == 0
-    shown = capsys.readouterr().out
-    assert "incident 3 of late: cost [bold]" in shown
-    assert "\x1b" not in shown
-    assert cli.main(["incident", "3", "--note", "seen", "--close"]) == 0
-    assert fake.bodies[-1] == ("POST /api/v1/incidents/3", b'{"text":"seen","close":true}')
-    target = tmp_path / "day.md"
-    assert cli.main(["incident", "3", "--report", str(target)]) == 0
-    assert target.read_text() == "# Incident 3\n"
-    capsys.readouterr()
-    assert cli.main(["incident", "3", "--report", "-"]) == 0
-    assert capsys.readouterr().out == "# Incident 3\n"
-    assert cli.main(["incident", "3", "--report", str(tmp_path)]) == 2
-    assert cli.main(["incident", "--close"]) == 2
-
-
-def test_alerts_are_listed_shown_and_quieted(fake: Fake, capsys: Output) -> None:
-    row = flights.alert(3, text="cost\x1b[31m 0.7")
-    fake.routes["GET /api/v1/alerts"] = (200, wire.AlertList([row], {"late": "at most so many"}))
-    fake.routes["GET /api/v1/alerts/3"] = (200, row)
-    answer = wire.AlertAnswer(row, 7, changed=True, message="alert 3 acknowledged: cost 0.7")
-    for verb in ("ack", "mute"):
-        fake.routes[f"POST /api/v1/alerts/3/{verb}"] = (200, answer)
-    assert cli.main(["alerts", "--all"]) == 0
-    shown = capsys.readouterr().out
-    assert "late: at most so many" in shown
-    assert "\x1b" not in shown
-    assert cli.main(["alert", "3"]) == 0
-    shown = capsys.readouterr().out
-    assert "alert 3 of late v3: CRIT cost" in shown
-    assert "costs: cost 0.634 USD per flight, limit 0.6\n" in shown
-    assert "next: cdml performance late\n" in shown
-    assert cli.main(["alert", "ack", "3", "--reason", "seen"]) == 0
-    assert capsys.readouterr().out == "late: alert 3 acknowledged: cost 0.7\n"
-    path, body = fake.bodies[-1]
-    asked = msgspec.json.decode(body, type=wire.AlertRequest)
-    assert (path, asked.reason, asked.for_) == ("POST /api/v1/alerts/3/ack", "seen", None)
-    assert cli.main(["alert", "mute", "3", "--for", "12h", "--json"]) == 0
-    assert msgspec.json.decode(fake.bodies[-1][1])["for"] == "12h"
-    fake.routes["POST /api/v1/alerts/3/ack"] = (
-        409, wire.ErrorAnswer(wire.ErrorBody("alert_ended", "Acknowledging alert 3: it ended.")),
-    )  # fmt: skip
-    assert cli.main(["alert", "ack", "3"]) == 4
-    for words in (["alert"], ["alert", "stop", "3"], ["alert", "x"], ["alert", "3", "--for", "1d"],
-                  ["alerts", "--from", "2024-01-01"]):  # fmt: skip
-        assert cli.main(words) == 2
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"state": "acknowledged", "acked_by": "ada"}, "acknowledged by ada"),
-        ({"state": "muted", "muted_by": "ada", "muted_until": "2024-03-01T00:00:00Z"},
-         "muted by ada until 2024-03-01T00:00:00Z"),
-        ({"state": "ended", "ended": "2024-03-01T00:00:00Z", "why_ended": "over"},
-         "ended 2024-03-01T00:00:00Z, over"),
-    ],
-)  # fmt: skip
-def test_an_alert_says_who_quieted_it_and_how_it_ended(
-    fake: Fake, capsys: Output, changes: dict[str, str], said: str
-) -> None:
-    fake.routes["GET /api/v1/alerts/3"] = (200, flights.alert(3, **changes))
-    assert cli.main(["alert", "3"]) == 0
-    assert f"state: {said}\n" in capsys.readouterr().out
-
-
-def test_rules_are_tried_on_the_past(fake: Fake, capsys: Output) -> None:
-    time = "2024-03-01T00:00:00Z"
-    raised = wire.ReplayedAlert(
-        "drift", "wind", "v1", "WARN", "drift wind psi 0.30", time, time, None, "early", 2.0
-    )
-    kinds = [wire.ReplayedKind("drift", 1, 12.5, 1, 0.5, 1, 0, 0, 2.0)]
-    answer = wire.AlertReplay("late", time, time, 30, [raised], kinds, "a promise")
-    fake.routes["GET /api/v1/models/late/alerts/replay"] = (200, answer)
-    words = ["alerts", "late", "--replay", "--from", "2024-01-01"]
-    assert cli.main(words) == 0
-    shown = capsys.readouterr().out
-    assert "late: 30 looks from 2024-03-01T00:00:00Z" in shown
-    assert "drift wind psi 0.30" in shown
-    assert "12.5" in shown
-    assert cli.main([*words, "--json"]) == 0
-    assert msgspec.json.decode(capsys.readouterr().out)["from"] == time
-    nothing = wire.AlertReplay("late", None, None, 0, [], [], "a promise", "no look is stored")
-    fake.routes["GET /api/v1/models/late/alerts/replay"] = (200, nothing)
-    assert cli.main(words) == 0
-    assert capsys.readouterr().out == "late: no look is stored\n"
-
-
 def test_down_waits_until_nobody_answers(fake: Fake) -> None:
     fake.routes["POST /api/v1/stop"] = (200, {})
     done = run("down", "--json")
@@ -566,34 +329,3 @@ def test_a_verb_without_engine_becomes_the_engines_command(tmp_path: Path) -> No
     done = run("check", "--keys", "--json")
     assert done.returncode == 0
     assert "models.NAME.train.every" in {row["key"] for row in json.loads(done.stdout)}
-
-
-def checked(name: str, *, wrong: bool, value: float | None, unit: str = "share") -> wire.QualityRow:
-    return wire.QualityRow(
-        name=name, check="nulls", column=None, value=value, unit=unit, n=400, expected=0.1,
-        limit=0.35 if unit == "share" else None, at_least=False, wrong=wrong, says="what it says",
-        found="what was found", missing="" if value is not None else "not enough: 3 of 200",
-        next="do this" if wrong else "", from_=T0, to=T1,
-    )  # fmt: skip
-
-
-def test_quality_shows_each_check_and_what_to_do_about_the_wrong(
-    fake: Fake, capsys: Output
-) -> None:
-    rows = [
-        checked("nulls wind", wrong=True, value=0.5),
-        checked("label delay p50", wrong=False, value=7200.0, unit="s"),
-        checked("schema", wrong=False, value=None),
-    ]
-    fake.routes[f"GET {M}/quality"] = (200, wire.QualityAnswer("late", "v2", T1, rows))
-    assert cli.main(["quality", "late"]) == 0
-    out = capsys.readouterr().out
-    assert out.startswith("late v2: 1 wrong\n")
-    assert "! nulls wind" in out
-    for shown in ("50.00%", "10.00%", "<= 35.00%", "7200 s", "not enough: 3 of 200"):
-        assert shown in out
-    assert out.endswith("nulls wind: do this\n")
-    empty = wire.QualityAnswer("late", "v2", "", [], "not measured yet")
-    fake.routes[f"GET {M}/quality"] = (200, empty)
-    assert cli.main(["quality", "late"]) == 0
-    assert capsys.readouterr().out == "late v2: not measured yet\n"

@@ -8,9 +8,9 @@ import pytest
 
 from cdml_tui import cli
 from engine import wire
-from tests.console.test_cli import JOB, T0, T1, Fake, M, Output, fake, workspace
+from tests.console.socket_engine import JOB, T0, T1, Fake, M
 
-__all__ = ["fake", "workspace"]
+Output = pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(

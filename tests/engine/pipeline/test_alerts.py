@@ -11,7 +11,7 @@ from engine.pipeline import alert_page, alerts, overview
 from engine.pipeline.alert_replay import replay
 from engine.pipeline.promote import promote
 from engine.pipeline.quiet import ack, mute
-from engine.store import scores
+from engine.store import looks, scores
 from engine.store.scores import Score
 from engine.wire import AlertRequest, Change
 from tests.engine.pipeline.place import PERSON, Place
@@ -235,15 +235,15 @@ def test_signals_show_the_state_of_their_alert(watched: Place) -> None:
 def history(place: Place, drift: Sequence[float], loss: Sequence[float | None]) -> None:
     """Store a look a day: the drift of the live day, the loss of the mature day before."""
     start, day = place.clock.now(), timedelta(days=1)
-    kept = []
     for at, (psi, value) in enumerate(zip(drift, loss, strict=True)):
         now = start + at * day
-        kept += [
+        kept = [
             Score("late", "v2", "drift", "wind", now - day, now, psi, 300),
             Score("late", "served", "realised", "log_loss", now - 2 * day, now - day, value, 300),
             Score("late", "v2", "realised", "log_loss", now - 2 * day, now - day, value, 300),
         ]
-    scores.put(place.store, kept)
+        looks.record(place.store, "late", now, "v2")
+        scores.put_look(place.store, "late", now, kept)
 
 
 def test_a_replay_says_how_early_each_warning_came_and_changes_nothing(watched: Place) -> None:

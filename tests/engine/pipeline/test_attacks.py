@@ -85,7 +85,7 @@ def ask(place: Place, client: str | None, rows: Sequence[dict[str, Any]]) -> Non
 def look(place: Place) -> list[str]:
     """Look at the log; return what was told of attacks so far."""
     attacks.watch(place, "late")
-    return place.told_of("attack")
+    return place.told_of("alert")
 
 
 def row_of(place: Place, client: str) -> ClientRow:
@@ -134,7 +134,7 @@ def test_a_sign_ends_when_the_client_asks_as_others_do_and_may_begin_anew(watche
     ask(watched, "mallory", honest(rng, 300))
     told = look(watched)
     assert len(told) == 2
-    assert told[1].startswith("no longer a sign of extraction")
+    assert told[1].startswith("attack extraction by")
     assert signs.standing(watched, "late") == []
     ask(watched, "mallory", made_up(rng, 300))
     assert len(look(watched)) == 3

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from engine.clock import parse_time
-from engine.pipeline import estimating, forecasting, history, performance_page
+from engine.domain.alerts import Finding, Standing
+from engine.pipeline import estimating, findings, history, performance_page
 from engine.pipeline.ingest import ingest
 from engine.pipeline.look import Look, look_at
 from engine.pipeline.monitor import monitor
@@ -167,19 +168,25 @@ def test_forecasts_reach_as_far_as_the_history_allows(place: Place) -> None:
         assert until > place.clock.now() - timedelta(days=1)
 
 
+def beyond(place: Place) -> list[Finding]:
+    """What the forecasts of a look find beyond its limit."""
+    found = findings.found(place.model("late"), looked(place)[1], None, place.clock.now())
+    return [f for f in found if f.kind == "forecast" and f.standing is Standing.BEYOND]
+
+
 def test_what_will_likely_be_beyond_its_limit_is_said_ahead(place: Place) -> None:
     (v1,) = place.champions(0.3)
     served(place, v1, 16)
-    found = looked(place)[1]
-    assert forecasting.breach_ahead(found) == []
+    assert not beyond(place)
     strict = SETTINGS.replace("metric_limit = 0.8", "metric_limit = 0.1")
     place.workspace.config.write_text(strict, encoding="utf-8")
     monitor_settings = msgspec.structs.replace(place.model("late").monitor, metric_limit=0.1)
     changed = msgspec.structs.replace(place.model("late"), monitor=monitor_settings)
     place.settings = msgspec.structs.replace(place.settings, models={"late": changed})
-    (said,) = forecasting.breach_ahead(looked(place)[1])
-    assert said.startswith("log_loss forecast 0.")
-    assert "limit 0.1, chance 9" in said
+    (found,) = beyond(place)
+    assert (found.name, found.limit) == ("log_loss", findings.LIKELY)
+    assert "0.1" in found.text
+    assert found.text.startswith("forecast log_loss")
 
 
 def test_a_kpi_that_is_no_average_of_rows_is_forecast_but_not_estimated(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def answered(place: Place, n: int, source: Callable[[int], str], value: Value) -
 def look(place: Place) -> list[str]:
     place.clock.passes(minutes=10)
     sources.watch(place, "late")
-    return place.told_of("attack")
+    return place.told_of("alert")
 
 
 def by_four(at: int) -> str:

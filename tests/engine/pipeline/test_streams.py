@@ -74,9 +74,8 @@ def test_losses_that_get_worse_are_told_within_a_few_dozen_rows_and_once(place: 
     told = next(at for at, cause in enumerate(causes) if cause)
     assert told < 8
     assert sum(cause is not None for cause in causes) == 1
-    (said,) = place.told_of("stream")
+    (said,) = place.told_of("alert")
     assert said.startswith(f"log_loss of {version} got worse about {changed:%Y-%m-%dT%H}")
-    assert "cdml performance late" in said
     incident = place.ledger.incidents.standing("late")
     assert incident is not None
     assert incident.title == causes[told]
@@ -106,7 +105,7 @@ def test_losses_that_get_worse_within_the_limit_are_a_warning_for_one_window(pla
     client.asks(version, 200, wrong=True)
     assert streams.watch(place, "late")
     assert place.ledger.incidents.standing("late") is None
-    levels = [e.level for e in place.ledger.events(limit=1000) if e.kind == "stream"]
+    levels = [e.level for e in place.ledger.events(limit=1000) if e.kind == "alert"]
     assert levels == ["WARN"]
     client.asks(version, 200, wrong=True)
     assert streams.watch(place, "late") is None
@@ -123,7 +122,7 @@ def test_answers_that_change_are_a_warning_and_no_incident(place: Place) -> None
     client.asks(version, 200, late=False, at=0.5)
     assert "the distribution of the answers" in (streams.watch(place, "late") or "")
     assert place.ledger.incidents.standing("late") is None
-    levels = [e.level for e in place.ledger.events(limit=1000) if e.kind == "stream"]
+    levels = [e.level for e in place.ledger.events(limit=1000) if e.kind == "alert"]
     assert levels == ["WARN"]
 
 

@@ -30,7 +30,7 @@ def look(place: Place) -> list[str]:
     """Look at every version that is due; return what was told of attacks so far."""
     for _ in range(10):
         lookout.files(place)
-    return place.told_of("attack")
+    return place.told_of("alert")
 
 
 @pytest.mark.parametrize("kind", ["skops", "json", "sig"])

@@ -8,7 +8,7 @@ from scipy.integrate import quad
 from scipy.stats import chi2_contingency, mannwhitneyu
 
 from engine.stats import stillness
-from tests.bench import monitoring_stillness
+from tests.bench import still_years
 
 
 def test_the_calibrator_has_mean_one_and_falls() -> None:
@@ -56,6 +56,6 @@ def test_evidence_is_bounded_and_needs_no_beginning() -> None:
 
 
 def test_still_years_are_still_and_a_shift_is_found_within_two_looks() -> None:
-    evidence, alarms = monitoring_stillness.false_alarms(8, 500, seed=3)
+    evidence, alarms = still_years.false_alarms(8, 500, seed=3)
     assert (evidence, alarms) == (0.0, 0.0)
-    assert monitoring_stillness.found_within(2, 25, 5_000, 0.5, seed=3) >= 0.95
+    assert still_years.found_within(2, 25, 5_000, 0.5, seed=3) >= 0.95
