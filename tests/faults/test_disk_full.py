@@ -69,7 +69,7 @@ def test_a_full_disk_stops_no_prediction_and_loses_nothing(
     engine, serving = box.pid("run"), box.pid("serve")
     with traffic(box, 60.0) as clients:
         eventually("traffic", lambda: len(clients.answered) > 30)
-        caught = box.control.train("late", RunRequest("under way"))
+        caught = box.control.start("train", "late", RunRequest("under way"))
         eventually("a training that the full disk catches", lambda: box.pid("job"))
         fill(box.path.parent / "ballast")
         full = time.monotonic()
@@ -78,7 +78,7 @@ def test_a_full_disk_stops_no_prediction_and_loses_nothing(
         said = {
             "promote": attempt(lambda: box.control.change("promote", "late", promotion)),
             "hold": attempt(lambda: box.control.lock("hold", "late", LockRequest("b"))),
-            "train": attempt(lambda: box.control.train("late", RunRequest("c"))),
+            "train": attempt(lambda: box.control.start("train", "late", RunRequest("c"))),
         }
         for text in said.values():
             assert text == "done" or "ree disk space" in text
@@ -99,7 +99,7 @@ def test_a_full_disk_stops_no_prediction_and_loses_nothing(
             lambda: box.control.lock("hold", "late", held)) == "done", 10.0)  # fmt: skip
         assert box.champion() == champion
         eventually("its end is known", lambda: box.control.job(caught.id).state == "failed", 20.0)
-        run = box.control.monitor("late", RunRequest("e"))
+        run = box.control.start("monitor", "late", RunRequest("e"))
         eventually("a run is worked again", lambda: box.control.job(run.id).state == "done", 20.0)
     record_property("said", said)
     assert clients.failed == []

@@ -93,8 +93,8 @@ def test_what_a_freeze_stopped_is_counted_and_made_up_for_by_one_training(box: B
 
 def test_a_key_is_one_request_and_a_run_is_asked_for_once(box: Box) -> None:
     ask = box.control
-    run = ask.monitor("late", RunRequest("a key", "looking"))
-    assert ask.monitor("late", RunRequest("a key")).id == run.id
+    run = ask.start("monitor", "late", RunRequest("a key", "looking"))
+    assert ask.start("monitor", "late", RunRequest("a key")).id == run.id
 
     def refused(request: Callable[[], object]) -> tuple[int, str, str]:
         with pytest.raises(ConsoleError) as found:
