@@ -34,13 +34,18 @@ BESIDE = (KINDS[SCORE], LABEL_KIND, KINDS[SLICE])
 MIN_DRIFT_ROWS = drifts.MIN_ROWS
 Against = Literal["training", "season", "recent"]
 YEAR = timedelta(days=365)
+EARLY = 3  # a window is full when its first third has rows
 
 
 @dataclass(frozen=True, slots=True)
 class _Windows:
-    """The counts of a look's window, and of the two that it is compared with beside training."""
+    """The counts of a look's window and of its beginning, and of what it is compared with.
+
+    A window that is not full yet is of other weekdays and hours than training: that is no drift.
+    """
 
     current: Counted
+    early: Counted
     recent: Counted
     recent_of: str
     season: Counted
@@ -61,7 +66,9 @@ def measured(site: Site, look: Look) -> list[Score]:
         weights = references.weights(site.store, look.model, look.champion)
         for key, frozen in bins.frozen.items():
             column = _column(look.champion, key, frozen, bins.places[key], windows)
-            column = _judged(column, gathered.get(" ".join(key)), terms, weights.get(key[1]))
+            full = _values(_profile(key, frozen, bins.places[key], windows.early)) > 0
+            known = gathered.get(" ".join(key)) if full else None
+            column = _judged(column, known, terms, weights.get(key[1]))
             found.append(_score(look, KINDS[key[0]], column))
     return [*found, *_labels(site, look, terms)]
 
@@ -110,6 +117,7 @@ def _windows(site: Site, look: Look, bins: Bins, since: datetime) -> _Windows:
         day = (day + timedelta(days=32)).replace(day=1)
     return _Windows(
         hours.window(site.store, bins, look.since, look.until),
+        hours.window(site.store, bins, look.since, look.since + length / EARLY),
         hours.window(site.store, bins, before, look.since),
         _span(before, look.since),
         hours.window(site.store, bins, *year),

@@ -11,7 +11,7 @@ import msgspec
 
 from engine.clock import iso, parse_end, parse_time
 from engine.errors import InvalidError
-from engine.pipeline import overview
+from engine.pipeline import alert_page
 from engine.pipeline.chart import Mark, Point, Series, line_chart
 from engine.pipeline.page import page, section, table, text
 from engine.pipeline.realised import SERVED, metrics
@@ -20,7 +20,7 @@ from engine.stats.drift import EPSILON
 from engine.stats.profile import BINS
 from engine.store import scores
 from engine.store.scores import Score
-from engine.wire import AuditEntry, DriftColumn, IncidentRow, ModelReport
+from engine.wire import AlertRow, AuditEntry, DriftColumn, Forecast, IncidentRow, ModelReport
 
 KEPT_EVENTS = 200
 
@@ -48,6 +48,7 @@ def report(site: Site, model: str, since: str | None, until: str | None) -> Mode
         section("Performance", _performance(site, model, begin, end, marks)),
         section("Business numbers", _business(site, model, begin, end, marks)),
         section("Drift", _drift(site, model, begin, end, marks)),
+        section("Alerts", _alerts(site, model, begin, end)),
         section("Incidents", _incidents(site, model, begin, end)),
         section("What happened", _events(site, model, begin, end)),
         section("How to read this", _notes(settings.label_maturity, settings.monitor.window)),
@@ -83,13 +84,33 @@ def _head(site: Site, model: str, since: datetime, until: datetime) -> str:
 
 
 def _standing(site: Site, model: str, *, measured: bool) -> str:
-    state = overview.model_state(site, model, None)
-    if state.breach:
-        said = f"{text(state.breach)}, since {_time(state.breach_since)}"
-        return f'<p class="bad">Stands now: {said}.</p>'
+    stands = [a for a in alert_page.listed(site, model, everything=False).alerts if not a.ended]
+    if stands:
+        loud = sum(a.severity == "CRIT" for a in stands)
+        said = f"{loud} critical and {len(stands) - loud} other alerts stand now"
+        return f'<p class="bad">{said}, the worst: {text(stands[0].text)}.</p>'
     if measured:
         return "<p>Nothing stands beyond its limit now.</p>"
     return '<p class="none">Nothing was measured in this time: cdml monitor measures now.</p>'
+
+
+def _alerts(site: Site, model: str, since: datetime, until: datetime) -> str:
+    def there(row: AlertRow) -> bool:
+        ended = parse_time(row.ended) if row.ended else until
+        return parse_time(row.since) <= until and ended >= since
+
+    found = alert_page.listed(site, model, everything=True)
+    rows = [
+        [
+            *(a.severity, _time(a.since), _time(a.ended) or a.state, a.text),
+            *(a.cost, a.because),
+        ]
+        for a in found.alerts
+        if a.opened and there(a)
+    ]
+    head = ["Level", "Since", "Until", "What", "What it costs", "What moved"]
+    promise = f'<p class="dim">{text(found.promise.get(model))}</p>'
+    return table(head, rows[:KEPT_EVENTS], "None in this time.") + promise
 
 
 def _moves(site: Site, model: str) -> list[AuditEntry]:
@@ -154,9 +175,13 @@ def _performance(
 
 
 def _ahead(site: Site, model: str, name: str) -> Series:
-    found = scores.latest(site.store, model, "forecast")
-    points = sorted((s for s in found if s.name == name), key=lambda s: s.window_to)
-    return _series(points, "forecast", "ahead")
+    """Return what the newest look forecasts of a number, each at the end of its window."""
+    points = []
+    for s in scores.latest(site.store, model, "forecast"):
+        if s.name == name and s.detail:
+            at = parse_time(msgspec.json.decode(s.detail, type=Forecast).window_to)
+            points.append(Point(at, s.value, s.low, s.high))
+    return Series("forecast", "ahead", sorted(points, key=lambda p: p.at))
 
 
 def _business(

@@ -57,8 +57,13 @@ def put_look(store: Store, model: str, look: datetime, scores: Sequence[Score]) 
 
 def of_look(store: Store, model: str, look: datetime) -> list[Score]:
     """Return what is stored of a look, in a determined order."""
-    tail = "and look = $look order by kind, version, name, window_to"
-    return _select(store, tail, model, look=naive(look))
+    with store.read() as db:
+        found = db.execute(
+            f"select {_READ} from scores where model = ? and look = ? "
+            "order by kind, version, name, window_to",
+            [model, naive(look)],
+        ).fetchall()
+    return [_score(row) for row in found]
 
 
 def by_look(store: Store, model: str) -> dict[datetime, list[Score]]:
@@ -122,18 +127,18 @@ def _select(
     store: Store,
     tail: str,
     model: str,
-    kind: str | None = None,
+    kind: str,
     version: str | None = None,
     name: str | None = None,
-    **bound: Any,
 ) -> list[Score]:
-    asked = {"model": model, "kind": kind, "version": version, "name": name} | bound
+    """Return scores of a kind; of a window that several looks measured, what the newest found."""
     with store.read() as db:
         found = db.execute(
-            f"select {_READ} from scores where model = $model and ($kind is null or kind = $kind) "
+            f"select {_READ} from (from scores where model = $model and kind = $kind "
             "and ($version is null or version = $version) and ($name is null or name = $name) "
-            f"{tail}",
-            asked,
+            "qualify row_number() over (partition by version, name, window_to "
+            f"order by look desc nulls last) = 1) {tail}",
+            {"model": model, "kind": kind, "version": version, "name": name},
         ).fetchall()
     return [_score(row) for row in found]
 

@@ -208,13 +208,17 @@ def test_labels_drift_with_evidence_of_whole_days(champion: Place) -> None:
     assert moved.evidence_needed == pytest.approx(365 * (6 + 1) / 0.05)
 
 
-def test_without_a_full_period_nothing_is_sure(champion: Place) -> None:
+def test_without_a_full_period_and_window_nothing_is_sure(champion: Place) -> None:
     sent(champion, START, normal(1, 400, 20.0))
     found = columns(champion, START + timedelta(hours=23))["wind"]
     assert found.psi and found.psi > 1.0  # noqa: PT018
     assert (found.evidence, found.drifted) == (None, False)
     assert found.evidence_needed == pytest.approx((6 + 1) / 0.05)
-    assert columns(champion, START + timedelta(hours=24))["wind"].drifted
+    # One day of a week is of one weekday: that it is not like training says nothing yet.
+    assert not columns(champion, START + timedelta(hours=24))["wind"].drifted
+    for day in range(1, 6):
+        sent(champion, START + timedelta(days=day), normal(day, 100, 20.0))
+    assert columns(champion, START + timedelta(days=6))["wind"].drifted
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_it_says_who_served_what_was_measured_and_with_which_n(place: Place) -> 
     assert "log_loss" in page
     assert "cost" in page
     assert "wind" in page
-    assert "Stands now" in page
+    assert "stand now, the worst" in page
     assert "<td>300</td>" in page
 
 
