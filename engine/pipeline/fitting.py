@@ -5,7 +5,7 @@ import importlib.metadata
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,9 @@ from engine import artifacts
 from engine.artifacts import Manifest
 from engine.clock import iso, parse_time
 from engine.errors import InvalidError, RefusedError
-from engine.pipeline import features, recipes, references
+from engine.pipeline import features, recipes, references, windows
 from engine.pipeline.measurement import others_of
 from engine.pipeline.references import Parts, Seen
-from engine.quantities import duration
 from engine.stats import comparison, encoding, outcomes, performance
 from engine.stats.comparison import Estimate
 from engine.store import kpis, snapshots
@@ -133,8 +132,12 @@ def fit(inputs: TrainInputs, folder: Path, progress: Progress) -> TrainResult:
     end = _day(parse_time(inputs.until))
     start = max(end - inputs.holdout_days, (float(rows.days[0]) + end) / 2)
     before, held = rows.between(-np.inf, start), rows.between(start, end)
+    if inputs.task != "regression" and len(held.days):
+        ends = [float(held.days[0]), end]
+        known = windows.complete(inputs.windows, len(classes), rows.labels, rows.days, ends)
+        inputs = msgspec.structs.replace(inputs, windows=known)
     chosen = _choose(inputs, classes, before, held, progress)
-    whole = rows.between(_since(chosen.window, end), end)
+    whole = rows.between(windows.since(chosen.window, end), end)
     schema, estimator = _fitted(inputs, classes, whole, 0)
     content = artifacts.dump(estimator)
     (folder / ESTIMATOR).write_bytes(content)
@@ -228,7 +231,7 @@ def _choose(
     trials: list[tuple[float, str, Any, Any]] = []
 
     def tried(window: str, number: int) -> tuple[Any, Any, float | None]:
-        train = before.between(_since(window, start), start)
+        train = before.between(windows.since(window, start), start)
         schema, estimator = _fitted(inputs, classes, train, number)
         answers = _answers(inputs, estimator, encoding.matrix(schema, held.table))
         value = performance.value(inputs.metric, inputs.task, held.labels, answers)
@@ -285,11 +288,12 @@ def _read(inputs: TrainInputs) -> tuple[_Rows, list[str]]:
     days = table[inputs.table.time].astype("datetime64[us]").astype(np.int64) / 86_400e6
     if inputs.newer_than is not None:
         newer = int(np.sum(days > _day(parse_time(inputs.newer_than)) + SECOND))
-        if newer < MIN_ROWS:
+        needed = windows.newer_needed(len(targets))
+        if newer < needed:
             raise RefusedError(
                 f"Training {inputs.model}: before the hold-out of {inputs.holdout_days:g} days "
                 f"only {newer} rows are newer than what the champion has seen, at least "
-                f"{MIN_ROWS} are needed. Nothing was trained; wait for newer mature rows.",
+                f"{needed} are needed. Nothing was trained; wait for newer mature rows.",
                 code="nothing_newer",
             )
     return _Rows(table, labels, days), classes
@@ -386,10 +390,6 @@ def _plain(value: Any) -> Any:
 
 def _packages() -> dict[str, str]:
     return {p: importlib.metadata.version(p) for p in ("numpy", "scikit-learn", "scipy", "skops")}
-
-
-def _since(window: str, end: float) -> float:
-    return -np.inf if window == "all" else end - duration(window) / timedelta(days=1)
 
 
 def _day(moment: datetime) -> float:
