@@ -40,9 +40,16 @@ def _options(path: Path, _changed: int, _size: int) -> str:
     return told + _numbers(text)
 
 
-def encoding(path: Path) -> str:
-    """Return utf-8, utf-16 or latin-1, which every other text of single bytes is read as."""
-    return _read(path)[0]
+def said(path: Path) -> list[str]:
+    """Return in words for people what `options` sees in a file."""
+    told = options(path)
+    words = {
+        "'latin-1'": "it is not UTF-8; read as Latin-1 (Windows-1252)",
+        "'utf-16'": "read as UTF-16",
+        "decimal_separator = ','": "a comma is its decimal point, like 1.234,5",
+        ", thousands = ','": "commas part its thousands, like 1,234,567",
+    }
+    return [word for sign, word in words.items() if sign in told]
 
 
 def _read(path: Path) -> tuple[str, bytes]:

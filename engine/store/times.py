@@ -37,6 +37,16 @@ def moment(column: str, found: str, timezone: str) -> str:
     return _of_number(column, timezone)
 
 
+def plausible(low: str | None, high: str | None) -> bool:
+    """Say whether the lowest and the highest of some numbers may both be times."""
+    if low is None or high is None:
+        return False
+    least, most = float(low), float(high)
+    return DAYS[0] <= least <= most <= DAYS[1] or any(
+        SECONDS[0] * scale <= least <= most <= SECONDS[1] * scale for scale in SCALES
+    )
+
+
 def readable_text(column: str) -> str:
     """Return SQL that says whether a text is a time."""
     return f"{_of_text(column, 'UTC', otherwise='null')} is not null"
