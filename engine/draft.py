@@ -3,22 +3,19 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+from engine import draft_target, draft_time
+from engine.draft_time import Ask
 from engine.errors import InvalidError
-from engine.exclusions import Ask, leaks, useless
+from engine.exclusions import leaks, useless
 from engine.settings import METRIC_OF_TASK, METRICS, Task
 from engine.settings_file import nearest
-from engine.store.tables import Column, Tables, is_whole, kind_of
+from engine.store.tables import Tables, is_whole
 
-_EVENT = ("event_time", "timestamp", "time", "ts", "datetime", "event_date", "date", "occurred_at")
-_OUTCOME = re.compile(
-    "label|outcome|known|result|resolved|closed|settled|paid|arriv|deliver|finish|end",
-    re.IGNORECASE,
-)
 _ID = re.compile(r"(^|_)(id|uuid|guid|key|number|nr|no)$|Id$|ID$")
-_CLASSES = 20  # a whole number with more values than this is a quantity
-_TEXT_CLASSES = 100
+_NEARLY = 0.95
+_TRAINED = 200  # rows with a known outcome; nothing is trained on fewer
 _DAY_S = 86_400.0
 
 
@@ -64,19 +61,18 @@ class Draft:
 
 def draft(tables: Tables, wishes: Wishes, ask: Ask) -> Draft:
     """Guess the settings of a model; InvalidError where the table allows none."""
-    _check_types(tables)
     _check_names(tables, wishes)
-    said: list[str] = []
+    said = list(tables.notes)
     target = next(c for c in tables.columns if c.name == wishes.target)
-    task = wishes.task or _task(target, said)
-    _check_task(task, target)
+    task = wishes.task or draft_target.task_of(target, ask, said)
+    draft_target.check(tables, task, target, wished=wishes.task is not None)
+    draft_target.tell_classes(tables, task, target, said)
     metric = _metric(wishes, task)
-    time = wishes.time or _time(tables, wishes, ask, said)
-    _check_time(tables, time, "time")
-    first, last = _span(tables, time)
-    label_time = wishes.label_time or _label_time(tables, wishes, time, said)
-    if label_time:
-        _check_time(tables, label_time, "label-time")
+    taken = {wishes.target, wishes.label_time, wishes.id, *wishes.exclude}
+    time = wishes.time or draft_time.time_of(tables, taken, ask, said)
+    draft_time.check(tables, time, "time")
+    first, last = draft_time.span_of(tables, time)
+    label_time, delay = _label_time(tables, wishes, time, task, said)
     row_id = wishes.id or _id(tables, (wishes.target, time, label_time, *wishes.exclude), said)
     if target.nulls:
         said.append(
@@ -85,7 +81,7 @@ def draft(tables: Tables, wishes: Wishes, ask: Ask) -> Draft:
     roles = {target.name, time, label_time, row_id, *wishes.exclude}
     free = [c for c in tables.columns if c.name not in roles]
     exclude = dict.fromkeys(wishes.exclude, "named with --exclude")
-    exclude |= useless(free, tables.rows)
+    exclude |= useless(tables, free)
     exclude |= leaks(tables, [c for c in free if c.name not in exclude], target, task, ask, said)
     made = Draft(
         task=task,
@@ -99,23 +95,26 @@ def draft(tables: Tables, wishes: Wishes, ask: Ask) -> Draft:
         rows=tables.rows,
         first=first,
         last=last,
+        label_maturity=_nice(delay) if delay > 0 else "0d",
     )
     _check_features(made)
     for name, why in exclude.items():
         if name not in wishes.exclude:
             said.append(f'"{name}" is no feature: {why}')
+    if exclude.keys() - set(wishes.exclude):
+        said.append("what is no feature stands under exclude in cdml.toml; take it off to use it")
     return _paced(tables, made, said)
 
 
-def _check_types(tables: Tables) -> None:
-    for column in tables.columns:
-        if kind_of(column.sql_type) == "other":
-            raise InvalidError(
-                f'Reading the column "{column.name}": its type is {column.sql_type}. Only numbers, '
-                "text, true/false, dates and timestamps can be delivered. Convert or remove it.",
-                code="bad_column_type",
-                field="data",
-            )
+def _label_time(
+    tables: Tables, wishes: Wishes, time: str, task: Task, said: list[str]
+) -> tuple[str | None, float]:
+    if wishes.label_time:
+        draft_time.check(tables, wishes.label_time, "label-time")
+        return wishes.label_time, tables.delay(time, wishes.label_time)[1]
+    taken = {wishes.target, time, wishes.id, *wishes.exclude}
+    number = task == "regression"
+    return draft_time.label_time_of(tables, taken, time, wishes.target, number=number, said=said)
 
 
 def _check_names(tables: Tables, wishes: Wishes) -> None:
@@ -167,126 +166,20 @@ def _check_features(made: Draft) -> None:
         )
 
 
-def _task(target: Column, said: list[str]) -> Task:
-    kind = kind_of(target.sql_type)
-    task: Task
-    if kind == "boolean" or target.distinct == 2:
-        task, why = "binary", "it has two values"
-    elif kind == "text" or (is_whole(target.sql_type) and target.distinct <= _CLASSES):
-        task, why = "multiclass", f"it has {target.distinct} values"
-    else:
-        task, why = "regression", "it is a number"
-    said.append(f'task {task}: "{target.name}" is {target.sql_type}, {why}')
-    return task
-
-
-def _check_task(task: Task, target: Column) -> None:
-    kind = kind_of(target.sql_type)
-    found = ""
-    if target.distinct < 2:
-        found = f"it has {target.distinct} different values, so there is nothing to learn"
-    elif kind in ("time", "other"):
-        found = f"its type is {target.sql_type}"
-    elif task == "binary" and target.distinct != 2:
-        found = f"it has {target.distinct} different values, not two"
-    elif task == "multiclass" and target.distinct > _TEXT_CLASSES:
-        found = f"it has {target.distinct} different values, too many to be classes"
-    elif task == "regression" and kind != "number":
-        found = f"its type is {target.sql_type}, no number"
-    if found:
-        raise InvalidError(
-            f'Predicting "{target.name}" as {task}: {found}. '
-            "Name another column with --target, or another task with --task.",
-            code="bad_target",
-            field="target",
-        )
-
-
-def _time(tables: Tables, wishes: Wishes, ask: Ask, said: list[str]) -> str:
-    taken = {wishes.target, wishes.label_time, wishes.id, *wishes.exclude}
-    times = [c for c in tables.columns if kind_of(c.sql_type) == "time" and c.name not in taken]
-    if not times:
-        raise InvalidError(
-            "Looking for the time of each row: no column is a date or a time. cdml orders "
-            "everything by it; name one with --time. The columns are: "
-            + ", ".join(f"{c.name} ({c.sql_type})" for c in tables.columns[:40])
-            + ".",
-            code="no_time_column",
-            field="time",
-        )
-    ranked = sorted(times, key=_time_rank)
-    best = ranked[0].name
-    if len(ranked) > 1 and _time_rank(ranked[0])[:2] == _time_rank(ranked[1])[:2]:
-        names = ", ".join(c.name for c in ranked)
-        best = ask(f"Which column says when the event is? ({names})", best)
-        if best not in {c.name for c in times}:
-            raise InvalidError(
-                f'Taking "{best}" as the time: it is none of {names}. Name one with --time.',
-                code="bad_time_column",
-                field="time",
-            )
-    said.append(f'time "{best}"' + (f", of {len(ranked)} columns with times" if ranked[1:] else ""))
-    return best
-
-
-def _time_rank(column: Column) -> tuple[bool, int, str]:
-    name = column.name.lower()
-    place = _EVENT.index(name) if name in _EVENT else len(_EVENT)
-    return (bool(_OUTCOME.search(name)) or column.nulls > 0, place, column.low or "")
-
-
-def _check_time(tables: Tables, name: str, key: str) -> None:
-    column = next(c for c in tables.columns if c.name == name)
-    if kind_of(column.sql_type) != "time":
-        sample = f', for example "{column.samples[0][:40]}"' if column.samples else ""
-        raise InvalidError(
-            f'Taking "{column.name}" as --{key}: its type is {column.sql_type}{sample}. '
-            "Name a column of dates or times; in CSV write them like 2013-07-01 14:05:00.",
-            code="bad_time_column",
-            field=key.replace("-", "_"),
-        )
-    if not column.distinct or (key == "time" and column.nulls):
-        raise InvalidError(
-            f'Taking "{column.name}" as --{key}: it is empty in {column.nulls} rows. '
-            "Name another column, or remove those rows.",
-            code="bad_time_column",
-            field=key.replace("-", "_"),
-        )
-
-
-def _span(tables: Tables, time: str) -> tuple[datetime, datetime]:
-    try:
-        first, last = (datetime.fromtimestamp(at, UTC) for at in tables.span(time))
-    except (ValueError, OverflowError, OSError):
-        raise InvalidError(
-            f'Reading the times of "{time}": some lie beyond the years 1 to 9999. Correct them.',
-            code="bad_time_column",
-            field="time",
-        ) from None
-    return first, last
-
-
-def _label_time(tables: Tables, wishes: Wishes, time: str, said: list[str]) -> str | None:
-    taken = {wishes.target, time, wishes.id, *wishes.exclude}
-    for column in tables.columns:
-        fits = kind_of(column.sql_type) == "time" and _OUTCOME.search(column.name)
-        if column.name in taken or not fits or not column.distinct:
-            continue
-        if tables.delay(time, column.name)[0] >= 0.99:
-            said.append(f'label_time "{column.name}": a time that is never before "{time}"')
-            return column.name
-    said.append("no label_time: outcomes count as known at once")
-    return None
-
-
 def _id(tables: Tables, taken: Sequence[str | None], said: list[str]) -> str | None:
     for column in tables.columns:
-        plain = kind_of(column.sql_type) == "text" or is_whole(column.sql_type)
-        unique = column.distinct == tables.rows and not column.nulls
-        if column.name not in taken and unique and plain and _ID.search(column.name):
-            said.append(f'id "{column.name}": different in every row')
+        plain = column.kind == "text" or is_whole(column.sql_type)
+        if column.name in taken or not plain or not _ID.search(column.name):
+            continue
+        if column.distinct == tables.rows and not column.nulls:
+            said.append(f'id "{column.name}": different in every row; else --id')
             return column.name
-    said.append("no id: a label joins its prediction by prediction_id only")
+        if column.distinct >= _NEARLY * tables.rows:
+            said.append(
+                f'"{column.name}" names nearly every row, but {tables.rows - column.distinct} not: '
+                "no id. With --id of rows with the same one the last delivered counts"
+            )
+    said.append("no id: a label joins its prediction by prediction_id only; else --id")
     return None
 
 
@@ -294,7 +187,9 @@ def _paced(tables: Tables, made: Draft, said: list[str]) -> Draft:
     """Scale the pace of everything to the span of the data and its rows per day."""
     span_s = max((made.last - made.first).total_seconds(), 60.0)
     days = span_s / _DAY_S
-    if made.rows < 400:
+    if made.rows < _TRAINED:
+        said.append(f"{made.rows} rows: nothing is trained before {_TRAINED} have a known outcome")
+    elif made.rows < 2 * _TRAINED:
         said.append(f"{made.rows} rows are few: a version may stay inconclusive for long")
     if days < 2:
         said.append(
@@ -307,17 +202,14 @@ def _paced(tables: Tables, made: Draft, said: list[str]) -> Draft:
     margin = {"brier_score_loss": 0.005}.get(made.metric, 0.01)
     if made.metric in scale:
         margin = float(f"{0.02 * (tables.spread(made.target) or 1.0):.2g}")
-    maturity = "0d"
-    if made.label_time:
-        maturity = _nice(tables.delay(made.time, made.label_time)[1])
-        said.append(f"label_maturity {maturity}: 98 % of the outcomes are known by then")
+    if made.label_maturity != "0d":
+        said.append(f"label_maturity {made.label_maturity}: 98 % of the outcomes are known by then")
     said.append(
         f"{made.rows} rows from {made.first:%Y-%m-%d} to {made.last:%Y-%m-%d}, times without a "
-        "zone read as UTC"
+        "zone read as UTC; else timezone in cdml.toml"
     )
     return replace(
         made,
-        label_maturity=maturity,
         train_every=_nice(min(max(span_s / 20, _DAY_S), 30 * _DAY_S)),
         holdout=f"{max(1, round(0.15 * days))}d" if days >= 2 else _length(0.15 * span_s),
         monitor_every="1d" if enough_days <= 30 else "7d",

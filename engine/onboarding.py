@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import sys
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,8 @@ import msgspec
 
 from engine.draft import Draft, Wishes, draft
 from engine.draft_text import toml_text
+from engine.draft_time import Ask
 from engine.errors import InvalidError, RefusedError, UnavailableError
-from engine.exclusions import Ask
 from engine.exits import Arguments, guarded
 from engine.settings import NAME, Task, load
 from engine.store.files import is_parquet
@@ -99,7 +100,8 @@ def _refuse_existing(workspace: Workspace) -> None:
 
 def _model_name(name: str | None, target: str) -> str:
     if name is None:
-        return re.sub(r"[^A-Za-z0-9_-]+", "_", target).strip("_-")[:64] or "model"
+        plain = unicodedata.normalize("NFKD", target).encode("ascii", "ignore").decode()
+        return re.sub(r"[^A-Za-z0-9_-]+", "_", plain).strip("_-")[:64] or "model"
     if not NAME.fullmatch(name):
         raise InvalidError(
             f'Naming the model "{name[:64]}": a name has letters, digits, _ and -, 64 at most. '

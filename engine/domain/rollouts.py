@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from engine.domain.gates import Verdict
-from engine.domain.guardrails import ERRORS, LATENCY, QUALITY, ROUTING, Finding
+from engine.domain.guardrails import ERRORS, LATENCY, MIN_PAIRS, QUALITY, ROUTING, Finding
 
 PATIENCE = 4  # times its rows that a shadow may take to show something
 
@@ -54,7 +54,8 @@ def judged(plan: Sequence[Phase], at: int, *, n: int, findings: Sequence[Finding
     """Decide after `n` rows of a phase; a guardrail's alarm needs no n.
 
     No evidence is never success: without rows, or with units routed wrongly, it waits. A shadow
-    that stays inconclusive for four times its rows is given up.
+    that stays inconclusive for four times its rows is given up; fewer rows than any comparison
+    needs give it no less time.
     """
     phase = plan[at]
     found = {f.guardrail: f for f in findings}
@@ -70,7 +71,7 @@ def judged(plan: Sequence[Phase], at: int, *, n: int, findings: Sequence[Finding
     if phase.share_pct == 0.0 and phase.rows:
         shown = found.get(QUALITY)
         if shown and shown.acting and shown.verdict is not Verdict.PASS:
-            given_up = n >= PATIENCE * phase.rows
+            given_up = n >= PATIENCE * max(phase.rows, MIN_PAIRS)
             return Decision(Next.ABORT if given_up else Next.WAIT, f"inconclusive: {shown.text}")
     silent = [
         f for f in acting

@@ -3,6 +3,8 @@
 from engine.errors import RefusedError
 
 MIN_ROWS = 200
+NEWER = (20, 200)  # at least, and no more than
+NEWER_SHARE = 20
 
 
 def check(model: str, rows: int, newer: int | None, holdout_days: float) -> None:
@@ -16,10 +18,17 @@ def check(model: str, rows: int, newer: int | None, holdout_days: float) -> None
             "Nothing was trained; deliver more rows.",
             code="too_few_rows",
         )
-    if newer is not None and newer < MIN_ROWS:
+    needed = newer_needed(rows)
+    if newer is not None and newer < needed:
         raise RefusedError(
             f"Training {model}: before the hold-out of {holdout_days:g} days only {newer} rows "
-            f"are newer than what the champion has seen, at least {MIN_ROWS} are needed. Nothing "
+            f"are newer than what the champion has seen, at least {needed} are needed. Nothing "
             "was trained; wait for newer mature rows.",
             code="nothing_newer",
         )
+
+
+def newer_needed(rows: int) -> int:
+    """Return how many rows must be newer than what the champion has seen: 5 %, 20 to 200."""
+    least, most = NEWER
+    return min(most, max(least, rows // NEWER_SHARE))

@@ -22,6 +22,7 @@ STEPS = 7  # a week is looked back on from each of its days
 PAST = 13  # windows whose errors weigh the experts
 MOST = 400
 NO_AVERAGE = "not estimated: only a KPI that is avg(...) of rows can be"
+NO_CLASSES = "not estimated: of a quantity only its error is, no KPI"
 
 
 def measured(site: Site, look: Look) -> list[Score]:
@@ -74,7 +75,8 @@ def _estimates(history: History, maturity: timedelta) -> list[Score]:
                 msgspec.json.encode(detail).decode(),
             )
         )
-    lacking = msgspec.json.encode(Estimated([], None, 0, NO_AVERAGE)).decode()
+    why = NO_CLASSES if history.task == "regression" else NO_AVERAGE
+    lacking = msgspec.json.encode(Estimated([], None, 0, why)).decode()
     span = (look.since, look.until)
     return found + [
         Score(look.model, SERVED, "estimated", name, *span, None, n, detail=lacking)

@@ -5,7 +5,7 @@ import importlib.metadata
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,9 @@ from engine import artifacts
 from engine.artifacts import Manifest
 from engine.clock import iso, parse_time
 from engine.errors import InvalidError
-from engine.pipeline import enough, features, recipes, references
+from engine.pipeline import enough, features, recipes, references, windows
 from engine.pipeline.measurement import others_of
 from engine.pipeline.references import Parts, Seen
-from engine.quantities import duration
 from engine.stats import comparison, encoding, outcomes, performance
 from engine.stats.comparison import Estimate
 from engine.store import kpis, snapshots
@@ -132,8 +131,12 @@ def fit(inputs: TrainInputs, folder: Path, progress: Progress) -> TrainResult:
     end = _day(parse_time(inputs.until))
     start = max(end - inputs.holdout_days, (float(rows.days[0]) + end) / 2)
     before, held = rows.between(-np.inf, start), rows.between(start, end)
+    if inputs.task != "regression" and len(held.days):
+        ends = [float(held.days[0]), end]
+        known = windows.complete(inputs.windows, len(classes), rows.labels, rows.days, ends)
+        inputs = msgspec.structs.replace(inputs, windows=known)
     chosen = _choose(inputs, classes, before, held, progress)
-    whole = rows.between(_since(chosen.window, end), end)
+    whole = rows.between(windows.since(chosen.window, end), end)
     schema, estimator = _fitted(inputs, classes, whole, 0)
     content = artifacts.dump(estimator)
     (folder / ESTIMATOR).write_bytes(content)
@@ -227,7 +230,7 @@ def _choose(
     trials: list[tuple[float, str, Any, Any]] = []
 
     def tried(window: str, number: int) -> tuple[Any, Any, float | None]:
-        train = before.between(_since(window, start), start)
+        train = before.between(windows.since(window, start), start)
         schema, estimator = _fitted(inputs, classes, train, number)
         answers = _answers(inputs, estimator, encoding.matrix(schema, held.table))
         value = performance.value(inputs.metric, inputs.task, held.labels, answers)
@@ -378,10 +381,6 @@ def _plain(value: Any) -> Any:
 
 def _packages() -> dict[str, str]:
     return {p: importlib.metadata.version(p) for p in ("numpy", "scikit-learn", "scipy", "skops")}
-
-
-def _since(window: str, end: float) -> float:
-    return -np.inf if window == "all" else end - duration(window) / timedelta(days=1)
 
 
 def _day(moment: datetime) -> float:

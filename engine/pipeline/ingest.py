@@ -129,7 +129,8 @@ def _fits(kind: str, expected: str) -> bool:
     return kind in (expected, intake.EMPTY) or (kind, expected) in _WIDER
 
 
-_WIDER = {("BIGINT", "DOUBLE"), ("VARCHAR", "TIMESTAMP")}
+_TIME_IN = ("VARCHAR", "BIGINT", "DOUBLE")  # what can be read as a time; each value is, or fails
+_WIDER = {("BIGINT", "DOUBLE"), *((kind, "TIMESTAMP") for kind in _TIME_IN)}
 
 
 def _missing(name: str, found: Mapping[str, str], columns: Mapping[str, str], file: str) -> str:

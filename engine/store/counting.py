@@ -175,6 +175,7 @@ class _Work:
             else "VARCHAR"
             for part, name in keys
         }  # fmt: skip
+        shape = shape or {"none": "VARCHAR"}  # of no column at all DuckDB makes no object
         values |= {
             "model": self.bins.model,
             "version": self.bins.version,

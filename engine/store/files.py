@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import InvalidError
+from engine.store import dialect
 
 _CSV = "read_csv('{}', header = true, sample_size = -1, hive_partitioning = false)"
 _PARQUET = "read_parquet('{}', hive_partitioning = false)"
@@ -36,7 +37,10 @@ def reader(path: Path, texts: Sequence[str] = ()) -> str:
             field=path.name,
         )
     function = found.format(literal(path))
-    if not texts or found != _CSV:
+    if found != _CSV:
+        return function
+    function = f"{function[:-1]}{dialect.options(path)})"
+    if not texts:
         return function
     types = ", ".join(f"{_quoted(name)}: 'VARCHAR'" for name in texts)
     return f"{function[:-1]}, types = {{{types}}})"

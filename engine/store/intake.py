@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 
 from engine.errors import InvalidError, UnavailableError
+from engine.store import times
 from engine.store.connection import zoned
 from engine.store.files import literal, name_of, reader, text
 
@@ -101,19 +102,11 @@ def _write(path: Path, part: Path, types: dict[str, str], time: str, timezone: s
 
 
 def cast(name: str, kind: str, timezone: str, found: str) -> str:
-    """Return one column cast to its kind; a time without a zone is read in `timezone`.
-
-    Never a plain cast of a time with a zone: the CSV reader takes it over and drops the zone.
-    """
+    """Return one column cast to its kind; a time without a zone is read in `timezone`."""
     quoted = name_of(name)
     if kind != "TIMESTAMP":
         return f"cast({quoted} as {kind}) as {quoted}"
-    zoned_time = quoted
-    if found == "VARCHAR":
-        zoned_time = f"cast({quoted} as timestamptz)"
-    elif not found.endswith("TIME ZONE"):
-        zoned_time = f"timezone('{timezone}', cast({quoted} as timestamp))"
-    return f"timezone('UTC', {zoned_time}) as {quoted}"
+    return f"timezone('UTC', {times.moment(quoted, found, timezone)}) as {quoted}"
 
 
 def plain(kind: str) -> str:

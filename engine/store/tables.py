@@ -1,7 +1,7 @@
 """A user's CSV or Parquet files, read in place by DuckDB in memory. Measures; decides nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -9,15 +9,21 @@ from typing import Any
 import duckdb
 
 from engine.errors import InvalidError
+from engine.store import dialect, times
 from engine.store.files import is_parquet, name_of, reader
 
 _SAMPLE_ROWS = 100_000
 _BINS = 200
+_ROWS_A_BIN = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; `distinct` counts values that are not null, `samples` are texts of the first."""
+    """One column; `distinct` counts values that are not null, `samples` are texts of the first.
+
+    `reads_as_time` says that every value of a text or a number is one of the usual ways to write
+    a time.
+    """
 
     name: str
     sql_type: str
@@ -26,6 +32,13 @@ class Column:
     low: str | None
     high: str | None
     samples: tuple[str, ...]
+    reads_as_time: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Return number, boolean, text, time or other; a text that is a time is a time."""
+        kind = kind_of(self.sql_type)
+        return "time" if kind == "text" and self.reads_as_time else kind
 
 
 class Tables:
@@ -37,6 +50,12 @@ class Tables:
         try:
             self._db.execute("set TimeZone = 'UTC'")
             self._open([_readable(path) for path in paths])
+            self.notes = [
+                f"{path.name}: {note}"
+                for path in paths
+                if not is_parquet(path)
+                for note in dialect.said(path)
+            ]
             self.columns = self._describe()
         except BaseException:
             self._db.close()
@@ -55,15 +74,13 @@ class Tables:
 
     def span(self, time: str) -> tuple[float, float]:
         """Return the first and the last time of a column, in seconds since 1970."""
-        column = name_of(time)
-        row = self._row(
-            f"select epoch(min({column})::timestamp), epoch(max({column})::timestamp) from data"
-        )
+        moment = self._moment(time)
+        row = self._row(f"select epoch(min({moment})), epoch(max({moment})) from data")
         return row[0], row[1]
 
     def delay(self, time: str, label_time: str) -> tuple[float, float]:
         """Return the share of label times not before their time, and the 98 % delay in seconds."""
-        late = f"epoch({name_of(label_time)}::timestamp) - epoch({name_of(time)}::timestamp)"
+        late = f"epoch({self._moment(label_time)}) - epoch({self._moment(time)})"
         row = self._row(
             f"select avg((d >= 0)::int), quantile_cont(d, 0.98) from (select {late} d "
             "from data) where d is not null"
@@ -75,6 +92,33 @@ class Tables:
         column = name_of(target)
         row = self._row(
             f"select avg(abs({column} - m)) from data, (select median({column}) m from data)"
+        )
+        return float(row[0] or 0.0)
+
+    def values(self, column: str, limit: int) -> list[tuple[str, int]]:
+        """Return the values of a column as text with their rows, the commonest first."""
+        name = name_of(column)
+        return self._rows(
+            f"select {name}::varchar, count(*) from data where {name} is not null "
+            f"group by 1 order by 2 desc, 1 limit {int(limit)}"
+        )
+
+    def numbers_in(self, column: str) -> tuple[float, tuple[str, ...]]:
+        """Return the share of texts that are numbers, and the commonest of those that are not."""
+        name = name_of(column)
+        number = f"try_cast({name} as double) is not null"
+        share = self._row(f"select avg(({number})::int) from data where {name} is not null")[0]
+        others = self._rows(
+            f"select {name} from data where {name} is not null and not {number} "
+            "group by 1 order by count(*) desc, 1 limit 3"
+        )
+        return float(share or 0.0), tuple(str(text) for (text,) in others)
+
+    def filled(self, column: str, known: str) -> float:
+        """Return the share of rows with a value, of those where another column has one."""
+        row = self._row(
+            f"select avg(({name_of(column)} is not null)::int) from data "
+            f"where {name_of(known)} is not null"
         )
         return float(row[0] or 0.0)
 
@@ -97,21 +141,34 @@ class Tables:
     def unexplained(self, column: Column, target: str, *, numeric: bool, number: bool) -> float:
         """Return the error left when the target is guessed from one column alone: 0 none, 1 all.
 
-        The best guess per value (or per one of 200 quantiles of a number) is learned on one half
-        of at most 100,000 rows and scored on the other: misses over the misses of the commonest
-        class, or, for a numeric target, the variance left.
+        The best guess per value (or per quantile of a number, 10 rows each and 200 at most) is
+        learned on one half of at most 100,000 rows and scored on the other: misses over the misses
+        of the commonest class, or, for a numeric target, the variance left by it or by a line.
         """
-        name, y = name_of(column.name), name_of(target)
-        binned = numeric and column.distinct > _BINS
-        key = f"floor({_BINS} * percent_rank() over (order by {name}))" if binned else name
+        name = name_of(column.name)
+        bins = max(2, min(_BINS, (self.rows - column.nulls) // (2 * _ROWS_A_BIN)))
+        key = name
+        if numeric and column.distinct > bins:
+            key = f"floor({bins} * percent_rank() over (order by {name}))"
+        left = self._left(f"case when {name} is null then null else {key} end", target, number)
+        if not (numeric and number):
+            return left
+        line = self._row(f"select corr({name}::double, {name_of(target)}::double) from data")[0]
+        return min(left, 1.0 - line**2) if line is not None and line == line else left
+
+    def unexplained_by_filling(self, column: str, target: str, *, number: bool) -> float:
+        """Return the error left when the target is guessed from where a column is empty."""
+        return self._left(f"{name_of(column)} is null", target, number)
+
+    def _left(self, key: str, target: str, number: bool) -> float:  # noqa: FBT001
         guess = "avg(y)" if number else "mode(y)"
         miss = "(y - coalesce(guess, base)) ** 2" if number else "(coalesce(guess, base) <> y)::int"
         none = "(y - base) ** 2" if number else "(base <> y)::int"
-        kind = "double" if number else "varchar"
+        y, kind = name_of(target), "double" if number else "varchar"
         row = self._row(
-            f"with rows as (select case when {name} is null then null else {key} end k, "
-            f"{y}::{kind} y, row_number() over () % 2 half from (select {name}, {y} from data "
-            f"where {y} is not null using sample reservoir({_SAMPLE_ROWS} rows) repeatable (7))), "
+            f"with rows as (select {key} k, {y}::{kind} y, row_number() over () % 2 half from "
+            f"(select * from data where {y} is not null "
+            f"using sample reservoir({_SAMPLE_ROWS} rows) repeatable (7))), "
             f"learned as (select k, {guess} guess from rows where half = 0 group by k), "
             f"whole as (select {guess} base from rows where half = 0) "
             f"select avg({miss}), avg({none}) from rows left join learned "
@@ -181,7 +238,33 @@ class Tables:
             filled, distinct, low, high = measured[4 * at : 4 * at + 4]
             samples = tuple(dict.fromkeys(r[at] for r in shown if r[at] is not None))[:3]
             columns.append(Column(name, kind, self.rows - filled, distinct, low, high, samples))
-        return tuple(columns)
+        return tuple(self._timed(column) for column in columns)
+
+    def _timed(self, column: Column) -> Column:
+        """Say of a column whether all of its texts or numbers are times; the first 20 decide no."""
+        kind, name = kind_of(column.sql_type), name_of(column.name)
+        readable = {"text": times.readable_text, "number": times.readable_number}.get(kind)
+        if readable is None or not column.distinct:
+            return column
+        if kind == "number" and not times.plausible(column.low, column.high):
+            return column
+        for source in ("(from data limit 20)", "data"):
+            said = self._row(
+                f"select bool_and({readable(name)}) from {source} where {name} is not null"
+            )[0]
+            if said is False:
+                return column
+        return replace(column, reads_as_time=True)
+
+    def _moment(self, column: str) -> str:
+        kind = next(c.sql_type for c in self.columns if c.name == column)
+        return times.moment(name_of(column), kind, "UTC")
+
+    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(sql).fetchall()
+        except duckdb.Error as e:
+            raise _unreadable(self._first, e) from e
 
     def _row(self, sql: str) -> tuple[Any, ...]:
         try:

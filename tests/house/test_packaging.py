@@ -46,6 +46,9 @@ def test_the_wheel_takes_the_data_along(root: Path) -> None:
     ]["wheel"]
     assert wheel["sources"]["data"] == "engine/_data"
     assert (root / "data/flights_lga.parquet").stat().st_size > 1_000_000
+    assert len((root / "data/seattle_weather.csv").read_text().splitlines()) == 1462
+    excluded = wheel["exclude"]
+    assert not any((root / "data/seattle_weather.csv").match(p) for p in excluded)
 
 
 def project_files(root: Path) -> list[Path]:
