@@ -16,8 +16,8 @@ import numpy as np
 from engine import artifacts
 from engine.artifacts import Manifest
 from engine.clock import iso, parse_time
-from engine.errors import InvalidError, RefusedError
-from engine.pipeline import features, recipes, references
+from engine.errors import InvalidError
+from engine.pipeline import features, newer, recipes, references
 from engine.pipeline.measurement import others_of
 from engine.pipeline.references import Parts, Seen
 from engine.quantities import duration
@@ -30,7 +30,6 @@ MIN_ROWS = 200
 PROBES = 20
 ESTIMATOR = "estimator.skops"
 SAFE_MODE = "safe_mode.skops"
-SECOND = 1 / 86_400
 THRESHOLDS = [k / 100 for k in range(2, 99, 2)]
 
 Progress = Callable[[float, str], None]
@@ -282,16 +281,8 @@ def _read(inputs: TrainInputs) -> tuple[_Rows, list[str]]:
             code="bad_target",
             field="target",
         )
-    days = table[inputs.table.time].astype("datetime64[us]").astype(np.int64) / 86_400e6
-    if inputs.newer_than is not None:
-        newer = int(np.sum(days > _day(parse_time(inputs.newer_than)) + SECOND))
-        if newer < MIN_ROWS:
-            raise RefusedError(
-                f"Training {inputs.model}: before the hold-out of {inputs.holdout_days:g} days "
-                f"only {newer} rows are newer than what the champion has seen, at least "
-                f"{MIN_ROWS} are needed. Nothing was trained; wait for newer mature rows.",
-                code="nothing_newer",
-            )
+    days = newer.days_of(table[inputs.table.time])
+    newer.check(inputs.model, days, inputs.newer_than, inputs.holdout_days, MIN_ROWS)
     return _Rows(table, labels, days), classes
 
 
