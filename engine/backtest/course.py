@@ -168,6 +168,7 @@ class _Stretch:
         self._model = plan.model
         self._plan = plan
         self._past = plan.history
+        self._asked_between = plan.since, plan.until
         self._step = _train_and_promote if policy in (ALWAYS, FROZEN) else train_run
         self._runner = Runner(site, {**JOBS, "train": self._train}, fits.work)
         self._at_once = "new_data" in site.model(plan.model).train.on
@@ -207,7 +208,8 @@ class _Stretch:
 
     def know_the_rest(self, until: datetime) -> None:
         """After the last step know every outcome there is: what is left to do is to add up."""
-        rest = history.outcomes(self._past, until, datetime(9999, 1, 1, tzinfo=until.tzinfo))
+        end = datetime(9999, 1, 1, tzinfo=until.tzinfo)
+        rest = history.outcomes(self._past, self._asked_between, until, end)
         if rest:
             labels.add(self._site.store, self._label_rows(rest))
 
@@ -251,7 +253,8 @@ class _Stretch:
         names = list(feature_types(own, batches.columns(self._site.store, self._model)))
         self._rows = history.rows(self._past, names, since, self._read_until)
         self._times = self._rows["time"].astype("datetime64[us]")
-        self._outcomes = history.outcomes(self._past, since, self._read_until)
+        asked = self._asked_between
+        self._outcomes = history.outcomes(self._past, asked, since, self._read_until)
 
     def _asked(self, since: datetime, until: datetime) -> Asked:
         bounds = [np.datetime64(t.replace(tzinfo=None), "us") for t in (since, until)]

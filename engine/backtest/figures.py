@@ -76,8 +76,9 @@ class Policy:
         return {
             "periods": periods,
             "total": {**rows[-1], "alerts": len(self.alerts), "refused": sum(done.refused)},
-            "promotions": [_move(e) for e in self._moves("promote", "canary")],
-            "rollbacks": [_move(e) for e in self._moves("rollback", "abort")],
+            "promotions": [_move(e) for e in self._moves("promote")],
+            "rollbacks": [_move(e) for e in self._moves("rollback")],
+            "rollouts": [_move(e) for e in self._moves("shadow", "canary", "abort")],
             "retrainings": len(self._registered()) - 1,
             "versions": [
                 {

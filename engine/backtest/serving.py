@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from engine.artifacts import Artifacts
+from engine.domain.contract import Checked
 from engine.domain.roles import Roles
 from engine.domain.traffic import in_canary
 from engine.errors import InvalidError
@@ -117,14 +118,15 @@ class Replayed:
         units = asked.features.get(self._unit, asked.ids)
         return [in_canary(str(u), roles.salt, roles.canary_share_pct) for u in units]
 
-    def _by(self, model: str, version: str, role: str, generation: int, asked: Asked) -> list[Any]:
+    def _by(self, model: str, version: str, role: str, generation: int, whole: Asked) -> list[Any]:
         """Return the log of one version's answers; what its contract refuses is left out."""
         served = self._served(model, version)
-        asked = self._taken(served, asked, count=role != "shadow")
+        asked, read = self._taken(served, whole)
+        if role != "shadow":
+            self.refused += len(whole.ids) - len(asked.ids)
         if not asked.ids:
             return []
         columns = {name: asked.features[name] for name in served.contract.names}
-        read = served.contract.read(columns, flag_nulls=self._flag_nulls)
         answers = served.predict(np.array(read.columns, dtype=np.float64).T)
         names, rows = list(columns), zip(*columns.values(), strict=True)
         if role != "shadow":
@@ -143,23 +145,21 @@ class Replayed:
             )
         ]  # fmt: skip
 
-    def _taken(self, served: Served, asked: Asked, *, count: bool) -> Asked:
-        """Return the rows that a version's contract takes."""
-        if self._takes(served, asked):
-            return asked
-        places = [at for at in range(len(asked.ids)) if self._takes(served, asked.picked([at]))]
-        self.refused += len(asked.ids) - len(places) if count else 0
-        return asked.picked(places)
+    def _taken(self, served: Served, asked: Asked) -> tuple[Asked, Checked]:
+        """Return the rows that a version's contract takes, as it reads them."""
+        whole = self._read(served, asked)
+        if whole is not None:
+            return asked, whole
+        each = (self._read(served, asked.picked([at])) for at in range(len(asked.ids)))
+        asked = asked.picked([at for at, read in enumerate(each) if read is not None])
+        return asked, self._read(served, asked) or Checked()
 
-    def _takes(self, served: Served, asked: Asked) -> bool:
+    def _read(self, served: Served, asked: Asked) -> Checked | None:
+        columns = {name: asked.features[name] for name in served.contract.names}
         try:
-            served.contract.read(
-                {name: asked.features[name] for name in served.contract.names},
-                flag_nulls=self._flag_nulls,
-            )
+            return served.contract.read(columns, flag_nulls=self._flag_nulls)
         except InvalidError:
-            return False
-        return True
+            return None
 
     def _served(self, model: str, version: str) -> Served:
         held = self._held.get(version)

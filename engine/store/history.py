@@ -116,13 +116,18 @@ def rows(past: History, columns: Sequence[str], since: datetime, until: datetime
     return {name: plain(column) for name, column in found.items()}
 
 
-def outcomes(past: History, since: datetime, until: datetime) -> list[tuple[str, datetime, Any]]:
-    """Return id, moment and value of the outcomes that became known in (since, until]."""
+def outcomes(
+    past: History, asked: tuple[datetime, datetime], since: datetime, until: datetime
+) -> list[tuple[str, datetime, Any]]:
+    """Return id, moment and value of the outcomes that became known in (since, until].
+
+    Only of rows with a time in [asked), the ones that are replayed.
+    """
     return _query(
         f"select {past.name}, {past.known} as moment, {name_of(past.target)} from {_from(past)} "
         f"where {past.known} > ? and {past.known} <= ? and {name_of(past.target)} is not null "
-        f"order by moment, {PLACE}",
-        [naive(since), naive(until)],
+        f"and {name_of(past.time)} >= ? and {name_of(past.time)} < ? order by moment, {PLACE}",
+        [naive(moment) for moment in (since, until, *asked)],
     )
 
 
