@@ -31,14 +31,16 @@ def curve(
         if not of:
             continue
         weights = [cells[c][1] for c in of]
-        behind = [sign * (cells[c][0] - cells[_youngest(cells, c[1])][0]) for c in of]
+        younger = [c for c in of if _youngest(cells, c[1]) != c]
+        behind = [sign * (cells[c][0] - cells[_youngest(cells, c[1])][0]) for c in younger]
         points.append(
             {
                 "age": age,
                 "n": int(sum(weights)),
                 "versions": len(of),
                 "metric": rounded(float(np.average([cells[c][0] for c in of], weights=weights))),
-                "behind": rounded(float(np.average(behind, weights=weights))),
+                "behind": rounded(float(np.mean(behind))) if behind else None,
+                "compared": len(behind),
             }
         )
     return {"policy": name, "unit": unit(plan), "points": points, "said": said(plan, own, points)}
@@ -56,18 +58,24 @@ def unit(plan: Plan) -> str:
 def said(plan: Plan, own: ModelSettings, points: Sequence[Found]) -> str:
     """Answer "how often should I retrain?" in a sentence."""
     margin, one = own.gate.non_inferiority, unit(plan)
-    late = next((p for p in points if (p["behind"] or 0.0) > margin), None)
+    compared = [p for p in points if p["behind"] is not None]
+    if not compared:
+        return f"not enough: no {one} has two versions of different age to be compared"
+    late = next((p for p in compared if p["behind"] > margin), None)
     if late is None:
-        oldest = points[-1]["age"] if points else 0
         return (
-            f"no version up to {oldest} {one}s old was worse than the youngest by more than "
-            f"{margin:g} {own.metric}: age alone asks for no retraining within that time"
+            f"no version up to {_many(compared[-1]['age'], one)} old was worse than the youngest "
+            f"by more than {margin:g} {own.metric}: age alone asks for no retraining till then"
         )
     return (
-        f"a version {late['age']} {one}s old is worse than the youngest by {late['behind']:.4f} "
-        f"{own.metric} (n {late['n']}), more than the margin of {margin:g}: "
-        f"retrain at least every {max(late['age'], 1)} {one}s"
+        f"a version {_many(late['age'], one)} old is worse than the youngest by "
+        f"{late['behind']:.4f} {own.metric} (in {_many(late['compared'], one)}), more than the "
+        f"margin of {margin:g}: retrain at least every {_many(late['age'], one)}"
     )
+
+
+def _many(count: int, one: str) -> str:
+    return f"{count} {one}{'' if count == 1 else 's'}"
 
 
 def _born(plan: Plan, policy: Policy) -> list[tuple[int, str]]:

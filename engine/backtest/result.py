@@ -103,7 +103,7 @@ def _worth(
         before, after = theirs["total"]["kpi"][name], told["total"]["kpi"][name]
         if before is not None and after is not None:
             sign = -1.0 if kpi.direction == "minimize" else 1.0
-            better = sign * (after - before)
+            better = sign * (after - before) + 0.0  # + 0.0 turns -0.0 into 0.0
             share = round(100.0 * better / abs(before), 2) if before else None
             kpis[name] = {"gain": round(better, DIGITS), "percent": share}
     return {

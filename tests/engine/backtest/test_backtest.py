@@ -1,6 +1,7 @@
 """A small history replayed: what it says, that it is the same again, and what it may know."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import msgspec
 import pytest
 
 from engine.artifacts import Artifacts
-from engine.backtest import past, verb
+from engine.backtest import ages, past, verb
 from engine.backtest.course import Course, Done, read_done
 from engine.backtest.plan import Plan, periods
 from engine.backtest.result import result
@@ -16,9 +17,12 @@ from engine.backtest.sheet import sheet
 from engine.backtest.words import text
 from engine.clock import parse_time
 from engine.ledger.ledger import Ledger
+from engine.pipeline.ingest import ingest
 from engine.settings import load
+from engine.store import history
+from engine.store.history import History
 from engine.workspace import Workspace
-from tests.engine.pipeline.place import SETTINGS, csv
+from tests.engine.pipeline.place import SETTINGS, Place, csv
 
 POLICIES = """
 [policies.eager.train]
@@ -90,6 +94,20 @@ def test_it_learns_what_the_rows_say(found: Any) -> None:
     frozen = found["policies"]["frozen"]["total"]["metric"]
     assert frozen < found["baselines"]["majority"]["total"]["metric"]
     assert found["ages"]["points"]
+    # The second version came too late to be asked about a whole period.
+    assert "not enough" in found["ages"]["said"]
+
+
+def test_age_says_how_often_to_retrain(root: Path) -> None:
+    own = load(root / "cdml.toml").models["late"]
+    spans = [("2024-01-01T00:00:00Z", "2024-02-01T00:00:00Z")] * 3
+    plan = Plan("late", "", "", [], spans, 86_400.0, 1)
+    points = [
+        {"age": age, "behind": 0.6 * age * own.gate.non_inferiority, "compared": 2}
+        for age in range(3)
+    ]
+    assert "every 2 months" in ages.said(plan, own, points)
+    assert "no version up to 1 month old" in ages.said(plan, own, points[:2])
 
 
 def test_the_same_seed_says_the_same_and_a_killed_one_goes_on(
@@ -189,6 +207,23 @@ def test_the_command_leaves_json_and_page_and_nothing_else(
     assert json.loads((out / "backtest.json").read_bytes()) == told
     assert sorted(p.name for p in out.iterdir()) == ["backtest.html", "backtest.json"]
     assert sorted(p.relative_to(root) for p in root.rglob("*")) == before
+
+
+def test_the_history_of_a_workspace_is_what_it_accepted_and_trusts(tmp_path: Path) -> None:
+    """Read beside an engine that holds the files; an id delivered twice counts once."""
+    place = Place.made(tmp_path / "place")
+    for first in (1, 2):
+        ingest(place, "late", place.drop(f"{first}.csv", csv(first, 100)))
+    ingest(place, "late", place.drop("again.csv", csv(2, 100) + csv(3, 10).split("\n", 1)[1]))
+    ingest(place, "late", place.drop("bad.csv", "id,t\n1,never\n"))
+    out = tmp_path / "out"
+    out.mkdir()
+    said = past.write(place.workspace, place.settings, "late", [], out)
+    own = place.settings.models["late"]
+    written = History(out / "history.parquet", own.target, own.time, None, own.id, timedelta())
+    assert said == ["3 accepted batches of the workspace"]
+    assert history.span(written).rows == 210
+    place.close()
 
 
 @pytest.mark.parametrize(
