@@ -44,6 +44,9 @@ def run(plan: Plan, show: Callable[[Mapping[str, float]], None]) -> None:
             except BaseException:
                 for future in futures:
                     future.cancel()
+                # A course takes minutes; what it has done is kept, so nobody waits for the rest.
+                for child in multiprocessing.active_children():
+                    child.terminate()
                 raise
     except BrokenProcessPool as e:
         raise UnavailableError(
