@@ -53,7 +53,7 @@ def answers(found: Found) -> list[str]:
                 for k, v in worth["kpi"].items()
                 if v["percent"] is not None
             ]
-            more = f"; {', '.join(parts)} better" if parts else ""
+            more = f"; {', '.join(parts)}" if parts else ""
             said.append(f"{name}: {worth['said']}, n {worth['n']}{more}")
     return [*said, f"age of a version: {found['ages']['said']}"]
 
