@@ -39,6 +39,9 @@ VERBS: dict[str, Verb] = {
     "init": Verb("DIR --data FILE... --target C", "make a workspace from a table of your own"),
     "check": Verb("[--keys]", "check cdml.toml and say what it will do"),
     "demo": Verb("[--headless]", "replay real flights through a workspace of its own"),
+    "backtest": Verb(
+        "[MODEL] [--policy P]...", "what other policies would have done with a model's history"
+    ),
     "up": Verb("[--foreground]", "start the engine and the prediction service"),
     "down": Verb("", "stop them", changing.down),
     "status": Verb("", "engine, serving and models in a few lines", looking.status),

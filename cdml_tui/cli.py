@@ -90,7 +90,9 @@ def _needs_no_engine(name: str, after: list[str]) -> bool:
 def _become_engine(name: str, before: list[str], after: list[str]) -> None:
     """Replace this process by `python -m engine VERB` with the same arguments."""
     words = [*before, *after]
-    if name in ("check", "up", "rollback", "predict", "token") and not _asks_nothing(after):
+    if name in ("check", "up", "rollback", "predict", "token", "backtest") and not _asks_nothing(
+        after
+    ):
         words = ["-w", str(location.find(_named_workspace(words))), *_without_workspace(words)]
     elif name == "drift":
         words = _without_workspace(words)  # two files need none

@@ -42,6 +42,12 @@ def _predict(argv: list[str]) -> int:
     return predict.main(argv)
 
 
+def _backtest(argv: list[str]) -> int:
+    from engine.backtest.verb import main
+
+    return main(argv)
+
+
 def _demo(argv: list[str]) -> int:
     from engine import demo
 
@@ -138,6 +144,7 @@ def _job(argv: list[str]) -> int:
 
 
 VERBS: dict[str, Callable[[list[str]], int]] = {
+    "backtest": _backtest,
     "init": _init,
     "check": _check,
     "demo": _demo,

@@ -67,6 +67,16 @@ class SimulatedClock:
             self._now = max(self._now, to)
 
 
+class ReplayClock(SimulatedClock):
+    """A simulated clock that nobody sits before: all its times are the simulated one."""
+
+    def wall(self) -> datetime:
+        return self.now()
+
+    def monotonic(self) -> float:
+        return self.now().timestamp()
+
+
 def iso(moment: datetime) -> str:
     """Write a moment as ISO 8601 in UTC with a Z, microseconds only where there are any."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

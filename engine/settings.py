@@ -1,7 +1,9 @@
 """cdml.toml as values, read and checked once. Every key, its type and its default stand here."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -311,8 +313,11 @@ class Settings(Section, frozen=True, kw_only=True):
     policies: Annotated[dict[str, PolicySettings], says("Shared parts by name.")] = {}
 
 
-def load(path: Path) -> Settings:
-    """Read and check a cdml.toml; InvalidError names file, line, key and the nearest valid key."""
+def load(path: Path, over: Mapping[str, str] = MappingProxyType({})) -> Settings:
+    """Read and check a cdml.toml; InvalidError names file, line, key and the nearest valid key.
+
+    What a policy named in `over` says wins over what the model of that name says itself.
+    """
     document = Document(path)
     tables = document.tables
     policies = tables.get("policies", {})
@@ -325,6 +330,8 @@ def load(path: Path) -> Settings:
     document.build(Settings, {k: v for k, v in tables.items() if k != "models"}, ())
     if isinstance(models, dict):
         models = {n: _with_policy(document, n, raw, policies) for n, raw in models.items()}
+        for name in over.keys() & models.keys():
+            models[name] = _under_policy(models[name], policies[over[name]])
         tables = {**tables, "models": models}
     return document.build(Settings, tables, ())
 
@@ -343,6 +350,14 @@ def _with_policy(document: Document, name: str, raw: Any, policies: dict[str, An
         shared = {k: v for k, v in policy.get("train", {}).items() if k not in ("every", "cron")}
         policy = {**policy, "train": shared}
     return _merged(policy, raw)
+
+
+def _under_policy(model: dict[str, Any], policy: dict[str, Any]) -> dict[str, Any]:
+    """Return a model's table as a policy would have it, whatever the model says itself."""
+    if policy.get("train", {}).keys() & {"every", "cron"}:
+        own = {k: v for k, v in model.get("train", {}).items() if k not in ("every", "cron")}
+        model = {**model, "train": own}
+    return _merged(model, policy)
 
 
 def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

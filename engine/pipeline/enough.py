@@ -1,10 +1,16 @@
 """Whether there are enough mature rows to train on; what is too few is refused, with how many."""
 
+from typing import Any
+
+import numpy as np
+
+from engine.clock import parse_time
 from engine.errors import RefusedError
 
 MIN_ROWS = 200
 NEWER = (20, 200)  # at least, and no more than
 NEWER_SHARE = 20
+SECOND = 1 / 86_400
 
 
 def check(model: str, rows: int, newer: int | None, holdout_days: float) -> None:
@@ -26,6 +32,16 @@ def check(model: str, rows: int, newer: int | None, holdout_days: float) -> None
             "was trained; wait for newer mature rows.",
             code="nothing_newer",
         )
+
+
+def days_of(times: Any) -> Any:
+    """Return moments as days since the epoch."""
+    return times.astype("datetime64[us]").astype(np.int64) / 86_400e6
+
+
+def newer(days: Any, newer_than: str) -> int:
+    """Return how many rows lie after a moment."""
+    return int(np.sum(days > parse_time(newer_than).timestamp() / 86_400 + SECOND))
 
 
 def newer_needed(rows: int) -> int:

@@ -28,7 +28,6 @@ from engine.store.snapshots import Table
 PROBES = 20
 ESTIMATOR = "estimator.skops"
 SAFE_MODE = "safe_mode.skops"
-SECOND = 1 / 86_400
 THRESHOLDS = [k / 100 for k in range(2, 99, 2)]
 
 Progress = Callable[[float, str], None]
@@ -283,9 +282,9 @@ def _read(inputs: TrainInputs) -> tuple[_Rows, list[str]]:
             code="bad_target",
             field="target",
         )
-    days = table[inputs.table.time].astype("datetime64[us]").astype(np.int64) / 86_400e6
+    days = enough.days_of(table[inputs.table.time])
     if inputs.newer_than is not None:
-        newer = int(np.sum(days > _day(parse_time(inputs.newer_than)) + SECOND))
+        newer = enough.newer(days, inputs.newer_than)
         enough.check(inputs.model, len(targets), newer, inputs.holdout_days)
     return _Rows(table, labels, days), classes
 
