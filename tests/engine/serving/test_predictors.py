@@ -9,6 +9,7 @@ import pytest
 from engine.artifacts import Loaded
 from engine.domain.schema import Schema
 from engine.pipeline import recipes
+from engine.pipeline.training import Recipe
 from engine.serving.folding import fold
 from engine.serving.footprint import footprint
 from engine.serving.predictors import Matrix, null_columns, predictor
@@ -37,7 +38,9 @@ def outcome(rows: Matrix, task: str) -> Any:
 
 def fitted(recipe: str, task: str, codes: tuple[int, ...], rows: Matrix) -> Loaded:
     metric = "mean_absolute_error" if task == "regression" else "log_loss"
-    estimator = recipes.estimator(recipe, task, metric, codes, 1).fit(rows, outcome(rows, task))
+    estimator = recipes.estimator(Recipe(recipe, recipe), task, metric, codes, 1).fit(
+        rows, outcome(rows, task)
+    )
     manifest: Any = SimpleNamespace(task=task)
     return Loaded(manifest, Schema(()), estimator)
 
