@@ -8,7 +8,15 @@ import msgspec
 
 from engine import tokens
 from engine.exits import Arguments, guarded
-from engine.settings import METRICS, ModelSettings, RolloutSettings, Settings, duration, load
+from engine.settings import (
+    METRICS,
+    ModelSettings,
+    RolloutSettings,
+    Settings,
+    TrainSettings,
+    duration,
+    load,
+)
 from engine.settings_file import type_text
 from engine.store.kpis import check_all
 from engine.workspace import Workspace
@@ -106,9 +114,16 @@ def _training(model: ModelSettings) -> str:
     when += [f"on {trigger.replace('_', ' ')}" for trigger in train.on]
     windows = " and ".join("all rows" if w == "all" else f"the last {w}" for w in train.windows)
     return (
-        f"trains {model.recipe} {', '.join(when) or 'only when told to'}, on {windows}, "
-        f"{train.seeds} seeds each; killed after {train.deadline} or beyond {train.memory}"
+        f"trains {' and '.join(dict.fromkeys([model.recipe, *train.recipes]))} "
+        f"{', '.join(when) or 'only when told to'}, on {windows}{_searched(train)}, "
+        f"the best by {train.seeds} seeds; killed after {train.deadline} or beyond {train.memory}"
     )
+
+
+def _searched(train: TrainSettings) -> str:
+    kept = " or ".join(train.calibration)
+    corrected = f", its probabilities corrected by {kept} where that surely helps" if kept else ""
+    return (f", at most {train.budget} ({train.search})" if train.budget else "") + corrected
 
 
 def _gate(model: ModelSettings) -> str:
@@ -166,8 +181,9 @@ def _keys_of(kind: type[msgspec.Struct], path: str) -> list[Key]:
     for field in msgspec.structs.fields(kind):
         plain, meta = get_args(hints[field.name])[:2]
         inner = get_args(plain)[1] if get_origin(plain) is dict else plain
-        where = f"{path}{field.name}" + (".NAME" if inner is not plain else "")
-        if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+        table = isinstance(inner, type) and issubclass(inner, msgspec.Struct)
+        where = f"{path}{field.name}" + (".NAME" if table and inner is not plain else "")
+        if table:
             rows += _keys_of(inner, f"{where}.")
         else:
             rows.append(Key(where, _type(plain), _default(field), meta.description))

@@ -1,10 +1,13 @@
 """The short ways to an estimator's answers give the estimator's answers, or are not taken."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
 
 from engine.artifacts import Loaded
 from engine.domain.schema import Schema
@@ -109,3 +112,16 @@ def test_the_memory_of_a_forest_includes_what_lies_outside_python() -> None:
     nodes = sum(tree.tree_.__getstate__()["nodes"].nbytes for tree in loaded.estimator.estimators_)
     assert nodes < footprint(loaded.estimator) < 3 * nodes
     assert footprint(np.zeros(1000)) == pytest.approx(8000, abs=200)
+
+
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
+@pytest.mark.parametrize("recipe", ["linear", "random_forest", "hist_gradient_boosting"])
+def test_corrected_probabilities_are_called_directly_too(recipe: str, method: str) -> None:
+    rows = table(CODES)
+    loaded = fitted(recipe, "binary", CODES, rows)
+    corrected = CalibratedClassifierCV(FrozenEstimator(loaded.estimator), method=method)
+    loaded = replace(loaded, estimator=corrected.fit(rows, outcome(rows, "binary")))
+    direct = predictor(loaded, rows[:20])
+    assert "_plain" not in getattr(direct, "__qualname__", "")
+    for some in (rows, rows[:1], rows[:16]):
+        assert np.allclose(direct(some), loaded.answers(some), rtol=0.0, atol=1e-9)
