@@ -36,6 +36,7 @@ class Policy:
     metric: str
     windows: list[str]
     holdout_days: float = 7.0
+    recipe: str = "hist_gradient_boosting"
     recipes: list[str] = field(default_factory=list)
     named: dict[str, list[Recipe]] = field(default_factory=dict)
 
@@ -47,7 +48,15 @@ class Policy:
 
 LATE = Policy("late", "log_loss", ["all", "60d"])
 ALWAYS = Policy("late", "log_loss", ["all"])
-AIR = Policy("air_time_min", "mean_absolute_error", ["30d", "60d"])
+PATIENT = Recipe("patient", "hist_gradient_boosting", {"max_iter": 300})
+AIR = Policy(
+    "air_time_min",
+    "mean_absolute_error",
+    ["60d"],
+    recipe="patient",
+    recipes=["linear"],
+    named={"patient": [PATIENT]},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +122,7 @@ def trained(policy: Policy, moment: str, *, gated: bool = True) -> Trained:
     kpi = fitting.Kpi("cost", COST, "minimize", "") if policy.task == "binary" else None
     with tempfile.TemporaryDirectory(prefix="cdml-bench-policy-") as folder:
         inputs = TrainInputs(
-            model=policy.target, run="bench", task=policy.task, recipe="hist_gradient_boosting",
+            model=policy.target, run="bench", task=policy.task, recipe=policy.recipe,
             metric=policy.metric, windows=policy.windows, seeds=1, seed=1,
             table=Table([str(DATA)], policy.target, "event_time", "label_time", "flight_id"),
             types=_types(policy.target), until=iso(until), known_by=moment, newer_than=None,
