@@ -53,6 +53,7 @@ AIR = Policy(
     "air_time_min",
     "mean_absolute_error",
     ["60d"],
+    holdout_days=3.0,
     recipe="patient",
     recipes=["linear"],
     named={"patient": [PATIENT]},
