@@ -169,6 +169,11 @@ VERBS: dict[str, Verb] = {
         ("limit", "verify", "version/audit", "at", "batch", "overrides", "since"),
     ),
     "lineage": Verb("[MODEL] VERSION", "what a version is made of", tracing.lineage),
+    "reproduce": Verb(
+        "[MODEL] VERSION",
+        "train a version again from what was recorded; exit 1 where it comes out otherwise",
+        tracing.reproduce,
+    ),
     "alerts": Verb(
         "[MODEL]",
         "what stands beyond its limit, and what today's rules would have raised",

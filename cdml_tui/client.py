@@ -141,6 +141,11 @@ class Client:
         """Return every taint of a model."""
         return self._get(f"{_model(model)}/taints", list[wire.Taint])
 
+    def reproduce(self, model: str, version: str) -> wire.Reproduction:
+        """Train a version again, which takes as long as the first time, and compare."""
+        path = f"{_model(model)}/versions/{_path(version)}/reproduction"
+        return self._ask("GET", path, wire.Reproduction, timeout=None)
+
     def lineage(self, model: str, version: str) -> wire.Lineage:
         """Return what a version was made of and what came of it."""
         return self._get(f"{_model(model)}/versions/{_path(version)}/lineage", wire.Lineage)

@@ -27,6 +27,8 @@ Marks = list[tuple[int, ...]]
 # Reviewed: plain containers of numbers that the built-in recipes need and skops does not list.
 TRUSTED = [
     "numpy.dtype",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
 ]
@@ -51,7 +53,8 @@ class Manifest(msgspec.Struct, frozen=True):
     """All that is known of a trained version; signed, never changed.
 
     `probe_answers` has one list per probe row: [score] for binary, one probability per class for
-    multiclass, [value] for regression. `without` are intervals whose rows were left out as tainted.
+    multiclass, [value] for regression. `without` are intervals whose rows were left out as tainted;
+    `origin` is what it takes to make the version again.
     """
 
     model: str
@@ -79,6 +82,7 @@ class Manifest(msgspec.Struct, frozen=True):
     probe_answers: list[list[float]]
     format: int = 1
     without: list[tuple[str, str]] = []
+    origin: dict[str, Any] = {}
 
     def schema(self) -> Schema:
         """Return the contract that serving checks each row against."""

@@ -8,7 +8,15 @@ import msgspec
 
 from engine import tokens
 from engine.exits import Arguments, guarded
-from engine.settings import METRICS, ModelSettings, RolloutSettings, Settings, duration, load
+from engine.settings import (
+    METRICS,
+    ModelSettings,
+    RolloutSettings,
+    Settings,
+    TrainSettings,
+    duration,
+    load,
+)
 from engine.settings_file import type_text
 from engine.store.kpis import check_all
 from engine.workspace import Workspace
@@ -123,9 +131,16 @@ def _training(model: ModelSettings) -> str:
     when += [f"on {trigger.replace('_', ' ')}" for trigger in train.on]
     windows = " and ".join("all rows" if w == "all" else f"the last {w}" for w in train.windows)
     return (
-        f"trains {model.recipe} {', '.join(when) or 'only when told to'}, on {windows}, "
-        f"{train.seeds} seeds each; killed after {train.deadline} or beyond {train.memory}"
+        f"trains {' and '.join(dict.fromkeys([model.recipe, *train.recipes]))} "
+        f"{', '.join(when) or 'only when told to'}, on {windows}{_searched(train)}, "
+        f"the best by {train.seeds} seeds; killed after {train.deadline} or beyond {train.memory}"
     )
+
+
+def _searched(train: TrainSettings) -> str:
+    kept = " or ".join(train.calibration)
+    corrected = f", its probabilities corrected by {kept} where that surely helps" if kept else ""
+    return (f", at most {train.budget} ({train.search})" if train.budget else "") + corrected
 
 
 def _gate(model: ModelSettings) -> str:

@@ -10,8 +10,19 @@ import msgspec
 
 from engine.quantities import address, check_cron, duration, size
 from engine.settings_file import Document, nearest
-from engine.settings_policy import GateSettings, MonitorSettings
-from engine.settings_rules import between, check_timezone, positive, read, says, wrong
+from engine.settings_policy import GateSettings, MonitorSettings, RecipeSettings, check_recipes
+from engine.settings_rules import (
+    OWN_RECIPE,
+    RECIPES,
+    between,
+    budget,
+    check_timezone,
+    positive,
+    read,
+    recipe,
+    says,
+    wrong,
+)
 from engine.settings_source import SourceSettings
 
 __all__ = [
@@ -25,6 +36,7 @@ __all__ = [
     "MonitorSettings",
     "PolicySettings",
     "ProvenSettings",
+    "RecipeSettings",
     "RolloutSettings",
     "Section",
     "ServingSettings",
@@ -57,8 +69,6 @@ METRIC_OF_TASK: dict[Task, str] = {
     "regression": "mean_absolute_error",
 }
 MAX_WORKERS = 64
-RECIPES = ("hist_gradient_boosting", "random_forest", "linear", "baseline")
-_OWN_RECIPE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -114,7 +124,21 @@ class TrainSettings(Section, frozen=True, kw_only=True):
     windows: Annotated[
         list[str], says('Train on each of these and compare: "all" or a duration.')
     ] = msgspec.field(default_factory=lambda: ["all"])
-    seeds: Annotated[int, says("Trainings per window; their spread is the noise floor.")] = 3
+    seeds: Annotated[int, says("Trainings of the best; their spread is the noise floor.")] = 3
+    recipes: Annotated[
+        list[str], says("Recipes that compete with the model's own, on the same windows.")
+    ] = []
+    search: Annotated[
+        Literal["random", "halving"],
+        says("Beyond the budget: draw candidates, or give few rows to many and more to the best."),
+    ] = "random"
+    budget: Annotated[
+        str | None, says('The most a search may take: "40 fits", or a duration; absent: all.')
+    ] = None
+    calibration: Annotated[
+        list[Literal["sigmoid", "isotonic"]],
+        says("Corrections of the probabilities that are tried, and kept where they surely help."),
+    ] = []
     deadline: Annotated[str, says("A training that takes longer is killed.")] = "30m"
     memory: Annotated[str, says("A training that needs more fails.")] = "2GiB"
 
@@ -135,6 +159,8 @@ class TrainSettings(Section, frozen=True, kw_only=True):
             if window != "all":
                 positive("windows", window)
         between("seeds", self.seeds, 1, 20)
+        if self.budget is not None:
+            read("budget", budget, self.budget)
         positive("deadline", self.deadline)
         if read("memory", size, self.memory) < 256 << 20:
             wrong("memory", f'found "{self.memory}"; less than 256MiB trains nothing.')
@@ -239,7 +265,7 @@ class ModelSettings(Section, frozen=True, kw_only=True):
     target: Annotated[str, says("The column that is predicted.")]
     time: Annotated[str, says("When the event is; the order of everything.")]
     recipe: Annotated[
-        str, says('What is trained: a built-in name or "package.module:function".')
+        str, says('What is trained: built in, of [recipes], or "package.module:function".')
     ] = "hist_gradient_boosting"
     label_time: Annotated[str | None, says("When the outcome became known.")] = None
     id: Annotated[str | None, says("Names a row; joins labels to predictions.")] = None
@@ -264,9 +290,8 @@ class ModelSettings(Section, frozen=True, kw_only=True):
         if not self.metric:
             msgspec.structs.force_setattr(self, "metric", METRIC_OF_TASK[self.task])
         _check_metric(self.metric, self.task)
-        if self.recipe not in RECIPES and not _OWN_RECIPE.fullmatch(self.recipe):
-            hint = nearest(self.recipe, list(RECIPES))
-            wrong("recipe", f'"{self.recipe[:60]}" is no recipe and no "module:function".{hint}')
+        if not NAME.fullmatch(self.recipe) and not OWN_RECIPE.fullmatch(self.recipe):
+            recipe("recipe", self.recipe)
         self._check_columns()
         read("label_maturity", duration, self.label_maturity)
         for name in self.kpi:
@@ -311,6 +336,7 @@ class Settings(Section, frozen=True, kw_only=True):
     serving: Annotated[ServingSettings, says("The prediction service.")] = ServingSettings()
     models: Annotated[dict[str, ModelSettings], says("The models by name.")] = {}
     policies: Annotated[dict[str, PolicySettings], says("Shared parts by name.")] = {}
+    recipes: Annotated[dict[str, RecipeSettings], says("Recipes with parameters by name.")] = {}
 
 
 def load(path: Path, over: Mapping[str, str] = MappingProxyType({})) -> Settings:
@@ -322,7 +348,8 @@ def load(path: Path, over: Mapping[str, str] = MappingProxyType({})) -> Settings
     tables = document.tables
     policies = tables.get("policies", {})
     models = tables.get("models", {})
-    for kind, named in (("models", models), ("policies", policies)):
+    recipes = tables.get("recipes", {})
+    for kind, named in (("models", models), ("policies", policies), ("recipes", recipes)):
         for name in named if isinstance(named, dict) else ():
             if not NAME.fullmatch(name):
                 document.fail((kind, name), "a name has letters, digits, _ and -, 64 at most.")
@@ -333,7 +360,12 @@ def load(path: Path, over: Mapping[str, str] = MappingProxyType({})) -> Settings
         for name in over.keys() & models.keys():
             models[name] = _under_policy(models[name], policies[over[name]])
         tables = {**tables, "models": models}
-    return document.build(Settings, tables, ())
+    settings = document.build(Settings, tables, ())
+    asked: dict[tuple[str, ...], list[str]] = {}
+    for name, m in settings.models.items():
+        asked |= {(name, "recipe"): [m.recipe], (name, "train", "recipes"): m.train.recipes}
+    check_recipes(document, settings.recipes, asked)
+    return settings
 
 
 def _with_policy(document: Document, name: str, raw: Any, policies: dict[str, Any]) -> Any:

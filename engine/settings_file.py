@@ -101,7 +101,7 @@ class Document:
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             return self.build(kind, raw, where)
         inner = get_args(kind)
-        if get_origin(kind) is dict and issubclass(inner[1], msgspec.Struct):
+        if get_origin(kind) is dict and _is_struct(inner[1]):
             if not isinstance(raw, dict):
                 self.fail(where, f"found {shown(raw)}, tables by name are expected.")
             return {name: self.build(inner[1], raw[name], (*where, name)) for name in raw}
@@ -151,6 +151,9 @@ def type_text(kind: Any) -> str:
         return names[kind]
     if choices(kind) and get_origin(kind) is not list:
         return " or ".join(f'"{c}"' for c in choices(kind))
+    if get_origin(kind) is dict:
+        lists = "lists of " if get_origin(inner[1]) is list else ""
+        return f"a table of {lists}numbers, texts or true and false by name"
     if get_origin(kind) is list:
         plural = {str: "texts", int: "whole numbers", float: "numbers"}
         return f"a list of {plural.get(inner[0]) or type_text(inner[0])}"
@@ -169,7 +172,13 @@ def shown(value: object) -> str:
 
 
 def _each(raw: object) -> list[object]:
+    if isinstance(raw, dict):
+        return [one for value in raw.values() for one in _each(value)]
     return raw if isinstance(raw, list) else [raw]
+
+
+def _is_struct(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _lines(text: str) -> dict[tuple[str, ...], int]:

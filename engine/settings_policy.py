@@ -1,10 +1,53 @@
 """The policies of a model that stand by themselves: what its gate asks for, how it is watched."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
 
-from engine.settings_rules import between, positive, says, wrong
+from engine.errors import InvalidError
+from engine.settings_file import Document
+from engine.settings_rules import RECIPES, between, positive, recipe, says, wrong
+
+Param = bool | int | float | str
+
+
+class RecipeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A recipe with parameters, by a name that models share."""
+
+    of: Annotated[str, says('What it is made of: a built-in recipe or "package.module:function".')]
+    params: Annotated[
+        dict[str, Param], says("Parameters of the estimator, of a pipeline's last step.")
+    ] = {}
+    options: Annotated[
+        dict[str, list[Param]],
+        says("Parameters with several values; every combination is a candidate of its own."),
+    ] = {}
+
+    def __post_init__(self) -> None:
+        recipe("of", self.of)
+        for name in sorted(self.params.keys() & self.options.keys()):
+            wrong("options", f'"{name}" is in params already. Keep one of them.')
+        for name, values in self.options.items():
+            if not values:
+                wrong("options", f'"{name}" has no value. Write a list like [15, 31].')
+
+
+def check_recipes(
+    document: Document,
+    named: Mapping[str, RecipeSettings],
+    asked: Mapping[tuple[str, ...], list[str]],
+) -> None:
+    """Refuse a recipe that is neither built in, nor named, nor of the user's own."""
+    for name in named:
+        if name in RECIPES:
+            document.fail(("recipes", name), "it is the name of a built-in recipe. Take another.")
+    for where, names in asked.items():
+        for name in names:
+            try:
+                recipe(where[-1], name, named)
+            except InvalidError as e:
+                document.fail(("models", *where), e.message, code=e.code)
 
 
 class GateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -1,6 +1,8 @@
 """What a single value of cdml.toml must fulfil. The key is named here; file and line come later."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
+from datetime import timedelta
 from typing import NoReturn, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -11,6 +13,8 @@ from engine.quantities import duration
 from engine.settings_file import nearest
 
 T = TypeVar("T")
+RECIPES = ("hist_gradient_boosting", "random_forest", "linear", "baseline")
+OWN_RECIPE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 def says(text: str) -> Meta:
@@ -41,6 +45,21 @@ def between(key: str, value: float, low: float, high: float) -> None:
     """Raise InvalidError unless the value lies in the range, ends included."""
     if not low <= value <= high:
         wrong(key, f"found {value}; it must lie between {low} and {high}.")
+
+
+def recipe(key: str, name: str, named: Collection[str] = ()) -> None:
+    """Raise InvalidError unless this is a built-in recipe, one of these names, or the user's."""
+    if name not in RECIPES and name not in named and not OWN_RECIPE.fullmatch(name):
+        hint = nearest(name, [*RECIPES, *named])
+        wrong(key, f'"{name[:60]}" is no recipe and no "module:function".{hint}')
+
+
+def budget(text: str) -> tuple[int | None, float | None]:
+    """Return the fits or the seconds that a search may take; InvalidError for another text."""
+    number, _, word = text.partition(" ")
+    if word == "fits" and number.isdecimal() and int(number):
+        return int(number), None
+    return None, duration(text) / timedelta(seconds=1)
 
 
 def check_timezone(name: str) -> None:

@@ -1037,7 +1037,8 @@ class Lineage(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     """`cdml lineage`: what a version was made of, compared with, and what came of it.
 
     `without` are intervals left out as tainted; `led` are the audit entries that made it champion,
-    `measured` the versions that were judged against it.
+    `measured` the versions judged against it, `children` those that it was the parent of. `origin`
+    is what it takes to make it again.
     """
 
     model: str
@@ -1062,6 +1063,20 @@ class Lineage(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     measured: list[str]
     led: list[int]
     taints: list[Taint]
+    origin: dict[str, Any] = {}
+    children: list[str] = []
+
+
+class Reproduction(msgspec.Struct, frozen=True):
+    """`cdml reproduce`: a version made again; `because` is what may explain what differs."""
+
+    model: str
+    version: str
+    same: bool
+    artifact: str
+    made: str
+    differs: list[str]
+    because: list[str]
 
 
 class IncidentRow(msgspec.Struct, frozen=True):

@@ -99,6 +99,8 @@ def _short(key: str, value: Any) -> str:
     """Write a manifest's value in a line: long lists as what they hold, or how many."""
     if key == "features":
         return ", ".join(f["name"] for f in value)
+    if key == "origin":
+        return f"{value['search']['chosen']}; cdml lineage has more" if value else "not recorded"
     if isinstance(value, list) and len(msgspec.json.encode(value)) > SHOWN:
         return f"{len(value)}"
     return str(value) if isinstance(value, str | float) else msgspec.json.encode(value).decode()

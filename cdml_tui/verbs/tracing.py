@@ -4,7 +4,7 @@ from typing import Any
 
 from cdml_tui.output import cell, json_line, line, table
 from cdml_tui.verbs.session import Session, usage
-from engine.wire import AuditAnswer, AuditEntry, AuditQuestion, BatchTrace
+from engine.wire import AuditAnswer, AuditEntry, AuditQuestion, BatchTrace, Lineage
 
 
 def audit(session: Session) -> int:
@@ -103,14 +103,34 @@ def _batch(found: BatchTrace) -> None:
     line(f"taints: {cell(taints)}")
 
 
-def lineage(session: Session) -> int:
-    """Show what a version was made of, what it was compared with, and what came of it."""
+def reproduce(session: Session) -> int:
+    """Train a version again and say whether it comes out the same."""
+    model, version = _named(session, "reproduce")
+    found = session.client.reproduce(model, version)
+    if session.json:
+        json_line(found)
+    elif found.same:
+        line(f"{model} {version} made again: the same artifact {found.artifact}")
+    else:
+        line(f"{model} {version} made again differs: {'; '.join(found.differs)}")
+        for one in found.because:
+            line(f"  {one}")
+    return 0 if found.same else 1
+
+
+def _named(session: Session, verb: str) -> tuple[str, str]:
     if not 1 <= len(session.args.words) <= 2:
-        raise usage("write cdml lineage [MODEL] VERSION.", "version")
+        raise usage(f"write cdml {verb} [MODEL] VERSION.", "version")
     model, words = session.model_and(session.args.words, lambda words: len(words) == 1)
     if not words:
-        raise usage(f"which version of {model}? Write cdml lineage {model} VERSION.", "version")
-    found = session.client.lineage(model, words[0])
+        raise usage(f"which version of {model}? Write cdml {verb} {model} VERSION.", "version")
+    return model, words[0]
+
+
+def lineage(session: Session) -> int:
+    """Show what a version was made of, what it was compared with, and what came of it."""
+    model, version = _named(session, "lineage")
+    found = session.client.lineage(model, version)
     if session.json:
         json_line(found)
         return 0
@@ -119,11 +139,13 @@ def lineage(session: Session) -> int:
     for since, until in found.without:
         line(f"  without the tainted rows of {since} .. {until}")
     line(f"recipe {found.recipe}, metric {found.metric}, seed {found.seed}, run {found.run}")
+    _origin(found)
     line(f"packages {', '.join(f'{name} {v}' for name, v in found.packages.items())}")
     line(f"manifest {found.manifest}")
     line(f"artifact {found.artifact}")
     line(f"judged {found.verdict or 'not yet'}, against {found.against or 'nothing'}")
     line(f"judged against it: {cell(found.measured)}")
+    line(f"parent of: {cell(found.children)}")
     line(f"made champion by audit {cell(found.led)}")
     for t in found.taints:
         lifted = f", lifted {t.lifted}" if t.lifted else ""
@@ -133,3 +155,18 @@ def lineage(session: Session) -> int:
         [[b.batch[:12], b.file, b.rows, b.from_, b.to, b.used] for b in found.batches],
     )
     return 0
+
+
+def _origin(found: Lineage) -> None:
+    """Write what a version was chosen from and made with, where that was recorded."""
+    if not found.origin:
+        return
+    candidate, inputs, search = (found.origin[k] for k in ("candidate", "inputs", "search"))
+    recipe, corrected = candidate["recipe"], found.origin["calibration"] or "as they are"
+    params = ", ".join(f"{k} {v}" for k, v in recipe["params"].items()) or "no parameters"
+    line(f"made of {recipe['of']}, {params}; probabilities {corrected}")
+    line(f"parent {inputs['parent'] or 'none'}, recipe of {candidate['again'] or 'cdml.toml'}")
+    tried = f"{len(search['trials'])} fits, {search['drawn']} of {search['candidates']} candidates"
+    line(f"search: {search['method']}, {tried}; {search['chosen']}")
+    known = [f"{k} {v}" for k, v in found.origin["environment"].items() if k not in found.packages]
+    line(f"environment {', '.join(known)}, source {found.origin['source'] or 'built in'}")

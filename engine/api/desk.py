@@ -24,6 +24,7 @@ from engine.pipeline import (
     compare,
     deliver_labels,
     overview,
+    reproduce,
     requests,
     taints,
     validate,
@@ -31,6 +32,7 @@ from engine.pipeline import (
 from engine.pipeline.ingest import ingest
 from engine.pipeline.measurement import ValidateResult
 from engine.pipeline.site import Site
+from engine.pipeline.training import TrainResult
 
 T = TypeVar("T")
 PROBE_CLIENT = "cdml-probe"
@@ -160,6 +162,12 @@ class Desk:
         inputs = compare.gather(self.site, model, a, b)
         found = self._conductor.measure(model, "validate", inputs, ValidateResult)
         return compare.answer(self.site, model, a, b, inputs, found)
+
+    def reproduce(self, model: str, version: str) -> wire.Reproduction:
+        """Return how a version comes out when it is made again from what was recorded."""
+        inputs = reproduce.gather(self.site, model, version)
+        found = self._conductor.measure(model, "train", inputs, TrainResult)
+        return reproduce.compared(self.site, model, version, found)
 
     def validate(self, model: str, actor: Actor, asked: wire.RunRequest) -> wire.JobRow:
         """Queue the validation of a version that a person wants judged again."""

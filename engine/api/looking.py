@@ -173,6 +173,12 @@ def lineage(state: State, model: FromPath[str], version: FromPath[str]) -> wire.
     return tracing.lineage(site_of(state), model, version)
 
 
+@get("/api/v1/models/{model:str}/versions/{version:str}/reproduction", sync_to_thread=True)
+def reproduction(state: State, model: FromPath[str], version: FromPath[str]) -> wire.Reproduction:
+    """Return how a version comes out when it is trained again from what was recorded."""
+    return desk_of(state).reproduce(model, version)
+
+
 @get("/api/v1/alerts", sync_to_thread=True)
 def alerts(
     state: State, model: FromQuery[str | None] = None, everything: FromQuery[int] = 0
@@ -252,4 +258,5 @@ ROUTES = [
     audit,
     taints,
     lineage,
+    reproduction,
 ]

@@ -16,7 +16,7 @@ import msgspec
 
 from engine.clock import parse_time
 from engine.pipeline import enough, fitting, scoring
-from engine.pipeline.fitting import ESTIMATOR, SAFE_MODE, TrainInputs, TrainResult
+from engine.pipeline.fitting import TrainInputs, TrainResult
 from engine.pipeline.scoring import ValidateInputs
 from engine.store import snapshots
 
@@ -60,15 +60,22 @@ class Fits:
             else:
                 _check_newer(inputs)
                 self.saved_s += float((kept / "cpu_s").read_text(encoding="utf-8"))
-        for name in (ESTIMATOR, SAFE_MODE):
-            shutil.copyfile(kept / name, into / name)
-        found = msgspec.json.decode((kept / "result.json").read_bytes(), type=TrainResult)
-        own = {"run": inputs.run, "created_at": inputs.created_at, "batches": inputs.batches}
-        return msgspec.structs.replace(
-            found,
-            manifest=msgspec.structs.replace(found.manifest, **own),
-            simple=msgspec.structs.replace(found.simple, **own),
+        for made in kept.glob("*.skops"):
+            shutil.copyfile(made, into / made.name)
+        return _of_run(
+            msgspec.json.decode((kept / "result.json").read_bytes(), type=TrainResult), inputs
         )
+
+
+def _of_run(found: TrainResult, inputs: TrainInputs) -> TrainResult:
+    """Return a result as if this run had fitted it."""
+    own = {"run": inputs.run, "created_at": inputs.created_at, "batches": inputs.batches}
+    return msgspec.structs.replace(
+        found,
+        manifest=msgspec.structs.replace(found.manifest, **own),
+        simple=msgspec.structs.replace(found.simple, **own),
+        simplest=None if found.simplest is None else _of_run(found.simplest, inputs),
+    )
 
 
 def _digest(inputs: TrainInputs) -> str:

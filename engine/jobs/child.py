@@ -12,6 +12,7 @@ from time import sleep
 
 import msgspec
 
+from engine.clock import SystemClock
 from engine.errors import CdmlError, CorruptError, InvalidError, RefusedError
 
 BEAT_S = 1.0
@@ -61,7 +62,9 @@ def _run(verb: str, folder: Path, reporter: "_Reporter") -> bytes:
 
     if verb == "train":
         training = msgspec.json.decode(text, type=fitting.TrainInputs)
-        return msgspec.json.encode(fitting.fit(training, folder, reporter.say))
+        return msgspec.json.encode(
+            fitting.fit(training, folder, reporter.say, SystemClock().monotonic)
+        )
     validation = msgspec.json.decode(text, type=scoring.ValidateInputs)
     return msgspec.json.encode(scoring.score(validation, reporter.say))
 

@@ -3,24 +3,26 @@
 A run is one pass; what happens to a live rollout between runs stands in rollout.py.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from engine.artifacts import MAX_BYTES
+from engine.domain import candidates
 from engine.domain.roles import safe_mode_of
 from engine.errors import CdmlError
 from engine.ledger.change import Actor
 from engine.pipeline import alerts, pull, recall, rollout, train, validate
-from engine.pipeline.fitting import ESTIMATOR, SAFE_MODE, TrainResult
 from engine.pipeline.measurement import ValidateResult
 from engine.pipeline.monitor import monitor
 from engine.pipeline.promote import promote
 from engine.pipeline.restate import rebuild
 from engine.pipeline.scoring import ValidateInputs
 from engine.pipeline.site import Site
+from engine.pipeline.training import ESTIMATOR, SAFE_MODE, SIMPLEST, TrainResult
+from engine.settings import METRICS
 from engine.wire import Change
 
 T = TypeVar("T")
@@ -38,6 +40,16 @@ class Outcome:
     version: str | None = None
     verdict: str | None = None
     train_because: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A version as its gate found it."""
+
+    version: str
+    verdict: str
+    found: ValidateResult
+    inputs: ValidateInputs
 
 
 class Run(Protocol):
@@ -71,30 +83,72 @@ class Run(Protocol):
 
 
 def train_run(site: Site, run: Run) -> Outcome:
-    """Train a candidate, judge it, and begin its rollout when it passed."""
+    """Train candidates, judge them, and begin the rollout of the preferred one that passed."""
     began = site.ledger.roles(run.model)
-    first = began.champion is None
     result = run.work("train", train.gather(site, run.model, run.id), TrainResult)
-    content, simple = (_made(run.folder / name) for name in (ESTIMATOR, SAFE_MODE))
-    version = train.register(site, run.model, run.id, result, content, simple)
-    fence = began.generation
-    if first and not validate.first_may_lead(site, run.model, result.inner):
-        fence = _safe_mode(site, run, safe_mode_of(version), fence)
-    run.say(f"validating {version}")
-    validate.began(site, run.model, version)
-    if not first:
-        verdict, found, inputs = _judge(site, run, version, began.generation, again=True)
-        recall.keep(site, run.model, inputs, found)
-        if verdict != "pass":
-            _recall(site, run, began.generation, inputs, found)
-        return Outcome(result.note, version, verdict)
-    with _settled(site, run.model):
-        report = validate.first_report(site, run.model, version, result.inner)
-        validate.record(site, run.model, version, report, fence=fence)
-    if report.verdict == "pass":
-        asked = Change(f"first-{run.id}", to=version, reason="first version")
+    versions = [_registered(site, run, result, "")]
+    if result.simplest is not None:
+        versions.append(_registered(site, run, result.simplest, SIMPLEST))
+    if began.champion is None:
+        return _first(site, run, result, versions)
+    judged = [_judge(site, run, v, began.generation, again=True) for v in versions]
+    for one in judged:
+        recall.keep(site, run.model, one.inputs, one.found)
+    chosen = _preferred(site, run.model, judged)
+    if chosen.verdict == "pass":
+        rollout.begin(site, run.model, chosen.version, fence=began.generation)
+    else:
+        _recall(site, run, began.generation, chosen.inputs, chosen.found)
+    return Outcome(result.note, chosen.version, chosen.verdict)
+
+
+def _registered(site: Site, run: Run, result: TrainResult, prefix: str) -> str:
+    content, simple = (_made(run.folder / f"{prefix}{n}") for n in (ESTIMATOR, SAFE_MODE))
+    return train.register(site, run.model, run.id, result, content, simple)
+
+
+def _first(site: Site, run: Run, result: TrainResult, versions: list[str]) -> Outcome:
+    """Judge a model's first versions by their inner hold-out; the simplest that passes leads."""
+    fence, outcome = site.ledger.roles(run.model).generation, Outcome(result.note)
+    results = [result, *([result.simplest] if result.simplest is not None else [])]
+    if not any(validate.first_may_lead(site, run.model, r.inner) for r in results):
+        fence = _safe_mode(site, run, safe_mode_of(versions[0]), fence)
+    for version, made in reversed(list(zip(versions, results, strict=True))):
+        run.say(f"validating {version}")
+        validate.began(site, run.model, version)
+        with _settled(site, run.model):
+            report = validate.first_report(site, run.model, version, made.inner)
+            validate.record(site, run.model, version, report, fence=fence)
+        if outcome.verdict != "pass":
+            outcome = Outcome(made.note, version, report.verdict)
+    if outcome.verdict == "pass":
+        asked = Change(f"first-{run.id}", to=outcome.version, reason="first version")
         promote(site, run.model, TRAINING, asked, fence=fence)
-    return Outcome(result.note, version, report.verdict)
+    return outcome
+
+
+def _preferred(site: Site, model: str, judged: Sequence[_Judged]) -> _Judged:
+    """Return the simplest where it passed and is as good as the best, else what passed."""
+    best, simplest = judged[0], judged[-1]
+    if best is simplest or simplest.verdict != "pass":
+        return best
+    manifest = site.artifacts.manifest(site.ledger.version(model, best.version).manifest or "")
+    found = candidates.prefers_simplest(
+        simplest.found.value,
+        best.found.value,
+        manifest.noise_floor,
+        higher_is_better=METRICS[manifest.metric][1],
+    )
+    if not found and best.verdict == "pass":
+        return best
+    site.tell(
+        "INFO",
+        "gate",
+        model,
+        f"{simplest.version} is preferred to {best.version}: it is simpler and "
+        + ("as good within noise" if found else "passed the gate"),
+    )
+    return simplest
 
 
 def _made(path: Path) -> bytes:
@@ -108,9 +162,10 @@ def validate_run(site: Site, run: Run) -> Outcome:
     version = run.version or ""
     validate.check_askable(site, run.model, version)
     generation = site.ledger.roles(run.model).generation
-    validate.began(site, run.model, version, run.cause)
-    verdict, _, _ = _judge(site, run, version, generation, again=False)
-    return Outcome(f"{version} judged again", version, verdict)
+    judged = _judge(site, run, version, generation, again=False, because=run.cause)
+    if judged.verdict == "pass":
+        rollout.begin(site, run.model, version, fence=generation)
+    return Outcome(f"{version} judged again", version, judged.verdict)
 
 
 @contextmanager
@@ -124,21 +179,21 @@ def _settled(site: Site, model: str) -> Iterator[None]:
 
 
 def _judge(
-    site: Site, run: Run, version: str, fence: int, *, again: bool
-) -> tuple[str, ValidateResult, ValidateInputs]:
-    """Measure, judge and record a version; its rollout begins when it passed.
+    site: Site, run: Run, version: str, fence: int, *, again: bool, because: str = ""
+) -> _Judged:
+    """Measure, judge and record a version.
 
     With `again`, former versions are measured on the same rows.
     """
+    run.say(f"validating {version}")
+    validate.began(site, run.model, version, because)
     with _settled(site, run.model):
         formers = recall.formers(site, run.model, version) if again else []
         inputs = validate.gather(site, run.model, version, recall=formers)
         found = run.work("validate", inputs, ValidateResult)
         report = validate.report(site, run.model, version, inputs, found)
         validate.record(site, run.model, version, report, fence=fence)
-    if report.verdict == "pass":
-        rollout.begin(site, run.model, version, fence=fence)
-    return report.verdict, found, inputs
+    return _Judged(version, report.verdict, found, inputs)
 
 
 def _recall(
@@ -150,9 +205,9 @@ def _recall(
         return
     version, reason = fitting
     site.tell("INFO", "recall", run.model, f"{version} enters the gate again: {reason}")
-    run.say(f"validating {version} again")
-    validate.began(site, run.model, version, reason)
-    _judge(site, run, version, fence, again=False)
+    judged = _judge(site, run, version, fence, again=False, because=reason)
+    if judged.verdict == "pass":
+        rollout.begin(site, run.model, version, fence=fence)
 
 
 def _safe_mode(site: Site, run: Run, version: str, fence: int) -> int:

@@ -3,45 +3,123 @@
 An estimator takes a float64 matrix in the contract's order: category codes, 0/1, numbers, NaN.
 """
 
+import hashlib
 import importlib
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from engine.errors import InvalidError
+import numpy as np
 
-BUILT_IN = ("hist_gradient_boosting", "random_forest", "linear", "baseline")
+from engine.errors import CdmlError, InvalidError
+from engine.pipeline.training import Recipe
 
 
-def estimator(recipe: str, task: str, metric: str, categorical: Sequence[int], seed: int) -> Any:
+def estimator(recipe: Recipe, task: str, metric: str, categorical: Sequence[int], seed: int) -> Any:
     """Return an unfitted estimator; InvalidError where a recipe does not give one."""
-    if ":" in recipe:
-        made = _own(recipe)(task=task, metric=metric, categorical=list(categorical), seed=seed)
+    of = recipe.of
+    if ":" in of:
+        with _raised(recipe):
+            made = _own(recipe)(
+                task=task,
+                metric=metric,
+                categorical=list(categorical),
+                seed=seed,
+                **recipe.params,
+            )
         if not (hasattr(made, "fit") and hasattr(made, "predict")):
-            raise InvalidError(
-                f'Training with recipe "{recipe}": it returned {type(made).__name__}, which has '
-                "no fit and predict. Return a scikit-learn estimator.",
-                code="bad_recipe",
-                field="recipe",
+            raise _bad(
+                recipe,
+                f"it returned {type(made).__name__}, which has no fit and predict. Return a "
+                "scikit-learn estimator",
+            )
+        if task != "regression" and not hasattr(made, "predict_proba"):
+            raise _bad(
+                recipe,
+                f"it returned {type(made).__name__}, which has no predict_proba. Return an "
+                "estimator that answers probabilities",
             )
         return made
-    if recipe == "linear":
-        return _linear(task, categorical)
-    if recipe == "random_forest":
-        return _forest(task, seed)
-    return _baseline(task, metric) if recipe == "baseline" else _boosting(task, metric, seed)
+    if of == "linear":
+        made = _linear(task, categorical)
+    elif of == "random_forest":
+        made = _forest(task, seed)
+    else:
+        made = _baseline(task, metric) if of == "baseline" else _boosting(task, metric, seed)
+    return _set(recipe, made)
 
 
-def _own(recipe: str) -> Callable[..., Any]:
-    module, _, name = recipe.partition(":")
+def fit(recipe: Recipe, made: Any, matrix: Any, labels: Any) -> Any:
+    """Fit an estimator; what it raises becomes one sentence, and its trace goes to the log."""
+    with _raised(recipe):
+        made.fit(matrix, labels)
+    return made
+
+
+def answers(recipe: Recipe, made: Any, task: str, matrix: Any) -> Any:
+    """Return rows x classes of probabilities, or rows x 1 of values; InvalidError for others."""
+    with _raised(recipe):
+        found = made.predict(matrix) if task == "regression" else made.predict_proba(matrix)
+        found = np.asarray(found, dtype=np.float64)
+        found = found.reshape(-1, 1) if task == "regression" else found
+    if found.ndim != 2 or len(found) != len(matrix) or not np.isfinite(found).all():
+        raise _bad(
+            recipe,
+            f"to {len(matrix)} rows it answered numbers of shape {found.shape}, "
+            f"{int((~np.isfinite(found)).sum())} of them not finite. Return an estimator that "
+            "answers one finite number a row and class",
+        )
+    return found
+
+
+def source(recipe: Recipe, root: Path) -> str | None:
+    """Return the digest of the file that a recipe of the user's own stands in, where it is one."""
+    module = recipe.of.partition(":")[0].replace(".", "/")
+    for path in (root / f"{module}.py", root / module / "__init__.py"):
+        if ":" in recipe.of and path.is_file():
+            return hashlib.sha256(path.read_bytes()).hexdigest()
+    return None
+
+
+@contextmanager
+def _raised(recipe: Recipe) -> Iterator[None]:
+    try:
+        yield
+    except (CdmlError, MemoryError):
+        raise
+    except Exception as e:  # a recipe is foreign code: whatever it raises is about the recipe
+        traceback.print_exc()
+        said = " ".join(str(e).split())[:300]
+        raise _bad(recipe, f"it raised {type(e).__name__}: {said}. Its log has the whole") from e
+
+
+def _bad(recipe: Recipe, found: str) -> InvalidError:
+    return InvalidError(
+        f'Training with recipe "{recipe.name}": {found}. Nothing else was changed.',
+        code="bad_recipe",
+        field="recipe",
+    )
+
+
+def _own(recipe: Recipe) -> Callable[..., Any]:
+    module, _, name = recipe.of.partition(":")
     try:
         found: Callable[..., Any] = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as e:
-        raise InvalidError(
-            f'Training with recipe "{recipe}": {e}. Put the module beside cdml.toml or install it.',
-            code="bad_recipe",
-            field="recipe",
-        ) from e
+        raise _bad(recipe, f"{e}. Put the module beside cdml.toml or install it") from e
     return found
+
+
+def _set(recipe: Recipe, made: Any) -> Any:
+    """Give an estimator, or the last step of a pipeline, its parameters."""
+    last = made.steps[-1][1] if hasattr(made, "steps") else made
+    try:
+        last.set_params(**recipe.params)
+    except (ValueError, TypeError) as e:
+        raise _bad(recipe, f"{' '.join(str(e).split())[:300]}. Change its params") from e
+    return made
 
 
 def _boosting(task: str, metric: str, seed: int) -> Any:

@@ -9,6 +9,7 @@ from engine.domain.lifecycle import shown_state
 from engine.domain.locks import EVERYWHERE
 from engine.domain.taints import Mark, Span, reaches
 from engine.errors import RefusedError, UnknownError
+from engine.ledger.ledger import Version
 from engine.pipeline import taints
 from engine.pipeline.site import Site
 from engine.store import batches as delivered
@@ -146,7 +147,16 @@ def lineage(site: Site, model: str, version: str) -> Lineage:
         measured=[v.version for v in versions if v.report and v.report.against == version],
         led=led,
         taints=[t for t in taints.listed(site, model) if version in t.touches],
+        origin=manifest.origin,
+        children=[v.version for v in versions if _parent(site, v) == version],
     )
+
+
+def _parent(site: Site, version: Version) -> str | None:
+    """Return the champion that a version was trained to follow."""
+    origin = site.artifacts.manifest(version.manifest).origin if version.manifest else None
+    found: str | None = origin["inputs"]["parent"] if origin else None
+    return found
 
 
 def _concerned(e: AuditEntry) -> set[str]:

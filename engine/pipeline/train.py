@@ -2,19 +2,27 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import product
 from pathlib import Path
 
+import msgspec
+
 from engine.clock import iso
+from engine.domain.lifecycle import Fitness
 from engine.errors import CorruptError, RefusedError
 from engine.ledger.change import ENGINE
 from engine.pipeline import features, taints
-from engine.pipeline.fitting import Kpi, TrainInputs, TrainResult
 from engine.pipeline.site import Site
+from engine.pipeline.training import Candidate, Kpi, Recipe, TrainInputs, TrainResult, origin_of
 from engine.quantities import duration
-from engine.settings import ModelSettings
+from engine.settings import ModelSettings, RecipeSettings
+from engine.settings_rules import budget
 from engine.store import batches, profiles
 from engine.store.batches import Batch
 from engine.store.snapshots import Table
+
+AGAIN = 3
+FAILED = (Fitness.REJECTED, Fitness.ABORTED, Fitness.ROLLED_BACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,7 @@ def gather(site: Site, model: str, run: str) -> TrainInputs:
             code="no_data",
         )
     types = features.feature_types(settings, batches.columns(site.store, model))
+    fits, seconds = budget(settings.train.budget) if settings.train.budget else (None, None)
     return TrainInputs(
         model=model,
         run=run,
@@ -87,7 +96,37 @@ def gather(site: Site, model: str, run: str) -> TrainInputs:
         root=str(site.workspace.root),
         group=settings.gate.group,
         slices=[name for name in settings.gate.slices if name in types],
+        recipes=settings.train.recipes,
+        named={name: recipes_of(name, own) for name, own in site.settings.recipes.items()},
+        again=_again(site, model),
+        search=settings.train.search,
+        fits=fits,
+        seconds=seconds,
+        calibration=list(settings.train.calibration),
+        parent=site.ledger.roles(model).champion,
     )
+
+
+def recipes_of(name: str, settings: RecipeSettings) -> list[Recipe]:
+    """Return a named recipe once per combination of its options."""
+    options = settings.options
+    return [
+        Recipe(name, settings.of, {**settings.params, **dict(zip(options, values, strict=True))})
+        for values in product(*options.values())
+    ]
+
+
+def _again(site: Site, model: str) -> list[Candidate]:
+    """Return the recipes of the newest versions that failed: on newer rows they may be good."""
+    found: list[Candidate] = []
+    for version in reversed(site.ledger.versions(model)):
+        failed = version.fitness in FAILED
+        if not failed or not version.manifest or version.safe_mode or len(found) == AGAIN:
+            continue
+        origin = origin_of(site.artifacts.manifest(version.manifest))
+        if origin is not None:
+            found.append(msgspec.structs.replace(origin.candidate, again=version.version))
+    return found
 
 
 def first_kpi(settings: ModelSettings) -> Kpi | None:

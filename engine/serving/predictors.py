@@ -7,10 +7,12 @@ or does not agree with the estimator on the rows it is tried on, is called as it
 import itertools
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from engine.artifacts import Loaded
 from engine.serving import grove
@@ -80,6 +82,40 @@ def _holed(row: Matrix) -> Matrix:
 
 def _direct(loaded: Loaded) -> Predict | None:
     """Recognise an estimator; None where there is no shorter way to its answers."""
+    from sklearn.calibration import CalibratedClassifierCV
+
+    if type(loaded.estimator) is CalibratedClassifierCV and loaded.manifest.task == "binary":
+        return _corrected(loaded)
+    return _uncorrected(loaded)
+
+
+def _corrected(loaded: Loaded) -> Predict | None:
+    """Return the short way to the answers inside, put through the correction of a probability."""
+    from sklearn.calibration import _SigmoidCalibration
+    from sklearn.isotonic import IsotonicRegression
+
+    (one,) = loaded.estimator.calibrated_classifiers_
+    inside = one.estimator.estimator
+    answers = _uncorrected(replace(loaded, estimator=inside))
+    (curve,) = one.calibrators
+    if answers is None or type(curve) not in (_SigmoidCalibration, IsotonicRegression):
+        return None
+    by_odds = hasattr(inside, "decision_function")
+
+    def predict(matrix: Matrix) -> Matrix:
+        scores = answers(matrix)[:, 0]
+        seen = special.logit(scores) if by_odds else scores
+        found: Matrix
+        if type(curve) is _SigmoidCalibration:
+            found = special.expit(-(curve.a_ * seen + curve.b_))
+        else:
+            found = np.interp(seen, curve.X_thresholds_, curve.y_thresholds_)
+        return found.reshape(-1, 1)
+
+    return predict
+
+
+def _uncorrected(loaded: Loaded) -> Predict | None:
     from sklearn.ensemble import (
         HistGradientBoostingClassifier,
         HistGradientBoostingRegressor,

@@ -218,6 +218,32 @@ def by_threshold(
     return [values.get(t) for t in thresholds]
 
 
+def expected_by_threshold(
+    sql: str, facts: dict[str, Any], thresholds: Sequence[float]
+) -> list[float | None]:
+    """Return what a binary KPI comes to at each threshold if the scores are right, labels unseen.
+
+    None for each where the KPI is no plain average of rows.
+    """
+    inner = kpi_sql.averaged(sql)
+    if inner is None:
+        return [None for _ in thresholds]
+    _checked(sql, _lower(facts))
+    with duckdb.connect(config={"threads": 1}) as db, _said():
+        db.register("facts", {k: v for k, v in facts.items() if k != "label"})
+        found = db.execute(
+            "with log as (select facts.*, e.label, case when e.label then facts.score else 1 - "
+            'facts.score end as "weight of row", facts.score >= c.cut as decision, c.cut as '
+            '"cut of row" from facts, (select unnest([true, false]) as label) e, '
+            "(select unnest($cuts) as cut) c) "
+            f'select "cut of row", sum("weight of row" * cast(({inner}) as double)) '
+            '/ sum("weight of row") from log group by "cut of row"',
+            {"cuts": list(thresholds)},
+        ).fetchall()
+    values = dict(found)
+    return [values.get(t) for t in thresholds]
+
+
 def facts(features: dict[str, Any], scores: Any, labels: Any, times: Any = None) -> dict[str, Any]:
     """Return what a binary KPI may read of rows that are not in the store, but the decision."""
     n = len(labels)

@@ -291,3 +291,43 @@ def test_every_key_is_documented_with_type_and_default() -> None:
     assert rows["models.NAME.train.cron"].default == "absent"
     assert rows["policies.NAME.monitor.window"].type == "text"
     assert all(row.text.endswith(".") and "another type" not in row.type for row in rows.values())
+
+
+RECIPES = """
+[recipes.patient]
+of = "hist_gradient_boosting"
+params = { learning_rate = 0.03 }
+options = { max_iter = [100, 200] }
+"""
+
+
+def test_recipes_are_named_and_compete(tmp_path: Path) -> None:
+    text = FULL.replace('metric = "log_loss"', 'metric = "log_loss"\nrecipe = "patient"')
+    text = text.replace('windows = ["all"', 'recipes = ["linear", "own:made"]\nwindows = ["all"')
+    (tmp_path / "cdml.toml").write_text(text + RECIPES)
+    found = load(tmp_path / "cdml.toml")
+    assert found.models["late"].recipe == "patient"
+    assert found.models["late"].train.recipes == ["linear", "own:made"]
+    assert found.recipes["patient"].options == {"max_iter": [100, 200]}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field", "said"),
+    [
+        ('"hist_gradient_boosting"\np', '"boosting"\np', "recipes.patient.of", "nearest valid"),
+        ("[recipes.patient]", "[recipes.linear]", "recipes.linear", "built-in"),
+        ("[100, 200]", "[]", "recipes.patient.options", "no value"),
+        ("max_iter", "learning_rate", "recipes.patient.options", "in params already"),
+        ('windows = ["all"', 'recipes = ["patent"]\nwindows = ["all"',
+         "models.late.train.recipes", '"patient"'),
+        ('windows = ["all"', 'budget = "20 trials"\nwindows = ["all"',
+         "models.late.train.budget", "is no duration"),
+    ],
+)  # fmt: skip
+def test_a_mistaken_recipe_names_its_cure(
+    tmp_path: Path, old: str, new: str, field: str, said: str
+) -> None:
+    assert old in FULL + RECIPES
+    fault = refused(tmp_path, (FULL + RECIPES).replace(old, new, 1))
+    assert fault.field == field
+    assert said in fault.message

@@ -14,6 +14,10 @@ def test_a_tainted_batch_keeps_its_children_out_until_it_is_lifted(box: Box) -> 
     assert new["used"]
     assert lineage["against"] == "v1"
     assert {"recipe", "seed", "packages", "window", "manifest"} <= set(lineage)
+    assert lineage["origin"]["inputs"]["parent"] == "v1"
+    again = box.ask("reproduce", "late", "v2")
+    assert (again["same"], again["made"]) == (True, lineage["artifact"])
+    assert box.refused("reproduce", "late", "v2-safe", code=4)["code"] == "no_origin"
     box.ask("promote", "late", "v2", "--reason", "looks better")
 
     answer = box.ask("taint", "late", "--batch", new["batch"][:8], "--reason", "poisoned")

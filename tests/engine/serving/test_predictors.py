@@ -1,14 +1,18 @@
 """The short ways to an estimator's answers give the estimator's answers, or are not taken."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
 
 from engine.artifacts import Loaded
 from engine.domain.schema import Schema
 from engine.pipeline import recipes
+from engine.pipeline.training import Recipe
 from engine.serving.folding import fold
 from engine.serving.footprint import footprint
 from engine.serving.predictors import Matrix, null_columns, predictor
@@ -37,7 +41,9 @@ def outcome(rows: Matrix, task: str) -> Any:
 
 def fitted(recipe: str, task: str, codes: tuple[int, ...], rows: Matrix) -> Loaded:
     metric = "mean_absolute_error" if task == "regression" else "log_loss"
-    estimator = recipes.estimator(recipe, task, metric, codes, 1).fit(rows, outcome(rows, task))
+    estimator = recipes.estimator(Recipe(recipe, recipe), task, metric, codes, 1).fit(
+        rows, outcome(rows, task)
+    )
     manifest: Any = SimpleNamespace(task=task)
     return Loaded(manifest, Schema(()), estimator)
 
@@ -106,3 +112,16 @@ def test_the_memory_of_a_forest_includes_what_lies_outside_python() -> None:
     nodes = sum(tree.tree_.__getstate__()["nodes"].nbytes for tree in loaded.estimator.estimators_)
     assert nodes < footprint(loaded.estimator) < 3 * nodes
     assert footprint(np.zeros(1000)) == pytest.approx(8000, abs=200)
+
+
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
+@pytest.mark.parametrize("recipe", ["linear", "random_forest", "hist_gradient_boosting"])
+def test_corrected_probabilities_are_called_directly_too(recipe: str, method: str) -> None:
+    rows = table(CODES)
+    loaded = fitted(recipe, "binary", CODES, rows)
+    corrected = CalibratedClassifierCV(FrozenEstimator(loaded.estimator), method=method)
+    loaded = replace(loaded, estimator=corrected.fit(rows, outcome(rows, "binary")))
+    direct = predictor(loaded, rows[:20])
+    assert "_plain" not in getattr(direct, "__qualname__", "")
+    for some in (rows, rows[:1], rows[:16]):
+        assert np.allclose(direct(some), loaded.answers(some), rtol=0.0, atol=1e-9)

@@ -208,3 +208,12 @@ def test_what_each_label_would_add_is_told_of_a_plain_average_only(store: Store)
     each = kpis.each_label(store, "late", "binary", "mean(wind * label::int)", kinds, FROM, TO)
     assert each[:, 0].tolist() == [0] * 6
     assert each[:, 1].tolist() == [1, 2, 4, 8, 16, 32]
+
+
+def test_what_a_kpi_comes_to_if_the_scores_are_right_needs_no_label() -> None:
+    facts = kpis.facts({}, np.array([0.1, 0.4]), np.array([True, False]))
+    found = kpis.expected_by_threshold(COST, facts, [0.05, 0.25, 0.5])
+    other = kpis.facts({}, np.array([0.1, 0.4]), np.array([False, False]))
+    assert found == kpis.expected_by_threshold(COST, other, [0.05, 0.25, 0.5])
+    assert found[0] != found[1]
+    assert kpis.expected_by_threshold(f"{COST} / 2", facts, [0.5]) == [None]
