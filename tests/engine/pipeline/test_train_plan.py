@@ -61,8 +61,9 @@ def test_a_plan_says_why_a_training_would_be_refused(place: Place) -> None:
     assert "there is no accepted data" in plan(place, "late").refused
     ingest(place, "late", place.drop("a.csv", csv(n=150)))
     assert "150 rows have a mature label, at least 200 are needed" in plan(place, "late").refused
-    ingest(place, "late", place.drop("b.csv", csv(2, 190)))
-    place.champions(0.5)  # it is trained to the first of February, the rows go on to the seventh
+    old = csv(2, 1_500, start=START - timedelta(days=100))
+    ingest(place, "late", place.drop("b.csv", old))
+    place.champions(0.5)  # it is trained to the first of February, the rows go on to the sixth
     found = plan(place, "late")
-    assert "newer than what the champion has seen, at least 200 are needed" in found.refused
+    assert "newer than what the champion has seen, at least 7" in found.refused
     assert any("which the gate judges by" in note for note in found.notes)
