@@ -105,6 +105,8 @@ def _stepped(site: Control, model: str, found: Kept) -> Kept:
         counting=None if warm else iso(site.clock.wall()),
         heard={},
         slow_before=found.slow,
+        decision="",
+        why="",
         waiting="",
     )
 

@@ -48,7 +48,8 @@ def test_a_canary_comes_back_with_its_share_and_its_units_and_steps_on_nothing(
     assert set(before.values()) == {"v1", "v2"}
     share = [v for v in before.values() if v == "v2"]
     assert 1 <= len(share) < 15
-    eventually("a look at it", lambda: box.ask("rollout", "late")["guardrails"])
+    # What a look at the shadow found is not said of the canary.
+    eventually("a look at it", lambda: box.ask("rollout", "late")["why"])
     page = box.ask("rollout", "late")
     assert (page["phase"], page["share_pct"], page["decision"]) == ("canary", 30.0, "wait")
     assert "of 30 rows answered by the canary" in page["why"]
