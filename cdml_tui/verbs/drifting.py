@@ -16,10 +16,10 @@ def drift(session: Session) -> int:
     if session.json:
         json_line(answer)
         return 0
-    line(f"{answer.model} {answer.version or ''}: {answer.current} against {answer.reference}")
     if answer.missing:
-        line(answer.missing)
+        line(f"{answer.model}: {answer.missing}")
         return 0
+    line(f"{answer.model} {answer.version or ''}: {answer.current} against {answer.reference}")
     table(_HEADS, [_row(c) for c in answer.columns])
     if answer.beside:
         line("")

@@ -43,12 +43,19 @@ def performance(session: Session) -> int:
                 for c in answer.calibration
             ],
         )
+    if answer.streams:
+        line("\nrow by row")
+    for said in answer.streams:
+        line(said)
     return 0
 
 
 def _periods(answer: Performance) -> None:
     metrics = list(dict.fromkeys(name for p in answer.periods for name in p.metrics))
     kpis = list(dict.fromkeys(name for p in answer.periods for name in p.kpi))
+    if not answer.periods:
+        line(f"{answer.model}: not measured yet: cdml monitor measures it now")
+        return
     line(f"{answer.model}: {answer.metric}, {answer.kind}, from mature labelled rows")
     table(
         ["FROM", "TO", "VERSION", "N", *(name.upper() for name in [*metrics, *kpis])],

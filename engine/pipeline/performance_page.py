@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from engine.clock import iso
-from engine.pipeline import overview
+from engine.pipeline import overview, streams
 from engine.pipeline.realised import SERVED
 from engine.pipeline.site import Site
 from engine.store import scores
@@ -40,6 +40,7 @@ def performance(site: Site, model: str) -> Performance:
         ],
         estimates=_estimates(site, model),
         calibration=[_calibration(s) for s in _newest(site, model, "calibration", champion)],
+        streams=streams.standing(site, model),
     )
 
 

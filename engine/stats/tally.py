@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.stats.profile import CategoricalProfile, Floats, NumericProfile, rebinned
+from engine.stats.profile import CategoricalProfile, Floats, NumericProfile
 
 Frozen = NumericProfile | CategoricalProfile
 Cells = NDArray[np.int64]
@@ -208,8 +208,3 @@ def reference_cells(frozen: Frozen) -> Cells:
         return np.array([frozen.nulls, 0, *frozen.counts.values()], dtype=np.int64)
     head = [frozen.nulls, frozen.negative_infinities, frozen.positive_infinities, 0, 0, 0, 0]
     return np.array([*head, *frozen.counts], dtype=np.int64)
-
-
-def in_deciles(profile: NumericProfile) -> NumericProfile:
-    """Return a profile in the bins that PSI is measured on."""
-    return rebinned(profile, profile.coarse)

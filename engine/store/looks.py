@@ -89,12 +89,11 @@ def restated(store: Store, model: str, looks: Sequence[Looked]) -> None:
             )
 
 
-def known(store: Store, model: str, since: datetime | None = None) -> list[Looked]:
+def known(store: Store, model: str) -> list[Looked]:
     """Return the looks at a model, oldest first."""
     with store.read() as db:
         found = db.execute(
-            "select moment, champion, restated from looks where model = $model "
-            "and ($since is null or moment >= $since) order by moment",
-            {"model": model, "since": naive(since) if since else None},
+            "select moment, champion, restated from looks where model = ? order by moment",
+            [model],
         ).fetchall()
     return [Looked(zoned(at) or at, champion, count) for at, champion, count in found]

@@ -110,6 +110,7 @@ class Performance(msgspec.Struct, frozen=True):
     """`cdml performance`: windows, oldest first; `periods` are those of each look.
 
     `windows` lie side by side; then the running window's estimates and the champion's calibration.
+    `streams` say what is known of its answers and losses row by row.
     """
 
     model: str
@@ -119,6 +120,7 @@ class Performance(msgspec.Struct, frozen=True):
     windows: list[Window] = []
     estimates: list[EstimateRow] = []
     calibration: list[CalibrationRow] = []
+    streams: list[str] = []
 
 
 class ForecastRow(msgspec.Struct, frozen=True, rename={"from_": "from"}):

@@ -56,9 +56,14 @@ def test_performance_shows_realised_windows_the_estimate_and_the_calibration(
     assert "v1 gap 0.01 -0.03 0.07 1900 0.26 0.25" in lines
     assert "nan" not in text.lower()
     told = msgspec.json.decode(said(expecting.performance, answer, capsys, as_json=True))
-    assert {"model", "metric", "kind", "periods", "windows", "estimates", "calibration"} == set(
-        told
+    shown = {"model", "metric", "kind", "periods", "windows", "estimates", "calibration", "streams"}
+    assert shown == set(told)
+    watched = msgspec.structs.replace(answer, streams=["losses: no change in 310 rows"])
+    assert "row by row\nlosses: no change in 310 rows" in said(
+        expecting.performance, watched, capsys
     )
+    nothing = wire.Performance("late", "log_loss", "realised", [])
+    assert said(expecting.performance, nothing, capsys).startswith("late: not measured yet")
 
 
 def test_forecast_shows_the_chance_of_a_breach_or_how_many_windows_are_missing(
