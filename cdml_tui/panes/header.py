@@ -41,6 +41,9 @@ def _time(screen: Screen) -> Line:
     """Return the time: the engine's decision time in a replay, the operator's else."""
     if screen.snapshot is None:
         return EMPTY
+    if screen.past is not None:
+        asked = "" if screen.snapshot.past else " asked for"
+        return line((f"PAST {screen.past.at[:10]} {screen.past.at[11:16]}Z{asked}", "alarm"), " ")
     if screen.snapshot.engine.simulated:
         now = decision_now(screen)
         return line(("replay ", "warn"), f"{now:%Y-%m-%d %H:%MZ} ")
