@@ -28,7 +28,8 @@ def then(at: str) -> wire.State:
     model = msgspec.structs.replace(flights.model(), champion="v1", versions=rows, breach=None)
     state = flights.state(model)
     engine = msgspec.structs.replace(state.engine, now=at, wall=at, simulated=True)
-    return msgspec.structs.replace(state, engine=engine, past=True)
+    down = msgspec.structs.replace(state.serving, up=False)
+    return msgspec.structs.replace(state, engine=engine, serving=down, past=True)
 
 
 def asked(desk: Desk) -> str:
@@ -72,6 +73,8 @@ def test_the_panes_are_drawn_from_then_and_say_so() -> None:
     desk.screen = travel.came(desk.screen, asked(desk), then(asked(desk)))
     drawn = text(desk)
     assert "asked for" not in drawn
+    assert "Esc = the present" in drawn
+    assert "serving DOWN" not in drawn
     assert any("v1" in row and "champion" in row for row in drawn.splitlines())
     assert "BREACH" not in drawn
 
