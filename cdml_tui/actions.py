@@ -35,6 +35,9 @@ class Action:
 
 
 _LIST = "cdml versions {model}"
+_SHOW = "cdml show {model} {version}"
+_COMPARE = "cdml compare {model} CHAMPION {version}"
+_PERFORMANCE = "cdml performance {model}"
 
 ACTIONS: tuple[Action, ...] = (
     Action(
@@ -110,6 +113,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("page_down", ("pagedown",), "page down", "move down by a screenful"),
     Action("open", ("enter",), "open", "open what is selected"),
     Action("events", ("e", "4"), "events", "open every event kept"),
+    Action("version", ("v",), "version", "open the selected version", command=_SHOW),
+    Action("compare", ("c",), "compare", "compare two versions", command=_COMPARE),
+    Action("drift", ("d", "5"), "drift", "open drift by column", command="cdml drift {model}"),
+    Action("performance", ("f", "2"), "performance", "open performance", command=_PERFORMANCE),
+    Action("overview", ("o",), "overview", "open all models", command="cdml status"),
     Action("model", ("m",), "model", "show the next model", command="cdml status"),
     Action("reload", ("r",), "reload", "ask the engine for a fresh state", command="cdml status"),
     Action("glyphs", ("a",), "ascii", "switch between Unicode and ASCII signs"),

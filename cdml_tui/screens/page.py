@@ -13,6 +13,9 @@ from cdml_tui.panes.line import Line
 from cdml_tui.sheet import Sheet, Subject
 from cdml_tui.state import Screen
 
+# From this width on a page puts its parts beside each other.
+WIDE = 120
+
 
 class Rows(Sequence[Line]):
     """Rows that are drawn only when they are shown, so that ten thousand cost as little as ten."""
@@ -70,7 +73,8 @@ class Page:
     """One page. `draw` gets a value that has come, or None where nothing is asked for.
 
     `about` says what it opens on, or, as text, why it cannot; `keys` are the actions its last line
-    names beside those that move; `live` asks again when the engine tells of a change.
+    names beside those that move; `live` asks again when the engine tells of a change; `waiting` is
+    said until the answer is there.
     """
 
     name: str
@@ -81,3 +85,4 @@ class Page:
     opens: Callable[[Screen, Sheet], Subject | None] | None = None
     keys: tuple[str, ...] = ()
     live: bool = True
+    waiting: str = "asking the engine"
