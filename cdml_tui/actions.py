@@ -36,6 +36,7 @@ class Action:
 
 _LIST = "cdml versions {model}"
 _SHOW = "cdml show {model} {version}"
+_DRIFT = "cdml drift {model}"
 _COMPARE = "cdml compare {model} CHAMPION {version}"
 _PERFORMANCE = "cdml performance {model}"
 
@@ -113,11 +114,46 @@ ACTIONS: tuple[Action, ...] = (
     Action("page_down", ("pagedown",), "page down", "move down by a screenful"),
     Action("open", ("enter",), "open", "open what is selected"),
     Action("events", ("e", "4"), "events", "open every event kept"),
-    Action("version", ("v",), "version", "open the selected version", command=_SHOW),
-    Action("compare", ("c",), "compare", "compare two versions", command=_COMPARE),
-    Action("drift", ("d", "5"), "drift", "open drift by column", command="cdml drift {model}"),
-    Action("performance", ("f", "2"), "performance", "open performance", command=_PERFORMANCE),
-    Action("overview", ("o",), "overview", "open all models", command="cdml status"),
+    Action("version", ("v",), "version", "open the selected version, as Enter does", command=_SHOW),
+    Action(
+        "compare",
+        ("c",),
+        "compare",
+        "set the selected version against the champion",
+        command=_COMPARE,
+    ),
+    Action(
+        "drift",
+        ("d", "5"),
+        "drift",
+        "columns by drift; Enter opens one, then and now",
+        command=_DRIFT,
+    ),
+    Action(
+        "performance",
+        ("f", "2"),
+        "performance",
+        "metrics and KPIs over time, and ahead",
+        command=_PERFORMANCE,
+    ),
+    Action(
+        "overview",
+        ("o",),
+        "overview",
+        "all models, a row each; Enter shows one",
+        command="cdml status",
+    ),
+    Action(
+        "past",
+        ("b",),
+        "past",
+        "go back in time, to when something last happened",
+        command="cdml versions {model} --at TIME",
+    ),
+    Action("earlier", (",",), "hour back", "go an hour back in time"),
+    Action("later", (".",), "hour on", "go an hour on, up to the present"),
+    Action("day_earlier", ("<",), "day back", "go a day back in time"),
+    Action("day_later", (">",), "day on", "go a day on, up to the present"),
     Action("model", ("m",), "model", "show the next model", command="cdml status"),
     Action("reload", ("r",), "reload", "ask the engine for a fresh state", command="cdml status"),
     Action("glyphs", ("a",), "ascii", "switch between Unicode and ASCII signs"),
