@@ -5,7 +5,7 @@ two measured points is known: each stands as a sign, and the line only leads the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 from typing import Literal
@@ -17,7 +17,7 @@ from cdml_tui.state import Glyphs
 
 FEWEST_ROWS = 5
 # Beyond this many times the range of the values, an interval or a limit is not worth its room.
-_AROUND = 1.0
+_AROUND = 0.4
 _FAR = 2.0
 _MARGIN = 0.04
 # Signs that stand closer than this many columns are no more than a thick line.
@@ -119,10 +119,26 @@ def chart(picture: Picture, width: int, height: int, glyphs: Glyphs) -> list[Lin
     gutter = max((width_of(t) for _, t in names), default=0) + 1
     canvas = _Canvas(width - gutter - 1, height - 2, _times(picture, known))
     canvas.low, canvas.high = low, high
-    _paint(canvas, picture, signs, limit, glyphs)
+    thinned = replace(picture, series=[_thinned(canvas, s, picture.bad) for s in picture.series])
+    _paint(canvas, thinned, signs, limit, glyphs)
     named = {canvas.row(m): t for m, t in names}
     lines = [_row(canvas, y, named.get(y, ""), gutter, signs) for y in range(canvas.height)]
     return [fit(one, width) for one in (*lines, *_foot(canvas, picture, gutter, signs))]
+
+
+def _thinned(canvas: _Canvas, one: Series, bad: str) -> Series:
+    """Keep one point a column: the worst, so that no peak is lost; else the last."""
+    if not one.joined:
+        return one
+    kept: list[Point] = []
+    for _, group in groupby(one.points, key=lambda p: (canvas.column(p.at), p.value is None)):
+        points = list(group)
+        if points[0].value is None or not bad:
+            kept.append(points[-1])
+        else:
+            worst = max if bad == "above" else min
+            kept.append(worst(points, key=lambda p: p.value or 0.0))
+    return replace(one, points=kept)
 
 
 def legend(picture: Picture, width: int, glyphs: Glyphs) -> list[Line]:
@@ -209,8 +225,6 @@ def _paint(
     if limit is not None:
         for column in range(canvas.width):
             canvas.put(column, canvas.row(limit), signs.limit, "warn")
-        if picture.breach is not None:
-            canvas.put(canvas.column(picture.breach), canvas.row(limit), "X", "bad")
     for one in picture.series:
         if one.joined:
             _paint_line(canvas, one, signs)
@@ -223,6 +237,8 @@ def _paint(
                 look: Style = "bad" if over else one.style or "bold"
                 sign = "!" if over else own
                 canvas.put(canvas.column(p.at), canvas.row(p.value), sign, look)
+    if limit is not None and picture.breach is not None:
+        canvas.put(canvas.column(picture.breach), canvas.row(limit), "X", "bad")
 
 
 def _marked(one: Series, width: int) -> Sequence[Point]:

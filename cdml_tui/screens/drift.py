@@ -65,7 +65,9 @@ def _head(answer: wire.DriftAnswer, columns: list[wire.DriftColumn], width: int)
 
 
 def _bars(width: int) -> int:
-    return max(6, width - _NAMED - 10) if width < 76 else min(30, width // 5)
+    if width < 76:
+        return max(6, width - _NAMED - 10)
+    return 10 if width < 100 else 30
 
 
 def _full(answer: Answer) -> float:
@@ -109,7 +111,7 @@ def _notes(c: wire.DriftColumn) -> str:
     if c.missing:
         parts.append(inert(c.missing))
     elif c.drifted and c.evidence_since:
-        parts.append(f"drifts, since {c.evidence_since[5:10]}")
+        parts.append(f"since {c.evidence_since[5:10]}")
     if c.new_categories:
         named = ", ".join(inert(n) for n in c.new_categories[:2])
         more = len(c.new_categories) - 2
@@ -198,6 +200,8 @@ def _references(c: wire.DriftColumn, width: int) -> list[Line]:
     lines = [title("Against each reference", width)]
     if rows:
         lines += table(["REFERENCE", "PSI", "JS", "KS", "WASSERST", "N"], rows, width)
+    else:
+        lines += told("not measured against any", width, style="dim")
     pairs = [(r.against, r.missing or r.of) for r in c.references]
     return [*lines, *facts(pairs, width)]
 

@@ -42,18 +42,19 @@ def room_of(screen: Screen) -> int:
     sheet = screen.sheets[-1]
     width, height = screen.width, screen.height
     around = len(_head(screen, width, height)) + 1 + len(_foot(screen, sheet, width, height))
-    return max(1, height - around - len(body_of(screen, sheet, width).head))
+    body = body_of(screen, sheet, width)
+    return max(1, height - around - len(body.head) - len(body.foot))
 
 
 def _window(sheet: Sheet, body: Body, room: int) -> list[Line]:
-    rows = max(0, room - len(body.head))
+    rows = max(0, room - len(body.head) - len(body.foot))
     top = max(0, min(sheet.top, len(body.rows) - rows))
     if body.selects:
         top = max(min(top, sheet.cursor), sheet.cursor - rows + 1)
     seen = list(body.rows[top : top + rows])
     if body.selects:
         seen = [_marked(one) if at == sheet.cursor else one for at, one in enumerate(seen, top)]
-    return [*body.head, *seen]
+    return [*body.head, *seen, *[EMPTY] * (rows - len(seen)), *body.foot]
 
 
 def _marked(row: Line) -> Line:

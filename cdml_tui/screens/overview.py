@@ -3,15 +3,22 @@
 from dataclasses import dataclass
 
 from cdml_tui.client import Client
-from cdml_tui.panes.figures import NONE, clock, figure, metric_word, span_of, sparkline
-from cdml_tui.panes.line import Span, inert, line, pad
-from cdml_tui.panes.numbers import day, table
+from cdml_tui.panes.chart import Picture, Point, Series, chart, legend
+from cdml_tui.panes.figures import NONE, clock, figure, metric_word, span_of
+from cdml_tui.panes.line import Line, Span, block, cut, inert, line, title
+from cdml_tui.panes.numbers import day, facts, placed, table
 from cdml_tui.screens.page import WIDE, Body, Page, of_nothing
 from cdml_tui.sheet import BASE, Sheet, Subject
-from cdml_tui.state import Screen, decision_now, running_of, running_text
+from cdml_tui.state import Screen, decision_now, moment, running_of, running_text
 from engine import wire
 
-_CHART = 24
+_NAMED, _NARROW = 14, 60
+# Lines around the list: header, title, heads, what is said, keys.
+_AROUND, _LISTED, _FEWEST, _TALLEST = 6, 8, 6, 20
+_HEADS = (
+    *("MODEL", "STATE", "CHAMP", "METRIC ", "LIMIT", "DRIFT", "ALERTS"),
+    *("FORECAST", "ROLLOUT", "AGE", "NEXT"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,51 +40,96 @@ def _draw(screen: Screen, sheet: Sheet, width: int) -> Body:
     if not models:
         why = "no model in this workspace; write one into cdml.toml, then cdml reload"
         return Body([line((f" {why}", "dim"))])
-    heads, rows = _heads(width), [_row(screen, answer, m, width) for m in models]
-    head, *lines = table(heads, rows, width, left=3, gap=2 if width >= WIDE else 1)
-    return Body(lines, (head,), selects=True)
+    rows = [_row(screen, answer, m, width) for m in models]
+    gap = 2 if width >= WIDE else 1
+    head, *lines = table(_HEADS, rows, width, left=3, gap=gap)
+    chosen = models[min(sheet.cursor, len(models) - 1)]
+    return Body(lines, (head,), True, _foot(screen, answer, chosen, width))
 
 
 def _models(screen: Screen) -> list[wire.ModelState]:
     return list(screen.snapshot.models) if screen.snapshot else []
 
 
-def _heads(width: int) -> list[str]:
-    chart = ["METRIC OVER TIME"] if width >= WIDE else []
-    return [
-        *("MODEL", "STATE", "CHAMP", "METRIC", "LIMIT", "DRIFT", "FORECAST", "ROLLOUT"),
-        *("ALERTS", "AGE", "NEXT", *chart),
-    ]
-
-
 def _row(screen: Screen, answer: Answer, model: wire.ModelState, width: int) -> list[str | Span]:
-    signal = next((s for s in model.signals if s.name == model.metric), None)
-    value = figure(signal.last) if signal else NONE
+    signal = _signal(model)
     over = signal is not None and signal.breached
-    age = model.trained_age_days
+    value = f"{figure(signal.last) if signal else NONE}{'!' if over else ' '}"
     firing = sum(a.state == "firing" for a in model.alerts)
     incident = f" INC {model.incident}" if model.incident is not None else ""
     return [
-        Span(inert(model.model), "bold"),
+        Span(cut(inert(model.model), _NAMED if width >= _NARROW else _NAMED // 2), "bold"),
         Span("BREACH", "bad") if model.breach else Span("ok", "good"),
         inert(model.champion or "nobody"),
-        Span(
-            f"{inert(metric_word(model.metric))} {value}{'!' if over else ''}",
-            "bad" if over else "",
-        ),
+        Span(f"{inert(metric_word(model.metric))} {value}", "bad" if over else ""),
         figure(signal.limit) if signal and signal.limit is not None else "none",
         _drift(model),
+        Span(f"{firing}{incident}", "warn" if firing or incident else ""),
         _breach(answer, model.model),
         _rollout(answer, model),
-        Span(f"{firing}{incident}", "warn" if firing or incident else ""),
-        span_of(age * 86_400) if age is not None else NONE,
-        clock(model.next_check, decision_now(screen)),
-        *([_chart(signal)] if width >= WIDE else []),
+        _trained(model),
+        _next(screen, model),
     ]
 
 
-def _chart(signal: wire.Signal | None) -> str:
-    return sparkline(signal.values, _CHART, signal.limit) if signal else pad("", _CHART)
+def _signal(model: wire.ModelState) -> wire.Signal | None:
+    return next((s for s in model.signals if s.name == model.metric), None)
+
+
+def _trained(model: wire.ModelState) -> str:
+    age = model.trained_age_days
+    return span_of(age * 86_400) if age is not None else NONE
+
+
+def _next(screen: Screen, model: wire.ModelState) -> str:
+    then, now = moment(model.next_check), decision_now(screen)
+    return f"in {span_of((then - now).total_seconds())}" if then and now else NONE
+
+
+# ---------------------------------------------------------------- the one stood on
+
+
+def _foot(screen: Screen, answer: Answer, model: wire.ModelState, width: int) -> tuple[Line, ...]:
+    """Draw the model under the cursor, where there is room: its metric over time, then words."""
+    rows = screen.height - _AROUND - min(len(_models(screen)), _LISTED)
+    if rows < _FEWEST:
+        return ()
+    columns = 2 if width >= WIDE else 1
+    each = (width - 3 * (columns - 1)) // columns
+    words = facts(_words(screen, answer, model), each)
+    room = rows - 2 - (len(words) if columns == 1 else 0)
+    picture = _picture(screen, model)
+    drawn = chart(picture, each, min(_TALLEST, room), screen.glyphs)
+    shown = [*legend(picture, each, screen.glyphs), *drawn] if drawn else []
+    lines = placed([shown, words] if shown else [words], columns, each, width)
+    return tuple(block([title(cut(inert(model.model), _NAMED), width), *lines], rows, width))
+
+
+def _words(screen: Screen, answer: Answer, model: wire.ModelState) -> list[tuple[str, str]]:
+    now = decision_now(screen)
+    worst = model.alerts[0] if model.alerts else None
+    return [
+        ("breach", model.breach or ""),
+        ("incident", str(model.incident) if model.incident is not None else ""),
+        ("alert", f"{worst.number} {worst.state}: {worst.text}" if worst else "none"),
+        ("forecast", _ahead(answer, model.model)),
+        ("rollout", _rollout(answer, model)),
+        ("trained", f"{_trained(model)} old"),
+        ("next check", clock(model.next_check, now)),
+    ]
+
+
+def _picture(screen: Screen, model: wire.ModelState) -> Picture:
+    signal = _signal(model)
+    times = [moment(t) for t in signal.times] if signal else []
+    values = signal.values if signal else []
+    points = [Point(t, v) for t, v in zip(times, values, strict=False) if t is not None]
+    return Picture(
+        [Series(f"{metric_word(model.metric)}, realised", "●", "o", points, joined=True)],
+        signal.limit if signal else None,
+        "below" if model.higher_is_better else "above",
+        decision_now(screen),
+    )
 
 
 def _drift(model: wire.ModelState) -> Span:
@@ -86,6 +138,13 @@ def _drift(model: wire.ModelState) -> Span:
     if worst is None:
         return Span(NONE)
     return Span(f"{figure(worst)}{'!' if drifted else ''}", "bad" if drifted else "")
+
+
+def _ahead(answer: Answer, model: str) -> str:
+    text = _breach(answer, model).text
+    return {"none": "no breach expected", NONE: "not enough windows yet"}.get(
+        text, f"breach {text}"
+    )
 
 
 def _breach(answer: Answer, model: str) -> Span:

@@ -40,7 +40,7 @@ class Rows(Sequence[Line]):
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a page shows: rows that scroll under a head that stays.
+    """What a page shows: rows that scroll between a head and a foot that stay.
 
     With `selects` the operator stands on a row, which Enter opens; else the rows only scroll. The
     first column of rows is left empty: the cursor stands there.
@@ -49,6 +49,7 @@ class Body:
     rows: Sequence[Line]
     head: tuple[Line, ...] = ()
     selects: bool = False
+    foot: tuple[Line, ...] = ()
 
 
 def of_model(screen: Screen, page: str) -> Subject | str:

@@ -14,7 +14,7 @@ from cdml_tui.state import Screen, decision_now, model_named, moment
 from engine import wire
 
 SERVED = "served"
-TALLEST, FEWEST = 12, 7
+TALLEST, FEWEST = 13, 6
 SHORT = 12
 
 
@@ -72,7 +72,7 @@ def _names(answer: Answer) -> list[str]:
 def _metric(screen: Screen, answer: Answer, name: str, width: int) -> list[Line]:
     """Draw one metric: its picture, then its numbers."""
     picture = _picture(screen, answer, name)
-    height = max(FEWEST, min(TALLEST, screen.height // 2 - 4))
+    height = max(FEWEST, min(TALLEST, screen.height - 12))
     unit = next((k.unit for k in answer.kpi.kpis if k.name == name), "")
     head = title(
         inert(metric_word(name)), width, line((f"{inert(unit)} ", "dim")) if unit else EMPTY
@@ -99,9 +99,9 @@ def _picture(screen: Screen, answer: Answer, name: str) -> Picture:
     return Picture(
         [
             Series("realised", "●", "o", realised, joined=True),
-            Series("persistence", "p", "p", [Point(t, v) for t, v in persists if t], style="dim"),
-            Series("estimated", "~", "~", _points(estimates)),
             Series("forecast", "○", "f", _points(ahead), style="title"),
+            Series("estimated", "~", "~", _points(estimates)),
+            Series("persistence", "p", "p", [Point(t, v) for t, v in persists if t], style="dim"),
         ],
         limit,
         bad,
