@@ -1,5 +1,7 @@
 """One column's values as bars, the reference's and today's side by side; shares, not counts."""
 
+from collections.abc import Callable
+
 from cdml_tui.panes.figures import count, figure
 from cdml_tui.panes.line import Line, Span, inert, lead, line, pad, width_of
 from cdml_tui.panes.numbers import told
@@ -9,6 +11,8 @@ from engine import wire
 FEWEST_ROWS = 4
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _NAMED = 16
+# A side's highest bar is at most so many times the other's; what is higher is said in words.
+_STEEP = 2.5
 
 
 def histogram(shape: wire.ColumnShape, width: int, height: int, glyphs: Glyphs) -> list[Line]:
@@ -54,7 +58,7 @@ def _upright(
     gutter = 6
     room = max(3, width - gutter - 1)
     edges, before, after = _merged(edges, before, after, max(1, room // 3))
-    top = max(*before, *after)
+    top = _top(before, after)
     slot = min(8, room // len(before))
     thick = max(1, (slot - 1) // 2)
     rows = height - 2
@@ -65,13 +69,32 @@ def _upright(
         spans = [Span(lead(label, gutter - 1) + " " + side, "dim")]
         for a, b in zip(before, after, strict=True):
             spans += [
-                Span(_old(_eighths(a, top, rows, row), row, glyphs) * thick, "dim"),
-                Span(_new(_eighths(b, top, rows, row), row, glyphs) * thick),
+                Span(_sign(_old, a, top, rows, row, glyphs) * thick, "dim"),
+                Span(_sign(_new, b, top, rows, row, glyphs) * thick),
                 Span(" " * (slot - 2 * thick)),
             ]
         lines.append(tuple(spans))
     lines.append((Span(" " * gutter + corner + flat * (slot * len(before)), "dim"),))
-    return [*lines, _named(edges, gutter + 1, slot, slot * len(before))]
+    lines.append(_named(edges, gutter + 1, slot, slot * len(before)))
+    for side, shares in (("then", before), ("now", after)):
+        for at, share in enumerate(shares):
+            if share > top:
+                sign = "▲" if glyphs == "unicode" else "^"
+                lines.append(line(f" {sign} {_percent(share)} {side} {_where(edges, at)}"))
+    return lines
+
+
+def _top(before: list[float], after: list[float]) -> float:
+    """Return what a whole bar stands for: one side's peak must not flatten the other."""
+    return min(max(*before, *after), _STEEP * min(s for s in (max(before), max(after)) if s))
+
+
+def _where(edges: list[float], at: int) -> str:
+    if at == 0:
+        return f"below {figure(edges[0])}" if edges else ""
+    if at == len(edges):
+        return f"from {figure(edges[-1])} on"
+    return f"from {figure(edges[at - 1])} to {figure(edges[at])}"
 
 
 def _merged(
@@ -95,6 +118,20 @@ def _eighths(share: float, top: float, rows: int, row: int) -> int:
     if share > 0:
         filled = max(1, filled)
     return min(8, max(0, filled - row * 8))
+
+
+def _sign(
+    fill: Callable[[int, int, Glyphs], str],
+    share: float,
+    top: float,
+    rows: int,
+    row: int,
+    glyphs: Glyphs,
+) -> str:
+    """Return what a bar shows in a row; an arrow at the top where it goes on."""
+    if share > top and row == rows - 1:
+        return "▲" if glyphs == "unicode" else "^"
+    return fill(_eighths(share, top, rows, row), row, glyphs)
 
 
 def _new(eighths: int, row: int, glyphs: Glyphs) -> str:

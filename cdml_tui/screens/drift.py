@@ -13,7 +13,7 @@ from cdml_tui.state import Screen
 from engine import wire
 
 _NAMED = 18
-_TALLEST = 14
+_TALLEST = 22
 _PARTS = {"score": "answers", "label": "labels", "slice": "slice", "feature": ""}
 
 

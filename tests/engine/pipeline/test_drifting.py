@@ -296,7 +296,7 @@ def test_a_column_is_drawn_from_the_counts_that_its_distance_is_measured_on(
     found = look(champion, START + timedelta(days=1, minutes=20))
     scores.put(champion.store, drifting.measured(champion, found))
     wind = drift_page.shape(champion, "late", "feature", "wind")
-    assert len(wind.reference) == len(wind.current) == len(wind.edges) + 1 <= 24
+    assert len(wind.reference) == len(wind.current) == len(wind.edges) + 1 <= 23
     assert (sum(wind.reference), sum(wind.current), wind.nulls_current) == (2000, 700, 1)
     assert wind.current[-1] > 0.02 * 700 > 700 * wind.reference[-1] / 2000
     kind = drift_page.shape(champion, "late", "feature", "kind")
