@@ -158,6 +158,7 @@ class Screen:
     sheets: tuple[Sheet, ...] = ()
     past: Past | None = None
     quit_asked: bool = False
+    marks: tuple[str, ...] = ()
 
 
 # ---------------------------------------------------------------- what the screen says

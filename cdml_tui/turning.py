@@ -121,7 +121,8 @@ def not_came(screen: Screen, subject: Subject, why: str) -> Screen:
 
 
 def _aged(screen: Screen, sheet: Sheet) -> bool:
-    return sheet.came is None or screen.at - sheet.came >= ASK_AGAIN_S
+    rest = max(ASK_AGAIN_S, PAGES[sheet.subject.page].rest_s)
+    return sheet.came is None or screen.at - sheet.came >= rest
 
 
 def _put(screen: Screen, subject: Subject) -> Step:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from cdml_tui.panes import scale
 from cdml_tui.panes.figures import figure
-from cdml_tui.panes.line import Line, Span, Style, fit, lead, width_of
+from cdml_tui.panes.line import Line, Span, Style, cut, fit, lead, width_of
 from cdml_tui.state import Glyphs
 
 FEWEST_ROWS = 5
@@ -20,6 +20,7 @@ FEWEST_ROWS = 5
 _AROUND = 0.4
 _FAR = 2.0
 _MARGIN = 0.04
+_LABEL = 9
 # Signs that stand closer than this many columns are no more than a thick line.
 _SPACED = 3
 
@@ -114,9 +115,11 @@ def chart(picture: Picture, width: int, height: int, glyphs: Glyphs) -> list[Lin
     marks = [m for m in scale.ticks(low, high, max(2, height // 2)) if low <= m <= high]
     step = marks[1] - marks[0] if len(marks) > 1 else high - low
     limit = picture.limit if _in(picture.limit, low, high) else None
-    names = [(m, scale.label(m, step)) for m in marks]
+    names = [(m, cut(scale.label(m, step), _LABEL)) for m in marks]
     names += [(limit, f"lim {figure(limit)}")] if limit is not None else []
     gutter = max((width_of(t) for _, t in names), default=0) + 1
+    if width - gutter - 1 < _LABEL:
+        return []
     canvas = _Canvas(width - gutter - 1, height - 2, _times(picture, known))
     canvas.low, canvas.high = low, high
     thinned = replace(picture, series=[_thinned(canvas, s, picture.bad) for s in picture.series])
@@ -189,7 +192,7 @@ def _in(value: float | None, low: float, high: float) -> bool:
 
 def _range(picture: Picture, values: list[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
-    span = max(high - low, abs(high) * 0.05, abs(low) * 0.05, 1e-9)
+    span = max(high - low, abs(high) * 0.05, abs(low) * 0.05) or 1.0
     points = [p for one in picture.series for p in one.points]
     lows = [p.low for p in points if p.low is not None]
     highs = [p.high for p in points if p.high is not None]

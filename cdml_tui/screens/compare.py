@@ -11,6 +11,7 @@ from cdml_tui.state import Screen, model_of
 from engine import wire
 
 _PLOT = 34
+_TWO = 2
 
 
 def _ask(client: Client, subject: Subject) -> wire.CompareAnswer:
@@ -18,10 +19,13 @@ def _ask(client: Client, subject: Subject) -> wire.CompareAnswer:
 
 
 def _about(screen: Screen, page: str) -> Subject | str:
-    """Compare the champion with the version that is open or selected."""
+    """Compare the two marked versions, else the champion with the one that is open or selected."""
     model = model_of(screen)
     if model is None:
         return "no models yet"
+    if len(screen.marks) == _TWO:
+        a, b = sorted(screen.marks, key=lambda name: name != model.champion)
+        return Subject(page, model.model, a, b)
     chosen = screen.sheets[-1].subject.version if screen.sheets else None
     chosen = chosen or screen.selected
     if model.champion is None:

@@ -222,4 +222,4 @@ def _title(subject: Subject) -> str:
     return f"Drift of {subject.model}" + (f": {column}" if column else " by column")
 
 
-PAGE = Page("drift", title=_title, draw=_draw, ask=_ask, opens=_opens)
+PAGE = Page("drift", title=_title, draw=_draw, ask=_ask, opens=_opens, rest_s=10.0)

@@ -82,6 +82,6 @@ def _title(screen: Screen, sheet: Sheet, width: int) -> Line:
         old = screen.at - sheet.came
         if sheet.why:
             note = line((f"{span_of(old)} old, could not be asked again ", "alarm"))
-        elif old >= _OLD_S:
+        elif old >= max(_OLD_S, 2 * page.rest_s):
             note = line((f"asked {span_of(old)} ago ", "dim"))
     return title(inert(page.title(sheet.subject)), width, note)

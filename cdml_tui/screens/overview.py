@@ -178,4 +178,5 @@ PAGE = Page(
     ask=_ask,
     about=of_nothing,
     opens=_opens,
+    rest_s=10.0,
 )

@@ -74,8 +74,8 @@ class Page:
     """One page. `draw` gets a value that has come, or None where nothing is asked for.
 
     `about` says what it opens on, or, as text, why it cannot; `keys` are the actions its last line
-    names beside those that move; `live` asks again when the engine tells of a change; `waiting` is
-    said until the answer is there.
+    names beside those that move; `live` asks again when the engine tells of a change, after
+    `rest_s` at the earliest; `waiting` is said until the answer is there.
     """
 
     name: str
@@ -86,4 +86,5 @@ class Page:
     opens: Callable[[Screen, Sheet], Subject | None] | None = None
     keys: tuple[str, ...] = ()
     live: bool = True
+    rest_s: float = 0.0
     waiting: str = "asking the engine"

@@ -282,4 +282,5 @@ PAGE = Page(
     title=lambda subject: f"Performance of {subject.model}",
     draw=_draw,
     ask=_ask,
+    rest_s=10.0,
 )

@@ -225,4 +225,5 @@ PAGE = Page(
     about=of_version,
     opens=_opens,
     keys=("compare",),
+    rest_s=10.0,
 )

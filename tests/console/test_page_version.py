@@ -66,6 +66,12 @@ def test_the_champion_is_compared_with_the_selected_or_open_version() -> None:
     assert Desk().select("v4").press("v").press("c").effects[-1] == asked
 
 
+def test_two_marked_versions_are_compared_whoever_is_selected() -> None:
+    desk = Desk().select("v4")
+    desk.screen = replace(desk.screen, marks=("v1", "v3"))
+    assert desk.press("c").effects[-1] == Ask(Subject("compare", "late", "v3", "v1"))
+
+
 def test_a_champion_is_not_compared_with_itself() -> None:
     desk = Desk().select("v3").press("c")
     assert not desk.screen.sheets
