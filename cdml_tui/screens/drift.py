@@ -13,6 +13,7 @@ from cdml_tui.state import Screen
 from engine import wire
 
 _NAMED = 18
+_NARROW = 60
 _TALLEST = 22
 _PARTS = {"score": "answers", "label": "labels", "slice": "slice", "feature": ""}
 
@@ -59,6 +60,9 @@ def _head(answer: wire.DriftAnswer, columns: list[wire.DriftColumn], width: int)
         f"{drifted} of {len(columns)} drift; {answer.current}, n {count(first.n_current)}, "
         f"against {answer.reference}, n {count(first.n_reference)}"
     )
+    if width < _NARROW:
+        now, then = count(first.n_current), count(first.n_reference)
+        said = f"{drifted} of {len(columns)} drift, n {now} against {then}"
     heads = f" {pad('COLUMN', _NAMED)} {pad('PSI', _bars(width))} {lead('', 6)}"
     more = "  SEASON  RECENT   DAMAGE  NOTES" if width >= 76 else ""
     return [*told(said, width), line((heads + more, "dim"))]

@@ -294,7 +294,8 @@ def test_a_column_is_drawn_from_the_counts_that_its_distance_is_measured_on(
 ) -> None:
     sent(champion, START, [*normal(3, 700, 4.0), None], kind="new")
     found = look(champion, START + timedelta(days=1, minutes=20))
-    scores.put(champion.store, drifting.measured(champion, found))
+    moment = START + timedelta(days=1)
+    scores.put_look(champion.store, "late", moment, drifting.measured(champion, found))
     wind = drift_page.shape(champion, "late", "feature", "wind")
     assert len(wind.reference) == len(wind.current) == len(wind.edges) + 1 <= 23
     assert (sum(wind.reference), sum(wind.current), wind.nulls_current) == (2000, 700, 1)
