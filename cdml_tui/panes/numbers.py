@@ -79,8 +79,8 @@ def told(text: str, width: int, indent: int = 1, style: Style = "") -> list[Line
     return [line((" " * indent + part, style)) for part in parts]
 
 
-def facts(pairs: Sequence[tuple[str, str]], width: int) -> list[Line]:
-    """Write named facts, each over as many lines as it takes; what is empty is left out."""
+def aligned(pairs: Sequence[tuple[str, str]], width: int) -> list[Line]:
+    """Write named aligned, each over as many lines as it takes; what is empty is left out."""
     kept = [(name, text) for name, text in pairs if text]
     room = max((width_of(name) for name, _ in kept), default=0) + 2
     lines: list[Line] = []

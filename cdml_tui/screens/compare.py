@@ -4,7 +4,7 @@ from cdml_tui.client import Client
 from cdml_tui.panes import judged
 from cdml_tui.panes.figures import count, figure, metric_word
 from cdml_tui.panes.line import Line, Span, Style, inert, lead, line, pad, title, width_of
-from cdml_tui.panes.numbers import days, facts, placed, told
+from cdml_tui.panes.numbers import aligned, days, placed, told
 from cdml_tui.screens.page import WIDE, Body, Page
 from cdml_tui.sheet import Sheet, Subject
 from cdml_tui.state import Screen, model_of
@@ -71,7 +71,7 @@ def _verdict(screen: Screen, answer: wire.CompareAnswer, width: int) -> list[Lin
         (metric_word(answer.metric), f"{values}; {better} is better"),
         ("rows", f"{rows}, newer than what {a} and {b} were trained on"),
     ]
-    lines += [*facts(pairs, width), ()]
+    lines += [*aligned(pairs, width), ()]
     if main is not None:
         lines += judged.legend(f"no difference; right of it {b} is better", width, screen.glyphs)
         lines += _forest(screen, [main], _axis([main]), width)
@@ -143,7 +143,7 @@ def _rest(screen: Screen, found: list[wire.Check], width: int) -> list[Line]:
         lines.append(())
     if plain:
         lines += [title("How their answers differ", width)]
-        lines += facts([(c.name, f"{judged.value(c)}, n {count(c.n)}") for c in plain], width)
+        lines += aligned([(c.name, f"{judged.value(c)}, n {count(c.n)}") for c in plain], width)
         lines.append(())
     return lines
 

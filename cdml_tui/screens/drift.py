@@ -6,7 +6,7 @@ from cdml_tui.client import Client
 from cdml_tui.panes.figures import count, figure
 from cdml_tui.panes.histogram import histogram
 from cdml_tui.panes.line import Line, Span, Style, inert, lead, line, pad, title
-from cdml_tui.panes.numbers import facts, placed, table, told
+from cdml_tui.panes.numbers import aligned, placed, table, told
 from cdml_tui.screens.page import WIDE, Body, Page
 from cdml_tui.sheet import Sheet, Subject
 from cdml_tui.state import Screen
@@ -159,7 +159,7 @@ def _verdict(answer: wire.DriftAnswer, c: wire.DriftColumn, width: int) -> list[
         ("worth", f"{figure(c.worth)} in the metric's unit" if c.worth is not None else ""),
         ("damage", f"{figure(c.damage)}: worth times psi" if c.damage is not None else ""),
     ]
-    return [*told(said, width, style=style), *facts(pairs, width), ()]
+    return [*told(said, width, style=style), *aligned(pairs, width), ()]
 
 
 def _sentence(answer: wire.DriftAnswer, c: wire.DriftColumn) -> tuple[str, Style]:
@@ -207,7 +207,7 @@ def _references(c: wire.DriftColumn, width: int) -> list[Line]:
     else:
         lines += told("not measured against any", width, style="dim")
     pairs = [(r.against, r.missing or r.of) for r in c.references]
-    return [*lines, *facts(pairs, width)]
+    return [*lines, *aligned(pairs, width)]
 
 
 def _id(c: wire.DriftColumn) -> str:

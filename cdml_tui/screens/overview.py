@@ -6,7 +6,7 @@ from cdml_tui.client import Client
 from cdml_tui.panes.chart import Picture, Point, Series, chart, legend
 from cdml_tui.panes.figures import NONE, clock, figure, metric_word, span_of
 from cdml_tui.panes.line import Line, Span, block, cut, inert, line, title
-from cdml_tui.panes.numbers import day, facts, placed, table
+from cdml_tui.panes.numbers import aligned, day, placed, table
 from cdml_tui.screens.page import WIDE, Body, Page, of_nothing
 from cdml_tui.sheet import BASE, Sheet, Subject
 from cdml_tui.state import Screen, decision_now, moment, running_of, running_text
@@ -96,7 +96,7 @@ def _foot(screen: Screen, answer: Answer, model: wire.ModelState, width: int) ->
         return ()
     columns = 2 if width >= WIDE else 1
     each = (width - 3 * (columns - 1)) // columns
-    words = facts(_words(screen, answer, model), each)
+    words = aligned(_words(screen, answer, model), each)
     room = rows - 2 - (len(words) if columns == 1 else 0)
     picture = _picture(screen, model)
     drawn = chart(picture, each, min(_TALLEST, room), screen.glyphs)

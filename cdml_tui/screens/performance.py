@@ -7,7 +7,7 @@ from cdml_tui.client import Client
 from cdml_tui.panes.chart import Picture, Point, Series, chart, legend
 from cdml_tui.panes.figures import count, figure, metric_word, span_of
 from cdml_tui.panes.line import EMPTY, Line, Span, inert, line, title
-from cdml_tui.panes.numbers import day, days, facts, interval, placed, table, told
+from cdml_tui.panes.numbers import aligned, day, days, interval, placed, table, told
 from cdml_tui.screens.page import WIDE, Body, Page
 from cdml_tui.sheet import Sheet, Subject
 from cdml_tui.state import Screen, decision_now, model_named, moment
@@ -154,7 +154,7 @@ def _numbers(screen: Screen, answer: Answer, name: str, width: int) -> list[Line
     for page in answer.kpi.kpis:
         if page.name == name:
             rows += _kpi_facts(page)
-    return facts(rows, width)
+    return aligned(rows, width)
 
 
 def _last_realised(screen: Screen, answer: Answer, name: str) -> str:
@@ -249,7 +249,7 @@ def _calibration(answer: Answer, width: int) -> list[Line]:
             )
             if t
         )
-        lines += facts([(f"{c.name} {inert(c.version)}", text)], width)
+        lines += aligned([(f"{c.name} {inert(c.version)}", text)], width)
     for said in answer.performance.streams:
         lines += told(said, width)
     return [*lines, ()] if lines else []

@@ -7,7 +7,7 @@ from cdml_tui.client import Client, ConsoleError
 from cdml_tui.panes import judged
 from cdml_tui.panes.figures import age, clock, count, figure, metric_word, percent
 from cdml_tui.panes.line import Line, inert, line, title
-from cdml_tui.panes.numbers import days, facts, placed, told
+from cdml_tui.panes.numbers import aligned, days, placed, told
 from cdml_tui.panes.plan import one_plan
 from cdml_tui.screens.page import WIDE, Body, Page, of_version
 from cdml_tui.sheet import Sheet, Subject
@@ -68,7 +68,7 @@ def _state(screen: Screen, answer: Answer, width: int) -> list[Line]:
         ("size", _size(row, manifest)),
         ("probe", _probe(answer)),
     ]
-    return [*facts(pairs, width), ()]
+    return [*aligned(pairs, width), ()]
 
 
 def _trained(answer: Answer) -> str:
@@ -202,7 +202,7 @@ def _lineage(answer: Answer, width: int) -> list[Line]:
         ("artifact", found.artifact),
         ("manifest", found.manifest),
     ]
-    return [head, *facts(pairs, width)]
+    return [head, *aligned(pairs, width)]
 
 
 def _opens(screen: Screen, sheet: Sheet) -> Subject | None:

@@ -31,6 +31,11 @@ def answered(desk: Desk, value: Any) -> Desk:
     return desk
 
 
+def entered(desk: Desk, value: Any = None) -> Desk:
+    """The same desk with what it stands on opened, and the answer there."""
+    return answered(desk.press("enter"), value)
+
+
 def texts(desk: Desk) -> list[str]:
     screen = desk.screen
     return [text_of(one) for one in shown(screen, screen.width, screen.height)]
