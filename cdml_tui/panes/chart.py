@@ -12,7 +12,7 @@ from typing import Literal
 
 from cdml_tui.panes import scale
 from cdml_tui.panes.figures import figure
-from cdml_tui.panes.line import Line, Span, Style, cut, fit, lead, width_of
+from cdml_tui.panes.line import Line, Span, Style, fit, lead, width_of
 from cdml_tui.state import Glyphs
 
 FEWEST_ROWS = 5
@@ -20,7 +20,6 @@ FEWEST_ROWS = 5
 _AROUND = 0.4
 _FAR = 2.0
 _MARGIN = 0.04
-_LABEL = 9
 # Signs that stand closer than this many columns are no more than a thick line.
 _SPACED = 3
 
@@ -115,10 +114,10 @@ def chart(picture: Picture, width: int, height: int, glyphs: Glyphs) -> list[Lin
     marks = [m for m in scale.ticks(low, high, max(2, height // 2)) if low <= m <= high]
     step = marks[1] - marks[0] if len(marks) > 1 else high - low
     limit = picture.limit if _in(picture.limit, low, high) else None
-    names = [(m, cut(scale.label(m, step), _LABEL)) for m in marks]
+    names = [(m, scale.label(m, step)) for m in marks]
     names += [(limit, f"lim {figure(limit)}")] if limit is not None else []
     gutter = max((width_of(t) for _, t in names), default=0) + 1
-    if width - gutter - 1 < _LABEL:
+    if width - gutter - 1 < scale.LONGEST:
         return []
     canvas = _Canvas(width - gutter - 1, height - 2, _times(picture, known))
     canvas.low, canvas.high = low, high

@@ -10,6 +10,7 @@ _TIMES = (
     *(_HOUR * n for n in (1, 2, 3, 6, 12)),
     *(_DAY * n for n in (1, 2, 7, 14, 28, 56, 91, 182, 365, 730)),
 )
+LONGEST = 9
 _ROUND = (1, 2, 2.5, 5, 10)
 
 
@@ -30,9 +31,9 @@ def label(value: float, step: float) -> str:
     if abs(value) >= 9_999.5 or step >= 1000:
         return figure(value)
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-    if step * 10**decimals % 1 > 1e-6:
+    if decimals < LONGEST and step * 10**decimals % 1 > 1e-6:
         decimals += 1
-    text = f"{value:.{decimals}f}"
+    text = f"{value:.{decimals}f}" if decimals < LONGEST else f"{value:.1e}"
     return text.replace("0.", ".", 1) if abs(value) < 1 and decimals and value else text
 
 
