@@ -23,6 +23,7 @@ from engine.errors import CdmlError, RefusedError
 from engine.jobs import triggers
 from engine.jobs.runner import Runner
 from engine.ledger.ledger import Ledger
+from engine.outlets import Outlets
 from engine.pipeline import locks, lookout
 from engine.pipeline.features import check_kpis
 from engine.pipeline.ingest import ingest_waiting
@@ -79,6 +80,7 @@ class Engine(Conductor):
         )
         self._runner = Runner(self._site)
         self._beat = Beat(self._site, self._runner, serving, self._hub, self.boot)
+        self._outlets = Outlets(self._site)
         self._moving = Lock()
         self._server: uvicorn.Server | None = None
 
@@ -102,6 +104,7 @@ class Engine(Conductor):
         self._beat.start()
         if not self._clock.simulated:
             self._runner.start()
+        self._outlets.apply()
         self._site.tell("INFO", "engine", None, f"engine {self.version} ready, pid {self.pid}")
         for number in (signal.SIGTERM, signal.SIGINT):
             # uvicorn raises a signal anew once it stopped: that must not end us before we tidy up.
@@ -109,6 +112,7 @@ class Engine(Conductor):
         try:
             self._server.run(sockets=[listener])
         finally:
+            self._outlets.close()
             self._beat.stop()
             self._runner.stop()
             self._serving.stop()
@@ -151,6 +155,9 @@ class Engine(Conductor):
     def serving_state(self) -> ServingState:
         return self._serving.state()
 
+    def metrics(self) -> bytes:
+        return self._outlets.figures.text()
+
     def answers(self, model: str) -> tuple[int, dict[str, int]]:
         return self._serving.answers(model)
 
@@ -173,6 +180,7 @@ class Engine(Conductor):
         triggers.recipes(self._site, self._runner, float("inf"))  # what it was so far is known
         self._site.settings = settings
         triggers.recipes(self._site, self._runner, float("inf"))
+        self._outlets.apply()
         self._beat.set_alarm()
         self._serving.sync()
         self._hub.touch()

@@ -24,6 +24,7 @@ from engine.ledger.change import Actor, Change
 from engine.ledger.connection import connect
 from engine.ledger.incidents import Incidents
 from engine.ledger.past import rewound
+from engine.ledger.rollbacks import Rollbacks
 from engine.ledger.rows import read_locks, read_roles
 from engine.ledger.suppressed import Suppressions
 from engine.ledger.taints import Taints
@@ -58,6 +59,7 @@ class Ledger:
         self._lock = RLock()
         self.alerts = Alerts(self._db, self._lock)
         self.incidents = Incidents(self._db, self._lock)
+        self.rollbacks = Rollbacks(self._db, self._lock)
         self.suppressed = Suppressions(self._db, self._lock)
         self.taints = Taints(self._db, self._lock)
 

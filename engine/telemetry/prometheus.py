@@ -31,7 +31,7 @@ Memory = Mapping[tuple[str, str], int]
 
 
 class ServingMetrics:
-    """Counts of the prediction service; the series of versions long unused are let go.
+    """Counts of the prediction service; the series of versions out of memory are let go.
 
     Those of several workers stay until all are restarted: shared files know no removal.
     """
@@ -60,6 +60,7 @@ class ServingMetrics:
         self._counters: OrderedDict[tuple[str, str, str, str], Counter] = OrderedDict()
         self._histograms: OrderedDict[tuple[str, str], Histogram] = OrderedDict()
         self._flagged: dict[tuple[str, str], Counter] = {}
+        self._gone: set[tuple[str, str]] = set()
 
     def _make(self) -> None:
         registry = self._registry
@@ -151,6 +152,7 @@ class ServingMetrics:
     def text(self) -> bytes:
         """Return everything in the text format."""
         self.look()
+        self._forget()
         self._spool.set(self._spool_bytes())
         return generate_latest(self._shown)
 
@@ -161,6 +163,18 @@ class ServingMetrics:
             if len(self._counters) > MAX_SERIES:
                 self._let_go(self._predictions, self._counters.popitem(last=False)[0])
         counter.inc(amount)
+
+    def _forget(self) -> None:
+        """Let go what versions out of memory have counted, once their last counts were shown."""
+        served = {*self._histograms, *((m, v) for m, v, *_ in self._counters if v)}
+        gone = served - self._memory_seen.keys()
+        for key in gone & self._gone:
+            if self._histograms.pop(key, None) is not None:
+                self._let_go(self._seconds, key)
+            for counted in [k for k in self._counters if k[:2] == key]:
+                del self._counters[counted]
+                self._let_go(self._predictions, counted)
+        self._gone = gone
 
     def _let_go(self, series: Counter | Gauge | Histogram, key: Sequence[str]) -> None:
         if not self._shared:

@@ -21,6 +21,7 @@ from engine.errors import CdmlError
 from engine.jobs import triggers
 from engine.jobs.runner import Runner
 from engine.pipeline import alerts, incidents, scoring
+from engine.pipeline.figures import Figures
 from engine.pipeline.ingest import ingest
 from engine.wire import JobRow, ScheduleRow, ServingState
 from tests.engine.pipeline.place import Place, csv
@@ -78,6 +79,9 @@ class Conducted:
     def serving_state(self) -> ServingState:
         return ServingState(True, 1, "127.0.0.1:1", 0, 0, 0, 0, None, None, None)
 
+    def metrics(self) -> bytes:
+        return Figures(self.place).text()
+
     def answers(self, model: str) -> tuple[int, dict[str, int]]:
         roles = self.place.ledger.roles(model)
         return roles.generation, {roles.champion or "": 5}
@@ -97,8 +101,9 @@ class Caller:
 
     async def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         transport = httpx.ASGITransport(self, raise_app_exceptions=False)
+        where = path if path.startswith("/") else f"/api/v1/{path}"
         async with httpx.AsyncClient(transport=transport, base_url="http://engine") as client:
-            return await client.request(method, f"/api/v1/{path}", **more)
+            return await client.request(method, where, **more)
 
     async def change(self, verb: str, **body: Any) -> httpx.Response:
         return await self.ask("POST", f"models/late/{verb}", json={"idempotency_key": verb, **body})
@@ -399,3 +404,10 @@ def test_the_engines_own_user_and_root_may_all_and_an_unknown_user_only_look() -
     assert role_of({"peer": STRANGER}) == "viewer"
     assert actor_of({"peer": STRANGER}).name == "uid 4000000"
     assert actor_of({"peer": ME}).uid == os.getuid()
+
+
+async def test_whoever_may_look_reads_the_numbers_for_prometheus(served: Caller) -> None:
+    served.peer = STRANGER
+    answer = await served.ask("GET", "/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'cdml_generation{model="late"} ' in answer.text
