@@ -26,6 +26,9 @@ MAX_COLUMNS = 30
 OTHERS = "(others)"
 METHODS = ("psi", "js", "ks", "wasserstein_normed")
 NEXT = "+1"
+# What has not happened is known to be 0: a count that rose from nothing would look like none.
+CAUSES = ("human", "guardrail", "engine")
+OUTCOMES = ("done", "failed", "killed")
 # A slice is one of any number of values: too many to be shown each by itself.
 _DRIFTS = (drifting.KIND, "score drift", drifting.LABEL_KIND)
 
@@ -82,7 +85,7 @@ class Figures:
         return ModelFigures(
             generation,
             ready,
-            {cause: n for (m, cause), n in self._rolled_back.items() if m == model},
+            {c: self._rolled_back[model, c] for c in CAUSES} if generation is not None else {},
             _firing(site, model, roles) if found else {},
             list(_drift([s for s in found if s.version == roles.champion])),
             list(_performance(found, roles)),
@@ -91,7 +94,8 @@ class Figures:
                 for s in found
                 if s.kind == "kpi" and s.value is not None
             ],
-            {(e.job, e.outcome): e.n for e in ended},
+            {(e.job, o): 0 for e in ended for o in OUTCOMES}
+            | {(e.job, e.outcome): e.n for e in ended},
             _took(ended),
         )
 
