@@ -19,6 +19,7 @@ from cdml_tui.verbs import (
     looking,
     report,
     running,
+    telling,
     tracing,
 )
 from cdml_tui.verbs.session import Session, usage
@@ -192,6 +193,9 @@ VERBS: dict[str, Verb] = {
         "what happened on a bad day: list, show, note, close, report",
         incident.incident,
         ("note", "close", "report"),
+    ),
+    "notify": Verb(
+        "[test [NAME]]", "who is told of what happens; tell one or all of them now", telling.notify
     ),
     "token": Verb("new|list|revoke [NAME]", "who may call the prediction port"),
     "doctor": Verb("", "look at everything, and say how to mend what is not well"),

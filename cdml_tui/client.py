@@ -245,6 +245,15 @@ class Client:
         """Have the workspace copied, which takes as long as its size asks for."""
         return self._post("/backup", wire.BackupAnswer, None, timeout=None)
 
+    def notify(self) -> list[wire.NotifyRow]:
+        """Return who is told of what happens, and how that goes."""
+        return self._get("/notify", list[wire.NotifyRow])
+
+    def notify_test(self, target: str | None) -> list[wire.NotifyRow]:
+        """Have one target or all of them told something now, as long as their deadlines allow."""
+        named = f"?target={_path(target)}" if target else ""
+        return self._post(f"/notify/test{named}", list[wire.NotifyRow], None, timeout=None)
+
     def stop(self) -> None:
         """Stop the engine."""
         self._post("/stop", dict[str, Any], None)

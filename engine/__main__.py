@@ -161,6 +161,12 @@ def _job(argv: list[str]) -> int:
     return child.main(Path(argv[0]), int(argv[1]))
 
 
+def _post(_argv: list[str]) -> int:
+    from engine.telemetry import post
+
+    return post.main()
+
+
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "backtest": _backtest,
     "backup": _backup,
@@ -178,6 +184,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "supervise": _supervise,
     "serve": _serve,
     "job": _job,
+    "post": _post,
 }
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ class Engine(Conductor):
             raise
         listener = listen(self._workspace.engine_socket)
         config = uvicorn.Config(
-            application(Desk(self._site, self), self._hub),
+            application(Desk(self._site, self), self._hub, self._outlets),
             http=PeerProtocol,
             log_config=None,
             access_log=False,
@@ -154,9 +154,6 @@ class Engine(Conductor):
 
     def serving_state(self) -> ServingState:
         return self._serving.state()
-
-    def metrics(self) -> bytes:
-        return self._outlets.figures.text()
 
     def answers(self, model: str) -> tuple[int, dict[str, int]]:
         return self._serving.answers(model)
@@ -235,5 +232,6 @@ class Engine(Conductor):
         except CdmlError as e:
             log.warning("last load: %s", e.message)
 
-    def _told(self, _: EventRow) -> None:
+    def _told(self, event: EventRow) -> None:
         self._hub.touch()
+        self._outlets.told(event)

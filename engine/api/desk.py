@@ -90,9 +90,6 @@ class Conductor(Protocol):
     def serving_state(self) -> wire.ServingState:
         """Return the serving process as last heard."""
 
-    def metrics(self) -> bytes:
-        """Return the engine's numbers in the text format of Prometheus."""
-
     def answers(self, model: str) -> tuple[int, dict[str, int]]:
         """Return serving's generation of a model and its answers since, asked now."""
 
@@ -185,10 +182,6 @@ class Desk:
         models = [overview.model_status(self.site, m) for m in self.site.settings.models]
         wall = iso(self.site.clock.wall())
         return wire.Status("ready", "up" if up else "down", models, wall)
-
-    def metrics(self) -> bytes:
-        """Return the engine's numbers in the text format of Prometheus."""
-        return self._conductor.metrics()
 
     def compare(self, model: str, a: str, b: str) -> wire.CompareAnswer:
         """Return two versions measured on the same rows."""

@@ -28,7 +28,6 @@ from engine.pipeline import alert_replay as rules
 from engine.pipeline import incidents as timeline
 from engine.pipeline import report as report_page
 from engine.pipeline import taints as tainting
-from engine.telemetry.engine_metrics import CONTENT_TYPE
 
 
 @get("/api/v1/state", sync_to_thread=True)
@@ -45,12 +44,6 @@ def snapshot(request: Req, state: State, at: FromQuery[str] = "") -> wire.State:
 def status(state: State) -> wire.Status:
     """Return engine, serving and models in a few words."""
     return desk_of(state).status()
-
-
-@get("/metrics", sync_to_thread=True, media_type=CONTENT_TYPE, include_in_schema=False)
-def metrics(state: State) -> bytes:
-    """Return the engine's numbers for Prometheus."""
-    return desk_of(state).metrics()
 
 
 @get("/api/v1/events")
@@ -256,7 +249,6 @@ ROUTES = [
     report,
     snapshot,
     status,
-    metrics,
     events,
     recent,
     jobs,

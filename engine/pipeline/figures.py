@@ -28,7 +28,7 @@ METHODS = ("psi", "js", "ks", "wasserstein_normed")
 NEXT = "+1"
 # What has not happened is known to be 0: a count that rose from nothing would look like none.
 CAUSES = ("human", "guardrail", "engine")
-OUTCOMES = ("done", "failed", "killed")
+OUTCOMES = ("done", "failed", "killed", "timed_out")
 # A slice is one of any number of values: too many to be shown each by itself.
 _DRIFTS = (drifting.KIND, "score drift", drifting.LABEL_KIND)
 

@@ -20,8 +20,8 @@ from engine.domain.alerts import Finding
 from engine.errors import CdmlError
 from engine.jobs import triggers
 from engine.jobs.runner import Runner
+from engine.outlets import Outlets
 from engine.pipeline import alerts, incidents, scoring
-from engine.pipeline.figures import Figures
 from engine.pipeline.ingest import ingest
 from engine.wire import JobRow, ScheduleRow, ServingState
 from tests.engine.pipeline.place import Place, csv
@@ -79,9 +79,6 @@ class Conducted:
     def serving_state(self) -> ServingState:
         return ServingState(True, 1, "127.0.0.1:1", 0, 0, 0, 0, None, None, None)
 
-    def metrics(self) -> bytes:
-        return Figures(self.place).text()
-
     def answers(self, model: str) -> tuple[int, dict[str, int]]:
         roles = self.place.ledger.roles(model)
         return roles.generation, {roles.champion or "": 5}
@@ -93,7 +90,7 @@ class Caller:
     def __init__(self, place: Place) -> None:
         self.conductor = Conducted(place)
         self.hub = Hub()
-        self.app: Any = application(Desk(place, self.conductor), self.hub)
+        self.app: Any = application(Desk(place, self.conductor), self.hub, Outlets(place))
         self.peer = ME
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
