@@ -194,6 +194,7 @@ VERBS: dict[str, Verb] = {
         incident.incident,
         ("note", "close", "report"),
     ),
+    "logs": Verb("[engine|serving|RUN]", "what they wrote, as text or JSON lines"),
     "notify": Verb(
         "[test [NAME]]", "who is told of what happens; tell one or all of them now", telling.notify
     ),

@@ -84,6 +84,12 @@ def _token(argv: list[str]) -> int:
     return token_verb.main(argv)
 
 
+def _logs(argv: list[str]) -> int:
+    from engine import log_verb
+
+    return log_verb.main(argv)
+
+
 def _up(argv: list[str]) -> int:
     return guarded(lambda: _started(argv), as_json="--json" in argv)
 
@@ -184,6 +190,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "supervise": _supervise,
     "serve": _serve,
     "job": _job,
+    "logs": _logs,
     "post": _post,
 }
 

@@ -3,10 +3,10 @@
 Predictions are answered again half a second sooner, and a second engine is refused at once.
 """
 
-import logging
 import os
 from pathlib import Path
 
+from engine import logs
 from engine.clock import Clock, SimulatedClock, SystemClock, parse_time
 from engine.errors import InvalidError, RefusedError
 from engine.ledger.ledger import Ledger
@@ -21,11 +21,7 @@ def run(root: Path, *, simulated: str | None = None, seed: int = 0) -> int:
     workspace = Workspace(root).require()
     settings = load(workspace.config)
     workspace.create(list(settings.models))
-    logging.basicConfig(
-        filename=workspace.logs / "engine.log",
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        level=logging.INFO,
-    )
+    logs.into_file(workspace.logs / "engine.log")
     with workspace.locked():
         ledger = Ledger(workspace.ledger)
         clock: Clock = SystemClock()

@@ -39,6 +39,9 @@ from engine.wire import EventRow, JobRow, ScheduleRow, ServingState
 from engine.workspace import Workspace
 
 T = TypeVar("T")
+LEVELS = {
+    "INFO": logging.INFO, "ACT": logging.INFO, "WARN": logging.WARNING, "CRIT": logging.CRITICAL,
+}  # fmt: skip
 log = logging.getLogger("cdml.engine")
 
 
@@ -234,4 +237,5 @@ class Engine(Conductor):
 
     def _told(self, event: EventRow) -> None:
         self._hub.touch()
+        log.log(LEVELS[event.level], event.text, extra={"model": event.model, "kind": event.kind})
         self._outlets.told(event)

@@ -119,7 +119,12 @@ class App:
             status = 400 if e.code == "malformed_json" else status
             reply = _refusal(path, status, e.code, e.message, e.field)
         except Exception:  # the request edge
-            logging.getLogger(__name__).exception("answering %s %s", scope["method"], path[:3])
+            asked = (
+                dict(scope["headers"]).get(b"x-request-id", b"")[:MAX_CLIENT_ID].decode("latin-1")
+            )
+            logging.getLogger(__name__).exception(
+                "answering %s %s", scope["method"], path[:3], extra={"request": asked}
+            )
             text = "Answering the request: something failed here. It was logged; try again."
             reply = _refusal(path, 500, "internal", text, None)
         if path[:1] == ["v1"] or path[-1:] == ["infer"]:
