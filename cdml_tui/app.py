@@ -242,9 +242,6 @@ def run(client: Client, workspace_path: str, *, on_exit: Callable[[], None] | No
     """Open the console on a workspace; return the exit code."""
     terminal = Terminal()
     try:
-        refusal = terminal.refusal()
-        if refusal:
-            return terminal.plain(client, str(workspace_path), refusal)
         glyphs = terminal.glyphs()
         console = Console(client, Screen(path=str(workspace_path), glyphs=glyphs))
         with terminal.guarded():

@@ -19,6 +19,7 @@ from cdml_tui.verbs import (
     report,
     running,
     tracing,
+    watching,
 )
 from cdml_tui.verbs.session import Session, usage
 
@@ -44,6 +45,13 @@ VERBS: dict[str, Verb] = {
     ),
     "up": Verb("[--foreground]", "start the engine and the prediction service"),
     "down": Verb("", "stop them", changing.down),
+    "watch": Verb(
+        "",
+        "the console; or a line for every change, or a summary for cron (exit 6: something open)",
+        watching.watch,
+        ("plain", "once"),
+    ),
+    "motd": Verb("", "what is open, in a line for the login banner", watching.motd),
     "status": Verb("", "engine, serving and models in a few lines", looking.status),
     "versions": Verb("[MODEL]", "the versions of a model", looking.versions),
     "show": Verb("[MODEL] VERSION", "one version: lineage and gate report", looking.show),
@@ -195,9 +203,18 @@ VERBS: dict[str, Verb] = {
     "token": Verb("new|list|revoke [NAME]", "who may call the prediction port"),
     "reload": Verb("", "have the engine read cdml.toml again", changing.reload),
     "keys": Verb("", "the console's keys and the commands that do the same", looking.keys),
+    "completion": Verb("bash|zsh|fish", "what has a shell complete verbs, options and names"),
 }
 
 _OPTIONS: dict[str, dict[str, object]] = {
+    "plain": {
+        "action": "store_true",
+        "help": "a line for every change: screen readers, logs, dumb terminals",
+    },
+    "once": {
+        "action": "store_true",
+        "help": "how everything is, then end: 0 within limits, 6 something is open, 3 no engine",
+    },
     "wait": {"action": "store_true", "help": "until it is done; exit 0 pass, 4 refused, 1 failed"},
     "plan": {"action": "store_true", "help": "only say on what; exit 4 if it would be refused"},
     "rebuild": {
@@ -250,6 +267,16 @@ _OPTIONS: dict[str, dict[str, object]] = {
 }
 
 
+# The options of every verb.
+GLOBAL = ("-w", "--workspace", "--json")
+
+
+def flags(name: str) -> list[str]:
+    """Return the options of a verb as they are typed."""
+    own = [f"--{option.partition('/')[0]}" for option in VERBS[name].options]
+    return [*own, *(word for word in VERBS[name].words.split() if word.startswith("--")), *GLOBAL]
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise usage(f"{message}. See {self.prog} --help.")
@@ -299,6 +326,6 @@ def overview() -> str:
             "  --version            the version of cdml",
             "",
             "exit codes: 0 done, 1 failed, 2 usage or settings, 3 engine not reachable,",
-            "            4 refused by a rule, 5 not as expected",
+            "            4 refused by a rule, 5 not as expected, 6 something is open (watch)",
         ]
     )

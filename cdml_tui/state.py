@@ -149,6 +149,7 @@ class Screen:
     page: Literal["watch", "help"] = "watch"
     help_top: int = 0
     quit_asked: bool = False
+    slow: bool = False
 
 
 # ---------------------------------------------------------------- what the screen says

@@ -106,7 +106,7 @@ class Desk:
 
     # -- looking
 
-    def state(self, you: str, role: str, consoles: int) -> wire.State:
+    def state(self, you: str, role: str, onlookers: list[wire.Onlooker]) -> wire.State:
         """Return one snapshot for the console."""
         site = self.site
         due = self._conductor.schedules()
@@ -126,7 +126,8 @@ class Desk:
             schedules=due,
             events=site.ledger.events(limit=EVENTS_SHOWN),
             event_id=site.ledger.last_event(),
-            consoles=consoles,
+            consoles=len(onlookers),
+            onlookers=onlookers,
         )
 
     def _engine(self, clock: Clock) -> wire.EngineState:

@@ -10,7 +10,7 @@ from engine import wire
 from engine.api.desk import desk_of, site_of
 from engine.api.peer import Req, actor_of, role_of
 from engine.api.stream import hub_of
-from engine.clock import parse_time
+from engine.clock import iso, parse_time
 from engine.errors import InvalidError
 from engine.pipeline import (
     alert_page,
@@ -34,8 +34,7 @@ from engine.pipeline import taints as tainting
 def snapshot(request: Req, state: State) -> wire.State:
     """Return one snapshot for the console."""
     peer = request.scope["state"]
-    readers = hub_of(state).readers
-    return desk_of(state).state(actor_of(peer).name, role_of(peer), readers)
+    return desk_of(state).state(actor_of(peer).name, role_of(peer), hub_of(state).onlookers)
 
 
 @get("/api/v1/status", sync_to_thread=True)
@@ -47,10 +46,12 @@ def status(state: State) -> wire.Status:
 @get("/api/v1/events")
 async def events(request: Req, state: State) -> Stream:
     """Follow the facts from Last-Event-ID on, or from now."""
-    ledger = desk_of(state).ledger
+    ledger, peer = desk_of(state).ledger, request.scope["state"]
     resume = request.headers.get("last-event-id", "")
     after = int(resume) if resume.isdigit() else ledger.last_event()
-    return Stream(hub_of(state).follow(ledger, after), media_type="text/event-stream")
+    wall = iso(desk_of(state).site.clock.wall())
+    who = wire.Onlooker(actor_of(peer).name, role_of(peer), wall)
+    return Stream(hub_of(state).follow(ledger, after, who), media_type="text/event-stream")
 
 
 @get("/api/v1/events/recent", sync_to_thread=True)

@@ -220,6 +220,7 @@ def model_state(site: Site, model: str, next_check: str | None) -> ModelState:
         undo_of=last.action if last else None,
         trained_age_days=age,
         incident=incident.number if incident else None,
+        incident_opened=incident.opened if incident else None,
     )
 
 

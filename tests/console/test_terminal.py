@@ -2,15 +2,13 @@
 
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fake_engine import Running
-from pseudo_terminal import CONSOLE, ROOT, PseudoTerminal
+from pseudo_terminal import PseudoTerminal
 
 from cdml_tui.terminal import Terminal
 
@@ -89,13 +87,6 @@ def test_any_terminal_type_is_drawn_on(running: Running, term: str) -> None:
         assert terminal.leave() == 143
 
 
-def test_a_dumb_terminal_gets_one_picture_as_text(running: Running) -> None:
-    with PseudoTerminal(running.path, TERM="dumb") as terminal:
-        assert terminal.leave() == 0
-        assert b"READY for rollback" in terminal.raw
-        assert b"\x1b" not in terminal.raw
-
-
 def test_without_an_engine_it_opens_and_waits(running: Running) -> None:
     running.close()
     with PseudoTerminal(running.path) as terminal:
@@ -108,15 +99,6 @@ def test_without_an_engine_it_opens_and_waits(running: Running) -> None:
         terminal.until("rollback late --offline")
         terminal.signal(signal.SIGTERM)
         assert terminal.leave() == 143
-
-
-def test_a_redirected_stderr_is_said_and_not_drawn_on(running: Running) -> None:
-    code = [sys.executable, "-c", CONSOLE, str(running.path)]
-    ended = subprocess.run(
-        code, cwd=ROOT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    )
-    assert ended.returncode == 2
-    assert "stderr is not a terminal" in ended.stderr
 
 
 @pytest.mark.parametrize(
