@@ -106,6 +106,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("up", ("k", "up"), "up", "select the version above", command=_LIST),
     Action("first", ("g", "home"), "first", "select the first version"),
     Action("last", ("G", "end"), "last", "select the last version"),
+    Action("page_up", ("pageup",), "page up", "move up by a screenful"),
+    Action("page_down", ("pagedown",), "page down", "move down by a screenful"),
+    Action("open", ("enter",), "open", "open what is selected"),
+    Action("events", ("e", "4"), "events", "open every event kept"),
     Action("model", ("m",), "model", "show the next model", command="cdml status"),
     Action("reload", ("r",), "reload", "ask the engine for a fresh state", command="cdml status"),
     Action("glyphs", ("a",), "ascii", "switch between Unicode and ASCII signs"),
@@ -122,7 +126,16 @@ CONFIRM_KEY = "y"
 
 _NAMES = {action.name: action for action in ACTIONS}
 _KEYS = {key: action for action in ACTIONS for key in action.keys}
-_SHOWN = {"escape": "Esc", "down": "Down", "up": "Up", "home": "Home", "end": "End"}
+_SHOWN = {
+    "enter": "Enter",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "escape": "Esc",
+    "down": "Down",
+    "up": "Up",
+    "home": "Home",
+    "end": "End",
+}
 
 
 def named(name: str) -> Action:

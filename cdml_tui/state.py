@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
+from cdml_tui.sheet import Sheet
 from engine import wire
 
 FRESH_S = 5.0
@@ -146,8 +147,7 @@ class Screen:
     outcome: Outcome | None = None
     message: str = ""
     last_key: float = float("-inf")
-    page: Literal["watch", "help"] = "watch"
-    help_top: int = 0
+    sheets: tuple[Sheet, ...] = ()
     quit_asked: bool = False
     slow: bool = False
 
@@ -302,15 +302,17 @@ def resized(screen: Screen, width: int, height: int) -> Screen:
     return replace(screen, width=width, height=height)
 
 
-def moved(screen: Screen, to: Literal["up", "down", "first", "last"]) -> Screen:
+def moved(screen: Screen, to: str) -> Screen:
     """Select another version."""
     model = model_of(screen)
     names = [row.version for row in ordered(model)] if model else []
     if not names:
         return replace(screen, message="no versions to select yet")
     here = names.index(screen.selected) if screen.selected in names else 0
-    index = {"up": here - 1, "down": here + 1, "first": 0, "last": len(names) - 1}[to]
-    return looked_at(replace(screen, selected=names[max(0, min(index, len(names) - 1))]))
+    last = len(names) - 1
+    steps = {"up": -1, "down": 1, "first": -last, "last": last, "page_up": -9, "page_down": 9}
+    index = here + steps[to]
+    return looked_at(replace(screen, selected=names[max(0, min(index, last))]))
 
 
 def model_changed(screen: Screen) -> Screen:

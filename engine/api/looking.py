@@ -57,7 +57,7 @@ async def events(request: Req, state: State) -> Stream:
 @get("/api/v1/events/recent", sync_to_thread=True)
 def recent(state: State, limit: FromQuery[int] = 50) -> list[wire.EventRow]:
     """Return the newest facts, oldest first."""
-    return desk_of(state).ledger.events(limit=max(1, min(limit, 1000)))
+    return desk_of(state).ledger.events(limit=max(1, min(limit, 10_000)))
 
 
 @get("/api/v1/jobs", sync_to_thread=True)
