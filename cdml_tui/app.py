@@ -19,7 +19,7 @@ from textual.message import Message
 from cdml_tui import actions, effects, guard, offline, turning
 from cdml_tui import answers as answered
 from cdml_tui.client import Client, ConsoleError, EngineLost
-from cdml_tui.feed import Feed, HeartbeatCame, LinkLost, SnapshotCame
+from cdml_tui.feed import SLOW_S, Feed, HeartbeatCame, LinkLost, SnapshotCame
 from cdml_tui.screens.frame import shown
 from cdml_tui.screens.table import PAGES
 from cdml_tui.sheet import Subject
@@ -32,9 +32,12 @@ from cdml_tui.state import (
     resized,
     snapshot_came,
 )
-from cdml_tui.terminal import Terminal
+from cdml_tui.terminal import Terminal, leave_now, let_go
+from cdml_tui.widgets.driver import HUNG_UP, LinkDriver, LinkTimed
 from cdml_tui.widgets.line_screen import KeyCame, LineScreen, SizeCame
 from engine import wire
+
+LEAVE_S = 3.0
 
 
 class Answered(Message):
@@ -60,7 +63,7 @@ class Console(App[int], inherit_bindings=False):
         new_token: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
         # Said here as well as by the theme: NO_COLOR is looked at before a theme is set.
-        super().__init__(ansi_color=True)
+        super().__init__(ansi_color=True, driver_class=LinkDriver)
         self.animation_level = "none"
         # Before the first paint: a change of theme paints everything once more.
         self.set_reactive(App.theme, screen.theme)
@@ -72,6 +75,7 @@ class Console(App[int], inherit_bindings=False):
         self._feed = Feed(client, self.post_message, monotonic)
         self._base = LineScreen(lambda w, h: shown(self.state, w, h))
         self._tick_handle: asyncio.TimerHandle | None = None
+        self._owed = False
 
     # ------------------------------------------------------------ life
 
@@ -85,7 +89,7 @@ class Console(App[int], inherit_bindings=False):
         if threading.current_thread() is threading.main_thread():
             for sign in (signal.SIGTERM, signal.SIGHUP):
                 # Textual leaves the terminal as it is on these two; an ordinary exit restores it.
-                loop.add_signal_handler(sign, self.exit, 128 + sign)
+                loop.add_signal_handler(sign, self._end, 128 + sign)
         self._feed.start()
         self._wind()
 
@@ -94,6 +98,13 @@ class Console(App[int], inherit_bindings=False):
         self._feed.stop()
         if self._tick_handle is not None:
             self._tick_handle.cancel()
+
+    def _end(self, code: int) -> None:
+        """Leave in order; where the terminal takes nothing any more, without it."""
+        self.exit(code)
+        late = threading.Timer(LEAVE_S, leave_now, [code])
+        late.daemon = True
+        late.start()
 
     # ------------------------------------------------------------ what comes in
 
@@ -138,6 +149,14 @@ class Console(App[int], inherit_bindings=False):
         """Take in that the engine is gone."""
         self._become(link_lost(self.state, event.why, event.at))
 
+    def on_link_timed(self, event: LinkTimed) -> None:
+        """Take in how quickly the terminal takes what is written; draw what it is owed."""
+        if event.slow != self.state.slow:
+            self._feed.spare(slow=event.slow)
+            self._become(replace(self.state, slow=event.slow))
+        elif self._owed:
+            self._paint()
+
     def on_answered(self, event: Answered) -> None:
         """Take in what became of a request."""
         self._become(*event.take(self.state, self._monotonic()))
@@ -154,14 +173,23 @@ class Console(App[int], inherit_bindings=False):
             self._carry_out(effect)
         if state.theme != before.theme:
             self.theme = state.theme
-        self._base.redraw()
+        self._paint()
         self._wind()
+
+    def _paint(self) -> None:
+        """Draw the state, or owe that to a terminal that has yet to take the frame before."""
+        driver = self._driver
+        self._owed = isinstance(driver, LinkDriver) and driver.busy
+        if not self._owed:
+            self._base.redraw()
 
     def _wind(self) -> None:
         """Set the one timer to the next moment at which time alone changes something."""
         if self._tick_handle is not None:
             self._tick_handle.cancel()
         wait = guard.next_tick_s(self.state)
+        if self.state.slow and self.state.bar is None:
+            wait = max(wait, SLOW_S)
         if self._real_time:
             loop = asyncio.get_running_loop()
             self._tick_handle = loop.call_later(wait, self.call_later, self.tick)
@@ -253,6 +281,8 @@ def run(client: Client, workspace_path: str, *, on_exit: Callable[[], None] | No
         console = Console(client, Screen(path=str(workspace_path), glyphs=glyphs))
         with terminal.guarded():
             code = console.run(mouse=False)
+        if code == HUNG_UP:
+            let_go()
         return 1 if code is None else code
     finally:
         client.close()

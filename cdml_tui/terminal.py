@@ -3,6 +3,7 @@
 import atexit
 import os
 import sys
+import termios
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TextIO
@@ -63,6 +64,22 @@ class Terminal:
         atexit.register(_put_back)
         yield
         atexit.unregister(_put_back)
+
+
+def leave_now(code: int) -> None:
+    """End at once, whatever hangs: what the terminal never took is dropped, then it is put back."""
+    with suppress(OSError, termios.error):
+        termios.tcflush(2, termios.TCOFLUSH)
+        os.set_blocking(2, False)
+    _put_back()
+    os._exit(code)
+
+
+def let_go() -> None:
+    """Let a terminal that is gone be: what Python still wants to flush goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for fd in (1, 2):
+        os.dup2(nowhere, fd)
 
 
 def _put_back() -> None:
