@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import get_args
 
-from cdml_tui import turning
+from cdml_tui import travel, turning
 from cdml_tui.effects import Fetch, Prove, Quit, Send, Step
 from cdml_tui.screens.table import PAGES
 from cdml_tui.state import (
@@ -96,8 +96,8 @@ def _look(screen: Screen, press: Press, *, quit_asked: bool) -> Step:
             return (turning.moved if screen.sheets else moved)(screen, way), ()
         case "open":
             return turning.entered(screen)
-        case "back" | "quit" if screen.sheets and not _open_end(screen):
-            return turning.closed(screen)
+        case "back" | "quit" if (screen.sheets or screen.past) and not _open_end(screen):
+            return turning.closed(screen) if screen.sheets else (travel.present(screen), ())
         case "reload":
             screen, asked = turning.asked_again(screen)
             message = "asked the engine for a fresh state"
@@ -108,6 +108,8 @@ def _look(screen: Screen, press: Press, *, quit_asked: bool) -> Step:
             return replace(screen, quit_asked=True, message="press q again to leave"), ()
         case "back":
             return _closed(screen), ()
+        case str(name) if name in travel.KEYS:
+            return travel.KEYS[name](screen)
         case str(name) if name in PAGES:
             return turning.opened(screen, name)
         case name if name in _LOOKS:
@@ -153,19 +155,9 @@ def _closed(screen: Screen) -> Screen:
 
 def _change_asked(screen: Screen, press: Press, *, quiet: bool) -> Screen:
     verb, model = press.action, model_of(screen)
-    refusal = ""
-    if not quiet:
-        refusal = f"{press.key} ignored: another key came within 0.12 s before it; press it again"
-    elif screen.sheets:
-        refusal = f"{press.key} ignored: close this page first, to see what it would do"
-    elif isinstance(screen.bar, Asking):
-        refusal = f"{press.key} ignored: the last change has no answer yet; Esc stops asking"
-    elif model is None or screen.snapshot is None:
-        refusal = f"{press.key} ignored: nothing is known of any model yet"
-    elif screen.snapshot.role == "viewer":
-        refusal = f"{press.key} ignored: your role here is viewer, which looks but changes nothing"
+    refusal = _refusal(screen, quiet=quiet)
     if refusal or model is None:
-        return replace(screen, message=refusal)
+        return replace(screen, message=f"{press.key} ignored: {refusal}")
     match verb:
         case "rollback":
             return _plan_asked(screen, model, "rollback", model.rollback, press)
@@ -179,6 +171,23 @@ def _change_asked(screen: Screen, press: Press, *, quiet: bool) -> Screen:
             return _quiet_asked(screen, model, verb, press)
     intent = Intent("train", model.model, model.champion, None, press.token)
     return _confirming(screen, intent, "it takes the machine's time for a while")
+
+
+def _refusal(screen: Screen, *, quiet: bool) -> str:
+    """Say why no key may change anything now; empty where one may."""
+    if not quiet:
+        return "another key came within 0.12 s before it; press it again"
+    if screen.past is not None:
+        return "this is a past moment; Esc returns to the present"
+    if screen.sheets:
+        return "close this page first, to see what it would do"
+    if isinstance(screen.bar, Asking):
+        return "the last change has no answer yet; Esc stops asking"
+    if model_of(screen) is None or screen.snapshot is None:
+        return "nothing is known of any model yet"
+    if screen.snapshot.role == "viewer":
+        return "your role here is viewer, which looks but changes nothing"
+    return ""
 
 
 def _promote_asked(screen: Screen, model: wire.ModelState, press: Press) -> Screen:

@@ -124,6 +124,14 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """The past moment that is looked at; `state` is of the one before until its own has come."""
+
+    at: str
+    state: wire.State | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Screen:
     """Everything the panes draw from."""
 
@@ -148,11 +156,22 @@ class Screen:
     message: str = ""
     last_key: float = float("-inf")
     sheets: tuple[Sheet, ...] = ()
+    past: Past | None = None
     quit_asked: bool = False
     slow: bool = False
 
 
 # ---------------------------------------------------------------- what the screen says
+
+
+def then_of(screen: Screen) -> Screen:
+    """Return the screen as it is drawn: of the past moment that is looked at, if any."""
+    if screen.past is None or screen.past.state is None:
+        return screen
+    then = replace(screen, snapshot=screen.past.state, received=screen.at)
+    names = [row.version for row in ordered(model)] if (model := model_of(then)) else []
+    selected = screen.selected if screen.selected in names else next(iter(names), None)
+    return replace(then, selected=selected)
 
 
 def model_of(screen: Screen) -> wire.ModelState | None:
@@ -263,7 +282,9 @@ def works(screen: Screen, name: str) -> bool:
     model = model_of(screen)
     if name not in get_args(Verb):
         return True
-    if model is None or (screen.snapshot is not None and screen.snapshot.role == "viewer"):
+    if screen.past is not None or model is None:
+        return False
+    if screen.snapshot is not None and screen.snapshot.role == "viewer":
         return False
     match name:
         case "abort":

@@ -31,10 +31,13 @@ from engine.pipeline import taints as tainting
 
 
 @get("/api/v1/state", sync_to_thread=True)
-def snapshot(request: Req, state: State) -> wire.State:
-    """Return one snapshot for the console."""
+def snapshot(request: Req, state: State, at: FromQuery[str] = "") -> wire.State:
+    """Return one snapshot for the console, or that of a past moment."""
     peer = request.scope["state"]
-    return desk_of(state).state(actor_of(peer).name, role_of(peer), hub_of(state).onlookers)
+    you, role, onlookers = actor_of(peer).name, role_of(peer), hub_of(state).onlookers
+    if at:
+        return desk_of(state).state_then(you, role, onlookers, parse_time(at))
+    return desk_of(state).state(you, role, onlookers)
 
 
 @get("/api/v1/status", sync_to_thread=True)

@@ -305,8 +305,9 @@ class Onlooker(msgspec.Struct, frozen=True):
 class State(msgspec.Struct, frozen=True):
     """One snapshot for the console. `you` is the caller as the socket proved it.
 
-    `onlookers` are all who follow the engine, whoever came first at the front; `consoles` counts
-    them.
+    `onlookers` are all who follow the engine, whoever came first at the front; `consoles` is how
+    many. `past` is set on that of a past moment, which engine.now says: nothing can be done about
+    it.
     """
 
     workspace: str
@@ -322,3 +323,4 @@ class State(msgspec.Struct, frozen=True):
     event_id: int
     consoles: int = 0
     onlookers: list[Onlooker] = []
+    past: bool = False
