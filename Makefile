@@ -79,7 +79,7 @@ format: .venv/ready ## put the code into house format
 docs: .venv/ready ## the tables of keys and settings in the documents, from the code
 	@$(BIN)/python -m scripts.docs
 
-picture: .venv/ready ## docs/console.svg, from the real console on forty replayed days
+picture: .venv/ready ## docs/console*.svg, from the real console on forty replayed days
 	@$(BIN)/python -m scripts.picture
 
 # Compiled with the oldest Python we support; hashes cover the files of every platform.

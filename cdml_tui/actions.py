@@ -124,7 +124,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("model", ("m",), "model", "show the next model", command="cdml status"),
     Action("reload", ("r",), "reload", "ask the engine for a fresh state", command="cdml status"),
     Action("glyphs", ("a",), "ascii", "switch between Unicode and ASCII signs"),
-    Action("theme", ("t",), "theme", "switch between dark and light terminal colours"),
+    Action(
+        "theme", ("t",), "theme", "next theme: dark, light, high contrast, colour-blind, truecolor"
+    ),
+    Action("picture", ("x",), "picture", "keep a picture of the screen as an SVG file"),
     Action("help", ("?",), "keys", "show every key and the command that does the same"),
     Action("back", ("escape",), "back", "close what is open"),
     Action("quit", ("q",), "quit", "close a page; on the base screen, press it twice to leave"),

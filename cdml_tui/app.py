@@ -5,7 +5,9 @@ threads of their own and answer with messages.
 """
 
 import asyncio
+import os
 import signal
+import sys
 import threading
 import time
 import uuid
@@ -13,10 +15,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
+from rich.text import Text
 from textual.app import App
 from textual.message import Message
 
-from cdml_tui import actions, effects, guard, offline, travel, turning
+from cdml_tui import actions, album, effects, guard, offline, travel, turning
 from cdml_tui import answers as answered
 from cdml_tui.client import Client, ConsoleError, EngineLost
 from cdml_tui.feed import SLOW_S, Feed, HeartbeatCame, LinkLost, SnapshotCame
@@ -35,6 +38,7 @@ from cdml_tui.state import (
 from cdml_tui.terminal import Terminal, leave_now, let_go
 from cdml_tui.widgets.driver import HUNG_UP, LinkDriver, LinkTimed
 from cdml_tui.widgets.line_screen import KeyCame, LineScreen, SizeCame
+from cdml_tui.widgets.palettes import own_themes
 from engine import wire
 
 LEAVE_S = 3.0
@@ -65,6 +69,8 @@ class Console(App[int], inherit_bindings=False):
         # Said here as well as by the theme: NO_COLOR is looked at before a theme is set.
         super().__init__(ansi_color=True, driver_class=LinkDriver)
         self.animation_level = "none"
+        for theme in own_themes():
+            self.register_theme(theme)
         # Before the first paint: a change of theme paints everything once more.
         self.set_reactive(App.theme, screen.theme)
         self.state = replace(screen, keys=actions.key_rows(), at=monotonic())
@@ -98,6 +104,19 @@ class Console(App[int], inherit_bindings=False):
         self._feed.stop()
         if self._tick_handle is not None:
             self._tick_handle.cancel()
+
+    def _fatal_error(self) -> None:
+        """Say in a sentence that the console broke; Textual would show a trace with its locals."""
+        fault = sys.exc_info()[1]
+        if os.environ.get("CDML_DEBUG") == "1":
+            super()._fatal_error()
+            return
+        said = (
+            f"cdml: The console broke ({type(fault).__name__}: {str(fault)[:200]}). The engine and "
+            "what it serves are not touched by that: open it again with cdml, or use cdml status. "
+            "Run it with CDML_DEBUG=1 to see where, and report that."
+        )
+        self.panic(Text(said))
 
     def _end(self, code: int) -> None:
         """Leave in order; where the terminal takes nothing any more, without it."""
@@ -198,6 +217,8 @@ class Console(App[int], inherit_bindings=False):
         match effect:
             case effects.Quit():
                 self.exit(0)
+            case effects.Picture():
+                self._keep_picture()
             case effects.Fetch():
                 self._feed.refresh()
             case effects.Send(intent=intent):
@@ -209,6 +230,18 @@ class Console(App[int], inherit_bindings=False):
                 self._in_thread(lambda: self._ask_past(at))
             case effects.Ask(subject=subject):
                 self._in_thread(lambda: self._ask(subject))
+
+    def _keep_picture(self) -> None:
+        state = self.state
+        page = state.sheets[-1].subject.page if state.sheets else "watch"
+        at = state.snapshot.engine.wall if state.snapshot else ""
+        name = state.snapshot.workspace if state.snapshot else ""
+        try:
+            kept = album.keep(self.export_screenshot(), name, page, at[:19].replace(":", ""))
+            message = f"picture kept: {kept}"
+        except OSError as fault:
+            message = f"no picture: {fault.strerror}: {fault.filename}"
+        self.state = replace(self.state, message=message)
 
     def _in_thread(self, ask: Callable[[], Callable[[Screen, float], effects.Step]]) -> None:
         def work() -> None:
@@ -291,7 +324,8 @@ def run(client: Client, workspace_path: str, *, on_exit: Callable[[], None] | No
     terminal = Terminal()
     try:
         glyphs = terminal.glyphs()
-        console = Console(client, Screen(path=str(workspace_path), glyphs=glyphs))
+        screen = Screen(path=str(workspace_path), glyphs=glyphs, theme=terminal.theme())
+        console = Console(client, screen)
         with terminal.guarded():
             code = console.run(mouse=False)
         if code == HUNG_UP:

@@ -49,7 +49,7 @@ VERBS: dict[str, Verb] = {
         "",
         "the console; or a line for every change, or a summary for cron (exit 6: something open)",
         watching.watch,
-        ("plain", "once"),
+        ("plain", "once", "svg", "page", "size"),
     ),
     "motd": Verb("", "what is open, in a line for the login banner", watching.motd),
     "status": Verb("", "engine, serving and models in a few lines", looking.status),
@@ -211,6 +211,9 @@ _OPTIONS: dict[str, dict[str, object]] = {
         "action": "store_true",
         "help": "a line for every change: screen readers, logs, dumb terminals",
     },
+    "svg": {"metavar": "FILE", "help": "write a picture of the console and end"},
+    "page": {"metavar": "P", "help": "of this page (watch); with --svg"},
+    "size": {"metavar": "WxH", "help": "in columns and rows (100x30); with --svg"},
     "once": {
         "action": "store_true",
         "help": "how everything is, then end: 0 within limits, 6 something is open, 3 no engine",

@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+from contextlib import closing
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -56,8 +57,7 @@ def _dispatch(words: list[str]) -> int:
     if name not in VERBS:
         raise usage(unknown(name), "verb")
     if name == "watch" and not _in_lines(after):
-        parser(name).parse_args(after)
-        return _console([*before, *after])
+        return _watch(before, after)
     if name == "completion":
         line(completion.script(" ".join(parser(name).parse_args(after).words)).rstrip())
         return 0
@@ -87,6 +87,18 @@ def _split(words: list[str]) -> tuple[list[str], list[str]]:
             raise usage(f'there is no option "{word[:40]}" before the verb. See cdml --help.')
         at += 1
     return words[:at], words[at:]
+
+
+def _watch(before: list[str], after: list[str]) -> int:
+    """Open the console, or write its picture."""
+    args = parser("watch").parse_args([*before, *after])
+    if args.svg is None:
+        return _console([*before, *after])
+    workspace = location.find(args.workspace)
+    from cdml_tui.picture import save
+
+    with closing(Client(workspace / "run" / "engine.sock")) as client:
+        return save(client, str(workspace), args.svg, args.page, args.size)
 
 
 def _in_lines(after: list[str]) -> bool:

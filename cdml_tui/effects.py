@@ -41,9 +41,14 @@ class AskPast:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """Keep a picture of the screen as it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Quit:
     """Leave."""
 
 
-Effect = Send | Prove | Fetch | Ask | AskPast | Quit
+Effect = Send | Prove | Fetch | Ask | AskPast | Picture | Quit
 Step = tuple[Screen, tuple[Effect, ...]]

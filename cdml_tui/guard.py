@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 from cdml_tui import travel, turning
-from cdml_tui.effects import Fetch, Prove, Quit, Send, Step
+from cdml_tui.effects import Fetch, Picture, Prove, Quit, Send, Step
 from cdml_tui.screens.table import PAGES
 from cdml_tui.state import (
     FRESH_S,
@@ -20,6 +20,7 @@ from cdml_tui.state import (
     Outcome,
     Proving,
     Screen,
+    Theme,
     Typing,
     Verb,
     Window,
@@ -102,6 +103,8 @@ def _look(screen: Screen, press: Press, *, quit_asked: bool) -> Step:
             screen, asked = turning.asked_again(screen)
             message = "asked the engine for a fresh state"
             return replace(screen, message=message), (Fetch(), *asked)
+        case "picture":
+            return screen, (Picture(),)
         case "quit" if quit_asked:
             return screen, (Quit(),)
         case "quit":
@@ -127,8 +130,9 @@ def _glyphs_switched(screen: Screen) -> Screen:
 
 
 def _theme_switched(screen: Screen) -> Screen:
-    theme: str = screen.theme
-    return replace(screen, theme="ansi-light" if theme == "ansi-dark" else "ansi-dark")
+    themes = get_args(Theme)
+    after = themes[(themes.index(screen.theme) + 1) % len(themes)]
+    return replace(screen, theme=after, message=f"theme {after}")
 
 
 _LOOKS: dict[str | None, Callable[[Screen], Screen]] = {

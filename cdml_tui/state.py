@@ -16,6 +16,7 @@ FRESH_S = 5.0
 Verb = Literal["rollback", "promote", "abort", "undo", "train", "ack", "mute"]
 Link = Literal["connecting", "live", "stale", "lost"]
 Glyphs = Literal["unicode", "ascii"]
+Theme = Literal["ansi-dark", "ansi-light", "high-contrast", "colour-blind", "truecolor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ class Screen:
     width: int = 80
     height: int = 24
     glyphs: Glyphs = "unicode"
-    theme: Literal["ansi-dark", "ansi-light"] = "ansi-dark"
+    theme: Theme = "ansi-dark"
     keys: tuple[KeyHelp, ...] = ()
     snapshot: wire.State | None = None
     received: float = 0.0

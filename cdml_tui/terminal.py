@@ -6,9 +6,9 @@ import sys
 import termios
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import TextIO, cast, get_args
 
-from cdml_tui.state import Glyphs
+from cdml_tui.state import Glyphs, Theme
 
 # Leave the alternate screen, show the cursor, end mouse, paste, focus, key and wrap modes.
 RESET = (
@@ -54,6 +54,14 @@ class Terminal:
         )
         utf8 = "utf8" in name.lower().replace("-", "")
         return "unicode" if utf8 and self._environ.get("TERM") != "linux" else "ascii"
+
+    def theme(self) -> Theme:
+        """Choose the colours: as CDML_THEME says, else for the background, where that is known."""
+        named = self._environ.get("CDML_THEME", "")
+        if named in get_args(Theme):
+            return cast(Theme, named)
+        background = self._environ.get("COLORFGBG", "").rpartition(";")[2]
+        return "ansi-light" if background in ("7", "15") else "ansi-dark"
 
     @contextmanager
     def guarded(self) -> Iterator[None]:

@@ -98,6 +98,10 @@ class PseudoTerminal:
             os.close(fd)
         self._master = self._slave = -1
 
+    def hold(self) -> None:
+        """Take nothing more, as after Ctrl-S."""
+        termios.tcflow(self._slave, termios.TCOOFF)
+
     def signal(self, number: signal.Signals) -> None:
         self.child.send_signal(number)
 
