@@ -78,6 +78,9 @@ class Mode:
         self.last: int | None = None
         self._state: wire.State | None = None
         self._lost_at: float | None = None
+        # While our own stream is not known to be among those who look, nobody comes or goes.
+        self._heard = False
+        self._joining = True
         self._wanted = False
         self._looked_at = float("-inf")
 
@@ -94,7 +97,9 @@ class Mode:
 
     def take(self, found: StreamItem | Lost) -> None:
         """Take in one sign from the engine, or that there is none."""
+        self._heard = isinstance(found, StreamItem)
         if isinstance(found, Lost):
+            self._joining = True
             self._lose(found.why)
             return
         event = found.event
@@ -117,6 +122,7 @@ class Mode:
         before, self._state = self._state, state
         self.last = state.event_id if self.last is None else self.last
         away, self._lost_at = self._lost_at, None
+        joining, self._joining = self._joining, self._joining and not self._heard
         if before is None:
             for said in summary(state):
                 self._say(said)
@@ -124,7 +130,7 @@ class Mode:
         if away is not None:
             for_s = self._monotonic() - away
             self._tell("INFO", f"the engine answers again after {for_s:.0f} s")
-            # Who looks comes back one by one.
+        if joining:
             before = msgspec.structs.replace(before, onlookers=state.onlookers)
         for said in changes(before, state):
             self._say(said)

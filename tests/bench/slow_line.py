@@ -77,7 +77,7 @@ def measure(box: Box, drawn: Callable[[str], bool]) -> list[Figure]:
     ready: list[float] = []
     keys: list[float] = []
     slow = 0
-    for turn in range(STARTS):
+    for _ in range(STARTS):
         with SlowTerminal([*CDML, "-w", str(box.workspace)]) as terminal:
             ready.append(terminal.until(drawn, 30.0) - terminal.began)
             terminal.settle(1.0, 10.0)
@@ -85,7 +85,7 @@ def measure(box: Box, drawn: Callable[[str], bool]) -> list[Figure]:
             for at in range(KEYS // STARTS):
                 terminal.settle(0.5, 3.0)
                 before, pressed = terminal.text, time.monotonic()
-                terminal.press("jk"[(at + turn) % 2])
+                terminal.press("jk"[at % 2])
                 changed = terminal.until(lambda text, was=before: text != was, 10.0)  # type: ignore[misc]
                 keys.append((changed - pressed) * 1000)
     where = "at 150 ms and 4 KB/s"

@@ -23,6 +23,8 @@ from engine import wire
 ROOT = Path(__file__).parents[2]
 CDML = [sys.executable, "-P", "-m", "cdml_tui.cli"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+ANNA = wire.Onlooker("anna", "operator", flights.ago())
+BEN = wire.Onlooker("ben", "viewer", flights.ago())
 STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ ")
 
 
@@ -101,6 +103,11 @@ def test_a_lost_engine_is_said_once_and_its_return_too(running: Running) -> None
         again = Running(running.path)
         try:
             here.until("the engine answers again after")
+            fine = msgspec.structs.replace(flights.signals()[0], last=0.4, breached=False)
+            again.engine.set_model(flights.model(signals=[fine]), onlookers=[ANNA])
+            here.until("logloss .400")
+            again.engine.set_model(again.engine.model(), onlookers=[ANNA, BEN])
+            here.until("ben (viewer) looks too")
         finally:
             again.close()
         assert sum("link lost" in line for line in here.lines) == 1
