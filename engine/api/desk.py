@@ -167,7 +167,8 @@ class Desk:
             iso(clock.now()),
             iso(clock.wall()),
             clock.simulated,
-            "ready",
+            "store_suspect" if self.site.suspect else "ready",
+            self.site.suspect,
         )
 
     def runs(self) -> list[wire.JobRow]:
