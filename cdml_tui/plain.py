@@ -213,12 +213,14 @@ def _read(fd: int) -> bytes:
 
 @contextmanager
 def _signals(came: "SimpleQueue[Found]") -> Iterator[None]:
-    """End on TERM and HUP as on the end of input, with the code that a shell expects."""
+    """End on TERM and HUP with the code that a shell expects; nohup has us outlive a HUP."""
 
     def end(number: int, _: FrameType | None) -> None:
         came.put(Ended(128 + number))
 
-    before = {sign: signal.signal(sign, end) for sign in (signal.SIGTERM, signal.SIGHUP)}
+    ours = (signal.SIGTERM, signal.SIGHUP)
+    heeded = [sign for sign in ours if signal.getsignal(sign) is not signal.SIG_IGN]
+    before = {sign: signal.signal(sign, end) for sign in heeded}
     try:
         yield
     finally:

@@ -233,3 +233,16 @@ def test_a_line_mode_whose_terminal_is_gone_ends(running: Running) -> None:
         terminal.until("late: v3 serves")
         terminal.hang_up()
         assert terminal.child.wait(5) in (0, 1, 129)
+
+
+def test_under_nohup_it_outlives_a_hup(running: Running) -> None:
+    nohup = 'trap "" HUP; exec "$@"'
+    command = ["sh", "-c", nohup, "sh", *CDML, "watch", "--plain"]
+    with PseudoTerminal(running.path, command=command) as terminal:
+        terminal.until("late: v3 serves")
+        terminal.signal(signal.SIGHUP)
+        job = msgspec.structs.replace(flights.jobs()[0], state="done")
+        running.engine.set_model(running.engine.model(), jobs=[job])
+        terminal.until("is done")
+        terminal.press("\x04")
+        assert terminal.leave() == 0
