@@ -18,9 +18,10 @@ from types import FrameType
 
 import msgspec
 
-from cdml_tui.client import Client, ConsoleError, StreamItem
+from cdml_tui.client import Client, ConsoleError
 from cdml_tui.output import json_line, line
 from cdml_tui.panes.spoken import Level, Said, changes, of_event, sentence, summary
+from cdml_tui.streaming import StreamItem
 from engine import wire
 
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
