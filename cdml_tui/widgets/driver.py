@@ -23,8 +23,8 @@ SLOW_S = 0.3
 RECOVERED = 3
 # A local terminal takes a frame within a few ms.
 HELD_S = 0.05
-# A question that is never answered is given up.
-UNANSWERED_S = 10.0
+# A terminal that once answers nothing for so long is asked nothing more.
+UNANSWERED_S = 5.0
 QUESTION = "\x1b[?2026$p"
 HUNG_UP = 129
 
@@ -125,9 +125,10 @@ class LinkDriver(LinuxDriver):
 
     def flush(self) -> None:
         """End a frame, with a question behind it where the terminal answers such."""
-        now = time.monotonic()
-        open_ = self._asked_at is not None and now - self._asked_at < UNANSWERED_S
-        if self._answers and not open_ and not self.exit_event.is_set():
+        now, asked_at = time.monotonic(), self._asked_at
+        if asked_at is not None and now - asked_at > UNANSWERED_S:
+            self._answers, self._asked_at = False, None
+        elif self._answers and asked_at is None and not self.exit_event.is_set():
             self._asked_at = now
             self.write(QUESTION)
 

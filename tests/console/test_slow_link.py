@@ -126,3 +126,16 @@ def test_a_line_that_goes_without_a_word_ends_the_console(running: Running) -> N
         terminal.until("READY for rollback")
         terminal.hang_up()
         assert terminal.child.wait(5) == 129
+
+
+def test_a_terminal_that_falls_silent_is_drawn_on_again(running: Running) -> None:
+    with PseudoTerminal(running.path) as terminal:
+        terminal.until("READY for rollback")
+        terminal.press(ANSWER)
+        terminal.press("j")
+        until_asked(terminal, 2)
+        terminal.press("j")
+        terminal.until("> v4", 15.0)
+        terminal.press("j")
+        terminal.until("> v5", 2.0)
+        assert asked(terminal) == 2
