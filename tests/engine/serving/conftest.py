@@ -164,7 +164,7 @@ class Service:
 
     def _listening(self) -> str:
         """Wait for the control socket; a process that ended says why."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise AssertionError(self.errors.read_text())
@@ -172,7 +172,8 @@ class Service:
                 return self.link.status().listen
             except UnavailableError:
                 time.sleep(0.02)
-        raise AssertionError("the serving process did not come up in 60 s")
+        self.kill()
+        raise AssertionError("the serving process did not come up in 120 s")
 
     def stop(self) -> int:
         """End it gracefully and return the exit code."""
