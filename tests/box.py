@@ -28,7 +28,7 @@ CDML = [sys.executable, "-P", "-m", "cdml_tui.cli"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 COLUMNS = ["id", "time", "known", "wind", "kind", "hour", "late"]
 FIRST, SECOND = datetime(2024, 1, 1), datetime(2024, 1, 9, 8)  # noqa: DTZ001 - as in a file
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 # Below those that the kernel gives to whoever connects, and may give before a test listens.
 PORTS = range(10_000, 32_768)
 # What init writes, with the least training that is one, and nothing that happens by itself.

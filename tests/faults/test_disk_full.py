@@ -70,7 +70,7 @@ def test_a_full_disk_stops_no_prediction_and_loses_nothing(
     with traffic(box, 60.0) as clients:
         eventually("traffic", lambda: len(clients.answered) > 30)
         caught = box.control.start("train", "late", RunRequest("under way"))
-        eventually("a training that the full disk catches", lambda: box.pid("job"))
+        job = eventually("a training that the full disk catches", lambda: box.pid("job"))
         fill(box.path.parent / "ballast")
         full = time.monotonic()
         eventually("a dropped record", lambda: not clients.answered[-1].logged)
@@ -88,6 +88,7 @@ def test_a_full_disk_stops_no_prediction_and_loses_nothing(
         assert status == 503
         assert "space" in answer["error"]["message"]
         eventually("time passes", lambda: time.monotonic() > full + 3.0)
+        eventually("the training has met the full disk", lambda: box.pid("job") != job)
         champion = clients.answered[-1].version
 
         (box.path.parent / "ballast").unlink()
