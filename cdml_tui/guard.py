@@ -79,6 +79,8 @@ def pressed(screen: Screen, press: Press) -> Step:
             return replace(screen, bar=None), ()
     if press.action in get_args(Verb):
         return _change_asked(screen, press, quiet=quiet), ()
+    if press.action == "picture":
+        return screen, (Picture(),)
     return _look(screen, press, quit_asked=asked)
 
 
@@ -104,8 +106,6 @@ def _look(screen: Screen, press: Press, *, quit_asked: bool) -> Step:
             screen, asked = turning.asked_again(screen)
             message = "asked the engine for a fresh state"
             return replace(screen, message=message), (Fetch(), *asked)
-        case "picture":
-            return screen, (Picture(),)
         case "quit" if quit_asked:
             return screen, (Quit(),)
         case "quit":

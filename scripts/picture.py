@@ -19,7 +19,7 @@ from engine.workspace import Workspace
 
 ROOT = Path(__file__).parent.parent
 DAYS = 40
-DRAWN = ("watch", "drift", "performance", "help")
+DRAWN = ("watch", "version", "drift", "performance", "help")
 PICTURES = {
     page: "console.svg" if page == "watch" else f"console-{page}.svg"
     for page in DRAWN
