@@ -1,7 +1,7 @@
 """The transformation of a training, inside its job: proven on probe rows, then run on all rows."""
 
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import current_thread, main_thread
@@ -52,10 +52,8 @@ def applied(inputs: TrainInputs, rows: Rows) -> Transformed:
         return Transformed(inputs, rows, None)
     kinds = {name: features.KINDS[kind] for name, kind in inputs.types.items()}
     picked = np.linspace(0, len(rows.labels) - 1, PROBES).astype(int)
-    shown = proof.probes(features.picked(rows.table, list(kinds), picked), list(kinds))
-    with _deadline(source):
-        transformation = Transformation(source, kinds)
-        probed = proof.proven(transformation, shown)
+    some = features.picked(rows.table, list(kinds), picked)
+    transformation, probed = tried(source, kinds, some)
     found, made = _made(transformation, rows.table)
     kept = _kept(source, kinds, rows.table, made)
     derived = {name: kind for name, kind in found.items() if name not in kept}
@@ -65,9 +63,18 @@ def applied(inputs: TrainInputs, rows: Rows) -> Transformed:
     table = {**rows.table, **{name: made[name] for name in derived}}
     contract = features.schema(features.contract({n: types[n] for n in derived}, table)).features
     columns = [forms.values(probed[name]) for name in derived]
-    seal = Sealed(source, kept, list(contract), shown, columns)
+    seal = Sealed(source, kept, list(contract), proof.probes(some, list(kinds)), columns)
     seen = msgspec.structs.replace(inputs, types=types)
     return Transformed(seen, Rows(table, rows.labels, rows.days), seal)
+
+
+def tried(
+    source: Source, kinds: Mapping[str, Kind], rows: Sequence[Mapping[str, Any]]
+) -> tuple[Transformation, Columns]:
+    """Return a transformation that was proven on rows and on nulls, and their columns."""
+    with _deadline(source):
+        transformation = Transformation(source, kinds)
+        return transformation, proof.proven(transformation, proof.probes(rows, list(kinds)))
 
 
 def _made(

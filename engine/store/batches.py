@@ -24,8 +24,8 @@ class Batch:
     reasons: list[str]
 
 
-def add(store: Store, batch: Batch, columns: dict[str, str]) -> None:
-    """Remember a batch; the first accepted one also fixes the model's columns."""
+def add(store: Store, batch: Batch, columns: dict[str, str], query: str = "") -> None:
+    """Remember a batch and the query it came from; the first one also fixes the model's columns."""
     with store.write() as db:
         db.execute(
             "insert into batches values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -44,6 +44,20 @@ def add(store: Store, batch: Batch, columns: dict[str, str]) -> None:
         )
         for name, kind in columns.items():
             db.execute("insert into columns values (?, ?, ?)", [batch.model, name, kind])
+        if query:
+            db.execute(
+                "insert or replace into batch_queries values (?, ?, ?)",
+                [batch.model, batch.batch, query],
+            )
+
+
+def queries(store: Store, model: str) -> dict[str, str]:
+    """Return the queries that batches of a model came from, by batch."""
+    with store.read() as db:
+        found = db.execute(
+            "select batch, query from batch_queries where model = ?", [model]
+        ).fetchall()
+    return dict(found)
 
 
 def columns(store: Store, model: str) -> dict[str, str]:

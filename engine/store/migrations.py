@@ -69,4 +69,10 @@ MIGRATIONS = [
     alter table runs add column cpu_s double;
     alter table runs add column memory_mib bigint;
     """,
+    """
+    create table batch_queries (
+        model varchar not null, batch varchar not null, query varchar not null,
+        primary key (model, batch)
+    );
+    """,
 ]
