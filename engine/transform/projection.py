@@ -95,7 +95,7 @@ _RULE = (
 
 
 def _tree(db: "duckdb.DuckDBPyConnection", text: str) -> Any:
-    (found,) = db.execute("select json_serialize_sql(?)", [text]).fetchone() or ("",)
+    ((found,),) = db.execute("select json_serialize_sql(?)", [text]).fetchall()
     return msgspec.json.decode(found)
 
 

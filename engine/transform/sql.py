@@ -44,12 +44,11 @@ class Query:
         self._db.register("given", self._given)
         table = ", ".join(f"cast({_name(c)} as {_INTO[k]}) as {_name(c)}" for c, k in used.items())
         # The newline ends a comment in the text's last line.
-        asked = f"with rows as (select {table} from given) select * from (\n{found.sql}\n)"
-        self.kinds = self._kinds(name, asked)
-        wanted = list(self.kinds) if only is None else only
-        made = ", ".join(f"cast({_name(c)} as {_INTO[self.kinds[c]]})" for c in wanted)
-        self._wanted = wanted
-        self._sql = asked.replace("select * from (", f"select {made or 'true'} from (", 1)
+        rows = f"with rows as (select {table} from given)"
+        self.kinds = self._kinds(name, f"{rows} {found.sql}")
+        self._wanted = list(self.kinds) if only is None else list(only)
+        made = ", ".join(f"cast({_name(c)} as {_INTO[self.kinds[c]]})" for c in self._wanted)
+        self._sql = f"{rows} select {made or 'true'} from (\n{found.sql}\n)"
 
     def __call__(self, columns: Mapping[str, Array], size: int) -> Columns:
         """Return the columns of these rows; RowError where one of them cannot be computed."""
@@ -103,7 +102,7 @@ def _connected() -> "duckdb.DuckDBPyConnection":
     # Texts are texts, however many of the first ones are null.
     db.execute("set pandas_analyze_sample = 0")
     db.execute("set temp_directory = ''")
-    if db.execute("select 1 from duckdb_settings() where name = 'TimeZone'").fetchone():
+    if db.execute("select 1 from duckdb_settings() where name = 'TimeZone'").fetchall():
         db.execute("set timezone = 'UTC'")
     db.execute("set autoinstall_known_extensions = false")
     db.execute("set autoload_known_extensions = false")
