@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     import duckdb
 
 MEMORY = "512MB"
+# Up to so many rows a query is prepared once and reads its rows in place: planning it costs some
+# twenty times what computing one row does.
+SIZES = (1, 32, 1024)
 _INTO = {Kind.NUMERIC: "double", Kind.BOOLEAN: "boolean", Kind.CATEGORICAL: "varchar"}
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 _NUMBERS = {*_WHOLE, *(f"U{kind}" for kind in _WHOLE), "DECIMAL", "FLOAT", "DOUBLE", "BIGNUM"}
@@ -35,31 +38,59 @@ class Query:
     ) -> None:
         self._db = _connected()
         found = projection(self._db, name, text, list(kinds))
-        used = kinds if found.used is None or only is None else _used(kinds, found.used)
+        self._used = kinds if found.used is None or only is None else _used(kinds, found.used)
         # Looked up anew whenever it is asked: what it holds then is what is read.
-        self._given: Columns = {
-            column: np.empty(0, np.float64 if kind is Kind.NUMERIC else object)
-            for column, kind in used.items()
-        }
-        self._db.register("given", self._given)
-        table = ", ".join(f"cast({_name(c)} as {_INTO[k]}) as {_name(c)}" for c, k in used.items())
-        # The newline ends a comment in the text's last line.
-        rows = f"with rows as (select {table} from given)"
-        self.kinds = self._kinds(name, f"{rows} {found.sql}")
+        self._given = self._registered("given", 0)
+        self._prepared: dict[int, Columns] = {}
+        self._text = found.sql
+        self.kinds = self._kinds(name, f"{self._rows('given')} {found.sql}")
         self._wanted = list(self.kinds) if only is None else list(only)
-        made = ", ".join(f"cast({_name(c)} as {_INTO[self.kinds[c]]})" for c in self._wanted)
-        self._sql = f"{rows} select {made or 'true'} from (\n{found.sql}\n)"
 
     def __call__(self, columns: Mapping[str, Array], size: int) -> Columns:
         """Return the columns of these rows; RowError where one of them cannot be computed."""
         import duckdb
 
-        self._given.update({name: columns[name] for name in self._given})
         try:
-            found = self._db.execute(self._sql).fetchnumpy()
+            return self._asked(columns, size)
         except duckdb.DataError as e:
             raise RowError(self._faulty(columns, size), _said(e)) from e
-        return {n: _plain(c) for n, c in zip(self._wanted, found.values(), strict=False)}
+
+    def _asked(self, columns: Mapping[str, Array], size: int) -> Columns:
+        step = next((s for s in SIZES if 0 < size <= s), 0)
+        if step:
+            for name, buffer in self._ready(step).items():
+                buffer[:size] = columns[name]
+                buffer[size:] = columns[name][0]  # a row is its own: more of one change nothing
+            found = self._db.execute(f"execute asked_{step}").fetchnumpy()
+        else:
+            self._given.update({name: columns[name] for name in self._given})
+            found = self._db.execute(self._select("given")).fetchnumpy()
+        made = zip(self._wanted, found.values(), strict=False)
+        return {name: _plain(column)[:size] for name, column in made}
+
+    def _ready(self, step: int) -> Columns:
+        """Return the arrays that a prepared query reads in place; made on first use."""
+        if step not in self._prepared:
+            self._prepared[step] = self._registered(f"given_{step}", step)
+            self._db.execute(f"prepare asked_{step} as {self._select(f'given_{step}')}")
+        return self._prepared[step]
+
+    def _registered(self, table: str, size: int) -> Columns:
+        made: Columns = {
+            column: np.full(size, np.nan) if kind is Kind.NUMERIC else np.empty(size, object)
+            for column, kind in self._used.items()
+        }
+        self._db.register(table, made)
+        return made
+
+    def _rows(self, table: str) -> str:
+        columns = [f"cast({_name(c)} as {_INTO[k]}) as {_name(c)}" for c, k in self._used.items()]
+        return f"with rows as (select {', '.join(columns)} from {table})"
+
+    def _select(self, table: str) -> str:
+        made = ", ".join(f"cast({_name(c)} as {_INTO[self.kinds[c]]})" for c in self._wanted)
+        # The newline ends a comment in the text's last line.
+        return f"{self._rows(table)} select {made} from (\n{self._text}\n)"
 
     def _faulty(self, columns: Mapping[str, Array], size: int) -> int:
         """Return the first row that cannot be computed, by halves."""
@@ -68,9 +99,9 @@ class Query:
         low, high = 0, size
         while high - low > 1:
             middle = (low + high) // 2
-            self._given.update({name: columns[name][low:middle] for name in self._given})
+            part = {name: column[low:middle] for name, column in columns.items()}
             try:
-                self._db.execute(self._sql).fetchnumpy()
+                self._asked(part, middle - low)
             except duckdb.DataError:
                 high = middle
             else:
