@@ -12,6 +12,7 @@ from engine.clock import Clock, iso, parse_time
 from engine.errors import CorruptError, InvalidError, UnavailableError, UnknownError
 from engine.serving.asked import Asked, Places, Read, read, read_fitting
 from engine.serving.batcher import Answers, Batcher, ShadowRows
+from engine.serving.beside import Beside
 from engine.serving.bodies import check_id
 from engine.serving.router import routing_unit, takes_canary
 from engine.serving.served import Served
@@ -81,13 +82,11 @@ class Answerer:
         self._count = 0
         # Threads of their own: a disk that hangs must not keep a rollback from being read.
         self._writers = ThreadPoolExecutor(LABEL_WRITERS, thread_name_prefix="labels")
-        # Made on first use: who transforms nothing has no thread for it.
-        self._transformers = ThreadPoolExecutor(1, thread_name_prefix="transform")
+        self._beside = Beside()
 
     def close(self) -> None:
-        """End the threads that write labels and transform rows."""
+        """End the threads that write labels."""
         self._writers.shutdown()
-        self._transformers.shutdown()
 
     def known(self, model: str) -> bool:
         """Say whether a model of that name exists here."""
@@ -266,7 +265,7 @@ class Answerer:
         if not served.transforms:
             return how(asked, served.contract, places, flag_nulls=flag_nulls)
         call = partial(how, asked, served.contract, places, flag_nulls=flag_nulls)
-        return await asyncio.get_running_loop().run_in_executor(self._transformers, call)
+        return await self._beside.run(call)
 
     async def _refused(
         self, slot: Slot, asked: Asked, places: Sequence[int], *, flag_nulls: bool
