@@ -70,6 +70,11 @@ MIGRATIONS = [
     alter table runs add column memory_mib bigint;
     """,
     """
+    alter table scores add column measured timestamp;
+    create table tide (commits bigint not null);
+    insert into tide values (0);
+    """,
+    """
     create table batch_queries (
         model varchar not null, batch varchar not null, query varchar not null,
         primary key (model, batch)
