@@ -55,6 +55,7 @@ def applied(inputs: TrainInputs, rows: Rows) -> Transformed:
     some = features.picked(rows.table, list(kinds), picked)
     transformation, probed = tried(source, kinds, some)
     found, made = _made(transformation, rows.table)
+    proof.check_among(transformation, probed, {n: made[n][picked] for n in made})
     kept = _kept(source, kinds, rows.table, made)
     derived = {name: kind for name, kind in found.items() if name not in kept}
     _check(source, rows.table, derived, made)

@@ -109,11 +109,11 @@ def values(column: Array) -> list[Any]:
 
 
 def apart(one: Array, other: Array) -> list[int]:
-    """Return the rows in which two columns of one kind differ, compared by their bytes."""
-    if len(one) != len(other) or one.dtype != other.dtype:
+    """Return the rows in which two columns differ, compared by their bytes; null is null."""
+    if len(one) != len(other):
         return list(range(max(len(one), len(other))))
-    if one.dtype.kind == "f":
+    if one.dtype.kind == other.dtype.kind == "f":
         differs = one.view(np.int64) != other.view(np.int64)
         return [int(at) for at in np.flatnonzero(differs)]
-    pairs = zip(one.tolist(), other.tolist(), strict=True)
+    pairs = zip(values(one), values(other), strict=True)
     return [at for at, (a, b) in enumerate(pairs) if type(a) is not type(b) or a != b]

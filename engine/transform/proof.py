@@ -58,6 +58,18 @@ def proven(transformation: Transformation, rows: Sequence[Mapping[str, Any]]) ->
     return whole
 
 
+def check_among(transformation: Transformation, probed: Columns, trained: Columns) -> None:
+    """Raise InvalidError where probe rows gave other columns among all rows of a training."""
+    if list(trained) != list(probed):
+        raise bad(
+            transformation.source.name,
+            f"on all rows it gives the columns {', '.join(trained)}, on a few "
+            f"{', '.join(probed)}. Return the same ones each time",
+        )
+    alone = {name: probed[name][: len(column)] for name, column in trained.items()}
+    _same(transformation, trained, alone, "alone and among the training rows")
+
+
 def check_loaded(transformation: Transformation, sealed: Sealed) -> None:
     """Raise CorruptError unless a loaded version computes what training recorded."""
     names = [f.name for f in sealed.derived]

@@ -176,6 +176,20 @@ def test_what_another_process_would_compute_otherwise_fails_the_gate(
     assert roles(place).champion != "v1"
 
 
+def test_what_computes_otherwise_among_many_rows_than_among_few_is_refused(place: Place) -> None:
+    in_python(place)
+    many = "    if len(columns['wind']) > 100:\n        return {'x': columns['wind'] * 2}\n"
+    said = refused(
+        place, f"def made(columns):\n{many}    return {{'x': columns['wind']}}\n", "own.py"
+    )
+    assert 'alone and among the training rows: column "x" of probe rows 1, 2, 3, 4, 5' in said
+    other = many.replace("'x'", "'y'")
+    said = refused(
+        place, f"def made(columns):\n{other}    return {{'x': columns['wind']}}\n", "own.py"
+    )
+    assert "on all rows it gives the columns y, on a few x" in said
+
+
 def test_one_that_takes_ages_on_a_few_rows_is_ended_and_said(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
