@@ -1,5 +1,6 @@
 """A model's transformation as it stands beside cdml.toml: its text, its digest, its last change."""
 
+import shutil
 from pathlib import Path
 
 from engine.errors import InvalidError
@@ -52,6 +53,19 @@ def newest_change(root: Path, settings: TransformSettings | None) -> float:
         return _file(root, settings).stat().st_mtime
     except OSError:
         return 0.0
+
+
+def copied(root: Path, to: Path, settings: TransformSettings | None) -> None:
+    """Copy its file to the same place below another folder; one that is not there, training names.
+
+    A replay has a scratch workspace of its own.
+    """
+    if settings is None or not _file(root, settings).is_file():
+        return
+    path = _file(root, settings)
+    into = to / path.relative_to(root)
+    into.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, into)
 
 
 def _file(root: Path, settings: TransformSettings) -> Path:
