@@ -24,6 +24,7 @@ from engine.pipeline.site import Control, Site
 from engine.quantities import duration
 from engine.settings import ModelSettings
 from engine.store import batches
+from engine.transform.sealed import Sealed
 from engine.wire import Check, GateReport
 
 PROBE_TOLERANCE = 1e-9
@@ -226,21 +227,34 @@ def drifts(site: Site, model: str) -> str | None:
 
 def serving_checks(site: Site, model: str, version: str) -> list[Check]:
     """Let the real serving process load a version, transform and answer as training did."""
-    name = "transforms the probe rows in serving"
     sealed = site.artifacts.manifest(site.ledger.version(model, version).manifest or "").transform
     try:
         answered = probe_check(site, model, version)
     except CorruptError as e:
         if e.code != "transform_mismatch" or sealed is None:
             raise
-        return [
-            Check(name, Verdict.FAIL.value, None, "", None, n=len(sealed.probes), text=e.message)
-        ]
+        return [_transform_check(sealed, Verdict.FAIL, e.message)]
     if sealed is None:
         return [answered]
     said = f"{sealed.source.name}, byte for byte, with a null in every column"
-    passed = Check(name, Verdict.PASS.value, None, "", None, n=len(sealed.probes), text=said)
-    return [passed, answered]
+    return [_transform_check(sealed, Verdict.PASS, said), answered]
+
+
+def _transform_check(sealed: Sealed, verdict: Verdict, said: str) -> Check:
+    """Return the check with how many columns differ; where it broke in serving, all of them."""
+    differ = 0
+    if verdict is not Verdict.PASS:
+        named = sum(f'column "{f.name}"' in said for f in sealed.derived)
+        differ = named or len(sealed.derived)
+    return Check(
+        "transforms the probe rows in serving",
+        verdict.value,
+        0.0,
+        "columns that differ",
+        float(differ),
+        n=len(sealed.probes),
+        text=said,
+    )
 
 
 def probe_check(site: Site, model: str, version: str) -> Check:

@@ -84,7 +84,7 @@ def test_a_version_is_served_through_its_own_transformation_and_made_again_by_it
     assert len(sealed.probes) == 20 + 3 + 1
     assert version.report is not None
     check = next(c for c in version.report.checks if c.name.startswith("transforms"))
-    assert (check.verdict, check.n) == ("pass", 24)
+    assert (check.verdict, check.value, check.n) == ("pass", 0.0, 24)
     simple = place.ledger.version("late", "v1-safe")
     assert place.artifacts.manifest(simple.manifest or "").transform is None
 
@@ -171,7 +171,7 @@ def test_what_another_process_would_compute_otherwise_fails_the_gate(
     report = place.ledger.version("late", "v1").report
     assert report is not None
     (check,) = (c for c in report.checks if c.name.startswith("transforms"))
-    assert check.verdict == "fail"
+    assert (check.verdict, check.value, check.n) == ("fail", 1.0, 24)
     assert 'column "over" of probe rows' in check.text
     assert roles(place).champion != "v1"
 
