@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 from cdml_tui.client import Client
@@ -38,7 +39,9 @@ def main() -> int:
         client = Client(workspace.engine_socket)
         try:
             for page, file in PICTURES.items():
-                svg = drawn(client, str(workspace.root), page)
+                # Each on a connection of its own: the one before must not be seen as a console.
+                with closing(Client(workspace.engine_socket)) as own:
+                    svg = drawn(own, str(workspace.root), page)
                 (ROOT / "docs" / file).write_text(svg, encoding="utf-8")
         finally:
             client.stop()
