@@ -6,13 +6,13 @@ that importing this module costs nothing. Answers are wire values, failures are 
 
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
+from cdml_tui.streaming import StreamItem, stream_items
 from engine import wire
 
 if TYPE_CHECKING:
@@ -45,15 +45,6 @@ class EngineLost(ConsoleError):  # noqa: N818 - a fact about the link; every cal
     def __init__(self, message: str, *, sent: bool) -> None:
         super().__init__("engine_unreachable", message)
         self.sent = sent
-
-
-@dataclass(frozen=True, slots=True)
-class StreamItem:
-    """One sign of life on the event stream: `kind` is "keep", "state" or "event"."""
-
-    kind: str
-    id: int | None = None
-    event: wire.EventRow | None = None
 
 
 class Client:
@@ -205,7 +196,7 @@ class Client:
                     answer.read()
                     raise _refusal(answer)
                 yield StreamItem("keep")
-                yield from _stream_items(answer.iter_lines())
+                yield from stream_items(answer.iter_lines())
         except httpx.HTTPError as fault:
             raise self._lost("Following the events", fault) from None
         raise EngineLost("Following the events: the engine closed the stream.", sent=True)
@@ -396,26 +387,3 @@ def _refusal(answer: "httpx.Response") -> ConsoleError:
             status=answer.status_code,
         )
     return ConsoleError(body.code, body.message, body.field, answer.status_code)
-
-
-def _stream_items(lines: Iterator[str]) -> Iterator[StreamItem]:
-    """Read server-sent events by hand: the heartbeat is a comment, which parsers swallow."""
-    kind, data, seen_id = "message", "", None
-    for line in lines:
-        name, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        if line.startswith(":"):
-            yield StreamItem("keep")
-        elif name == "event":
-            kind = value
-        elif name == "data":
-            data += value
-        elif name == "id":
-            seen_id = int(value) if value.isdigit() else None
-        elif not line:
-            if kind == "event" and data:
-                event = msgspec.json.decode(data, type=wire.EventRow)
-                yield StreamItem("event", seen_id if seen_id is not None else event.id, event)
-            elif kind == "state":
-                yield StreamItem("state", seen_id)
-            kind, data, seen_id = "message", "", None

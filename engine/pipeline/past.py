@@ -32,9 +32,14 @@ def columns_of(settings: ModelSettings, types: dict[str, str]) -> Columns:
 
 def history(site: Site, model: str, of: Columns, batches: list[Batch]) -> Delivered | None:
     """Return accepted batches summed up by day; what is not remembered is read again."""
-    known = delivered.kept(site.store, model)
-    parts = []
-    for batch in batches:
+    names = tuple(b.batch for b in batches)
+    before, summed = site.histories.get(model, ((), None))
+    if before != names[: len(before)] or _others(summed, of):
+        before, summed = (), None
+    fresh = batches[len(before) :]
+    known = delivered.kept(site.store, model, [b.batch for b in fresh])
+    parts = [] if summed is None else [summed]
+    for batch in fresh:
         found = known.get(batch.batch)
         if found is None:
             path = path_of(site, batch)
@@ -44,7 +49,13 @@ def history(site: Site, model: str, of: Columns, batches: list[Batch]) -> Delive
                 found = delivered.profile(arrived, of, 0.0)
             delivered.keep(site.store, model, batch.batch, found)
         parts.append(found)
-    return days.added(parts)
+    whole = days.added(parts)
+    site.histories[model] = (names, whole)
+    return whole
+
+
+def _others(summed: Delivered | None, of: Columns) -> bool:
+    return summed is not None and not summed.columns.keys() <= set(of.plain)
 
 
 def path_of(site: Site, batch: Batch) -> Path:
@@ -151,7 +162,8 @@ def _moved(means: Usual, spreads: Usual, mean: float, deviation: float, n: int) 
     wider = spreads.outside(deviation) - SLACK * spreads.step - ERRORS * scale / n**0.5
     unit = None
     # A spread below what is usual may be a quiet day; one above it, or a mean that left, is not.
-    if by > 0 or (wider > 0 and deviation > spreads.high):
+    # Where whole windows were 0, like rain, no factor can be told from a wet day.
+    if 0.0 not in (means.low, means.high) and (by > 0 or (wider > 0 and deviation > spreads.high)):
         fitting = [u for u in units.UNITS if units.fits(u, mean, deviation, means, spreads)]
         unit = fitting[0].name if fitting else None
     return Moved(by / scale, (means.low, means.high), mean, unit)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.clock import iso
 from engine.domain.acceptance import Found, Verdict, judged
-from engine.pipeline import past, train
+from engine.pipeline import past, poisoning, train
 from engine.pipeline.past import Beside
 from engine.pipeline.site import Site
 from engine.settings import ModelSettings
@@ -50,6 +50,8 @@ def vet(site: Site, model: str, file: Path, snapshot: Path, types: dict[str, str
             beside = Beside.of(known, new)
             found += _columns(arrived, of, beside)
             found += _amount(beside)
+        if not judged(found).refused:
+            found += poisoning.found(site, model, of, arrived, batches, known)
     return Vetted(judged(found), new)
 
 

@@ -165,15 +165,19 @@ class Arrived:
         )
         return f"{self._of.id} {', '.join(str(r[0]) for r in rows)}"
 
-    def sampled(self, names: Sequence[str], n: int = _SAMPLED) -> dict[str, Any]:
-        """Return at most n rows that have a target, evenly drawn in order of time, as columns."""
-        found = self.column([*names, self._of.target])
-        there = np.flatnonzero(_filled(found[self._of.target]))
-        picked = there[np.linspace(0, len(there) - 1, min(n, len(there))).astype(np.intp)]
-        return {name: values[picked] for name, values in found.items()}
+    def labelled(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return rows that have a target, in order of time, as they are: all, or evenly drawn."""
+        picked = ", ".join(name_of(n) for n in dict.fromkeys(names))
+        every = max(1, self.n // _SAMPLED)
+        found = self._db.execute(
+            f"select {picked} from {self._from} where {name_of(self._of.target)} is not null "
+            f"and hash(file_row_number) % {every} = 0 order by file_row_number"
+        ).fetchnumpy()
+        return {n: plain(c) for n, c in found.items()}
 
 
-def _filled(values: Any) -> Any:
+def filled(values: Any) -> Any:
+    """Say of each value of a plain column whether it is there; infinities are not."""
     if values.dtype.kind == "f":
         return np.isfinite(values)
     return np.array([v is not None for v in values], dtype=bool)
@@ -210,7 +214,7 @@ def profile(arrived: Arrived, of: Columns, unordered: float) -> Delivered:
             if values.dtype.kind == "f":
                 found[name] = days.numbers(values, starts)
             else:
-                empty = ~_filled(values)
+                empty = ~filled(values)
                 nulls = np.add.reduceat(empty.astype(np.int64), starts).tolist()
                 found[name] = ColumnDays(nulls, values=arrived.categories(name))
             if name == of.target or name in of.exclude:
@@ -234,11 +238,11 @@ def _codes(values: Any, *, number: bool, boolean: bool) -> tuple[list[str], Any]
     """Return the classes, and each row's as a number; NaN for none. Of a number, itself."""
     if number:
         return [], values if values.dtype.kind == "f" else np.full(len(values), np.nan)
-    filled = _filled(values)
-    names = np.array([_class(v, boolean=boolean) for v in values[filled]], dtype=object)
+    there = filled(values)
+    names = np.array([_class(v, boolean=boolean) for v in values[there]], dtype=object)
     classes, places = np.unique(names, return_inverse=True) if len(names) else (names, [])
     codes = np.full(len(values), np.nan)
-    codes[filled] = places
+    codes[there] = places
     return [str(c) for c in classes], codes
 
 
@@ -290,10 +294,14 @@ def keep(store: Store, model: str, batch: str, found: Delivered) -> None:
         db.execute("insert into delivered values (?, ?, ?)", [model, batch, text])
 
 
-def kept(store: Store, model: str) -> dict[str, Delivered]:
-    """Return what the batches of a model were summed up to, those that are remembered."""
+def kept(store: Store, model: str, batches: Sequence[str]) -> dict[str, Delivered]:
+    """Return what batches of a model were summed up to, those that are remembered."""
+    if not batches:
+        return {}
     with store.read() as db:
         rows = db.execute(
-            "select batch, profile from delivered where model = ?", [model]
+            "select batch, profile from delivered where model = $model and "
+            "batch in (select unnest($batches))",
+            {"model": model, "batches": list(batches)},
         ).fetchall()
     return {r[0]: msgspec.json.decode(r[1], type=Delivered) for r in rows}
