@@ -162,8 +162,10 @@ def _moved(means: Usual, spreads: Usual, mean: float, deviation: float, n: int) 
     wider = spreads.outside(deviation) - SLACK * spreads.step - ERRORS * scale / n**0.5
     unit = None
     # A spread below what is usual may be a quiet day; one above it, or a mean that left, is not.
-    # Where whole windows were 0, like rain, no factor can be told from a wet day.
-    if 0.0 not in (means.low, means.high) and (by > 0 or (wider > 0 and deviation > spreads.high)):
+    # Where whole windows were 0, like rain, no factor can be told from a wet day; and a season that
+    # turns moves a mean further than before, but not by so much.
+    far = means.outside(mean) - luck > SLACK * means.step or wider > SLACK * spreads.step
+    if 0.0 not in (means.low, means.high) and far and (by > 0 or deviation > spreads.high):
         fitting = [u for u in units.UNITS if units.fits(u, mean, deviation, means, spreads)]
         unit = fitting[0].name if fitting else None
     return Moved(by / scale, (means.low, means.high), mean, unit)

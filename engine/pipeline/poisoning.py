@@ -22,6 +22,7 @@ from engine.store.delivered import Arrived, Columns
 SURE = 5.5
 TRIGGER = 6.0
 SLACK = 1.5
+MOVED, MOVED_ALL = 0.9, 0.6
 TOGETHER = 5
 NAMED = 5
 
@@ -142,7 +143,9 @@ def _segments(of: Columns, reference: Reference, parts: list[Judged]) -> Iterato
         else:
             values = np.concatenate([p.apart[p.segments == segment] for p in parts])
         z = poisoning.excess(values, usual, days)
-        if z is not None:
+        # Where labels are hard to tell, a season moves them further than any standard error.
+        least = (MOVED_ALL if segment == 0 else MOVED) * usual.row
+        if z is not None and values.mean() - usual.mean > least:
             beyond = poisoning.skewed(z, len(values), values)
             # What honest days brought before is no sign of anything.
             ranked.append((beyond / max(SURE, SLACK * usual.worst), beyond, segment))

@@ -106,7 +106,8 @@ def excess(values: Floats, usual: Level, blocks: int) -> float | None:
     if len(values) < FEWEST:
         return None
     row = max(usual.row, 1e-4)
-    error = float((row / len(values) + usual.between / max(blocks, 1)) ** 0.5)
+    # Days next to each other are alike: many of them even out no more than two.
+    error = float((row / len(values) + usual.between / min(max(blocks, 1), 2)) ** 0.5)
     return float(values.mean() - usual.mean) / error
 
 
