@@ -95,7 +95,7 @@ def _accept(
     waived = f"accepted by {actor}: {reason}"
     why = path.with_name(path.name + ".why.txt")
     with tempfile.TemporaryDirectory(prefix=".", dir=site.workspace.quarantine(model)) as folder:
-        found = ingest(site, model, path.rename(Path(folder) / batch.file), waived)
+        found = ingest(site, model, path.rename(Path(folder) / batch.file), waived=waived)
     if found.verdict == "quarantined":
         said = f"it cannot be read as rows of {model}: {found.reasons[0]}"
         return QuarantineAnswer(model, batch.batch[:SHORT], None, 0, said, changed=False)
