@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.errors import CdmlError, InvalidError
@@ -14,7 +14,7 @@ from engine.pipeline.vetting import Vetted
 from engine.store import batches, delivered, intake
 from engine.store.batches import Batch
 from engine.store.intake import Snapshot
-from engine.wire import UploadAnswer
+from engine.wire import BatchFinding, UploadAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def _ingest(site: Site, model: str, path: Path, noted: Sequence[str], waived: st
             return _tell(site, model, path.name, "duplicate", found.batch, 0, [_same(found)])
         refused = found.vetted.verdict.refused
         if refused and not waived:
-            return _quarantine(site, model, path, source, refused)
+            return _quarantine(site, model, path, source, refused, found)
         warnings = [*([waived] if waived else []), *refused, *found.warnings, *noted]
         return _accept(site, model, path, source, found, warnings, Path(folder))
 
@@ -80,8 +80,7 @@ def _judge(site: Site, model: str, path: Path, folder: Path, known: list[Batch])
     taken = intake.snapshot(path, found.types, settings.time, zone, folder)
     if (twin := _twin(known, taken.batch)) is not None:
         return twin
-    snapshot = folder / f"{taken.batch}.parquet"
-    vetted = vetting.vet(site, model, path, snapshot, found.types)
+    vetted = vetting.vet(site, model, folder, taken, found.types)
     return _Passed(taken, found.types, vetted, [*found.warnings, *vetted.verdict.warnings])
 
 
@@ -107,6 +106,7 @@ def _accept(
         taken.time_to,
         verdict,
         warnings,
+        _findings(found.vetted),
     )
     name = f"{taken.batch}.parquet"
     (folder / name).rename(site.workspace.batches / name)
@@ -119,14 +119,36 @@ def _accept(
     return _tell(site, model, path.name, verdict, taken.batch, taken.rows, warnings)
 
 
+def _findings(vetted: Vetted) -> list[BatchFinding]:
+    return [
+        BatchFinding(
+            w.found.check, w.found.said, w.next, w.refuses, w.found.column, [*w.found.rows]
+        )
+        for w in vetted.verdict.told
+    ]
+
+
 def _quarantine(
-    site: Site, model: str, path: Path, source: str, reasons: list[str]
+    site: Site,
+    model: str,
+    path: Path,
+    source: str,
+    reasons: list[str],
+    found: _Passed | None = None,
 ) -> UploadAnswer:
     kept = site.workspace.quarantine(model) / f"{source[:12]}-{path.name}"
     shutil.move(path, kept)
     kept.with_name(kept.name + ".why.txt").write_text("\n".join(reasons) + "\n", encoding="utf-8")
     now = site.clock.now()
     batch = Batch(source, model, path.name, "", now, 0, None, None, "quarantined", reasons)
+    if found is not None:
+        batch = replace(
+            batch,
+            rows=found.taken.rows,
+            time_from=found.taken.time_from,
+            time_to=found.taken.time_to,
+            findings=_findings(found.vetted),
+        )
     batches.add(site.store, batch, {})
     then = f"Accept it with cdml quarantine {model} accept {source[:12]} --reason T, or discard it."
     return _tell(site, model, path.name, "quarantined", None, 0, [*reasons, then])

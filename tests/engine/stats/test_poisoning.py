@@ -3,7 +3,6 @@
 import numpy as np
 
 from engine.stats import poisoning
-from engine.stats.poisoning import Level
 
 
 def test_surprise_is_nothing_on_the_average_where_expectations_are_true() -> None:
@@ -23,21 +22,6 @@ def test_expectations_are_shifted_to_the_rates_of_the_rows() -> None:
     assert abs(shifted[:, 1].mean() - labels.mean()) < 0.02
     none = poisoning.shifted(np.empty((0, 2)), np.empty(0, dtype=np.intp))
     assert none.shape == (0, 2)
-
-
-def test_what_is_usual_knows_rows_and_blocks_and_needs_fifteen() -> None:
-    rng = np.random.default_rng(3)
-    blocks = np.repeat(np.arange(50), 40)
-    even = poisoning.level(rng.normal(0, 1, 2_000), blocks)
-    uneven = poisoning.level(rng.normal(0, 1, 2_000) + rng.normal(0, 1, 50)[blocks], blocks)
-    assert even is not None
-    assert uneven is not None
-    assert even.between < 0.02 < 0.5 < uneven.between
-    assert poisoning.level(np.zeros(14), np.zeros(14, dtype=np.intp)) is None
-    still = poisoning.watched(np.zeros(60), np.repeat(np.arange(2), 30))
-    assert still == Level(0.0, 0.0, 0.0, 0.0)
-    assert poisoning.excess(np.zeros(14), Level(0.0, 1.0, 0.0), 1) is None
-    assert poisoning.excess(np.zeros(20), Level(0.0, 0.0, 0.0), 1) == 0.0
 
 
 def test_exact_values_with_one_label_are_found_unless_an_hour_shared_them() -> None:
