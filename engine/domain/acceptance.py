@@ -47,7 +47,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "new class": Rule(None, 0.0, "Check how the outcome is written"),
         "zones": Rule(None, 0.0, "Write every time with its zone, or none"),
         "trigger": Rule(
-            0.0, 1.0, "Have the named values explained by whoever makes the rows", usual=True
+            0.8, 1.0, "Have the named values explained by whoever makes the rows", usual=True
         ),
         "poisoned": Rule(
             0.8, 1.0, "Have the named rows checked by whoever labels them", usual=True

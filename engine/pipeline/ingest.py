@@ -1,20 +1,19 @@
 """A delivered file becomes a batch, is recognised as delivered before, or goes to quarantine."""
 
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.errors import CdmlError, InvalidError
-from engine.pipeline import schema, vetting
+from engine.pipeline import schema, vetting, waiting
 from engine.pipeline.shape import compared
 from engine.pipeline.site import Site
 from engine.pipeline.vetting import Vetted
 from engine.store import batches, delivered, intake
 from engine.store.batches import Batch
 from engine.store.intake import Snapshot
-from engine.wire import BatchFinding, UploadAnswer
+from engine.wire import UploadAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ def _accept(
         taken.time_to,
         verdict,
         warnings,
-        _findings(found.vetted),
+        waiting.findings(found.vetted.verdict),
     )
     name = f"{taken.batch}.parquet"
     (folder / name).rename(site.workspace.batches / name)
@@ -119,15 +118,6 @@ def _accept(
     return _tell(site, model, path.name, verdict, taken.batch, taken.rows, warnings)
 
 
-def _findings(vetted: Vetted) -> list[BatchFinding]:
-    return [
-        BatchFinding(
-            w.found.check, w.found.said, w.next, w.refuses, w.found.column, [*w.found.rows]
-        )
-        for w in vetted.verdict.told
-    ]
-
-
 def _quarantine(
     site: Site,
     model: str,
@@ -136,9 +126,6 @@ def _quarantine(
     reasons: list[str],
     found: _Passed | None = None,
 ) -> UploadAnswer:
-    kept = site.workspace.quarantine(model) / f"{source[:12]}-{path.name}"
-    shutil.move(path, kept)
-    kept.with_name(kept.name + ".why.txt").write_text("\n".join(reasons) + "\n", encoding="utf-8")
     now = site.clock.now()
     batch = Batch(source, model, path.name, "", now, 0, None, None, "quarantined", reasons)
     if found is not None:
@@ -147,11 +134,10 @@ def _quarantine(
             rows=found.taken.rows,
             time_from=found.taken.time_from,
             time_to=found.taken.time_to,
-            findings=_findings(found.vetted),
+            findings=waiting.findings(found.vetted.verdict),
         )
-    batches.add(site.store, batch, {})
-    then = f"Accept it with cdml quarantine {model} accept {source[:12]} --reason T, or discard it."
-    return _tell(site, model, path.name, "quarantined", None, 0, [*reasons, then])
+    told = waiting.set_aside(site, path, batch)
+    return _tell(site, model, path.name, "quarantined", None, 0, told)
 
 
 def _same(twin: Batch) -> str:
@@ -174,7 +160,7 @@ def _tell(
     return UploadAnswer(model, file, verdict, batch, rows, reasons)  # type: ignore[arg-type]
 
 
-def waiting(site: Site, settled_before: float) -> list[tuple[str, Path]]:
+def complete(site: Site, settled_before: float) -> list[tuple[str, Path]]:
     """Return complete files in the drop folders, by name; one still being written waits.
 
     A file is complete when it was renamed into place, or has not changed since `settled_before`
@@ -194,7 +180,7 @@ def waiting(site: Site, settled_before: float) -> list[tuple[str, Path]]:
 def ingest_waiting(site: Site, settled_before: float) -> list[str]:
     """Take in every complete file; return the models that have new accepted rows."""
     fresh: list[str] = []
-    for model, path in waiting(site, settled_before):
+    for model, path in complete(site, settled_before):
         try:
             answer = ingest(site, model, path)
         except (CdmlError, OSError) as e:

@@ -4,6 +4,7 @@ A real change of the world looks the same, so all that comes of it is a question
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,28 @@ TOGETHER = 5
 NAMED = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """The trust in a model's labels so far, and the features that it knows."""
+
+    trust: Trust
+    reference: Reference
+    types: dict[str, str]
+
+
+def trusted_of(
+    site: Site, model: str, of: Columns, batches: Sequence[Batch], known: Delivered | None
+) -> Trusted | None:
+    """Return what new labels are judged by; None for numbers, and for too few batches so far."""
+    if of.number or known is None:
+        return None
+    # A column that was approved but never came says nothing yet.
+    there = {name: kind for name, kind in of.types.items() if name in known.columns}
+    types = features.feature_types(site.model(model), there)
+    trust = _trust(site, model, types, of, batches)
+    return Trusted(trust, trust.reference, types) if trust.reference is not None else None
+
+
 def found(
     site: Site,
     model: str,
@@ -36,25 +59,18 @@ def found(
     known: Delivered | None,
 ) -> Iterator[Found]:
     """Yield what is wrong with the labels of a batch beside those accepted before it."""
-    settings = site.model(model)
-    if of.number or known is None:
+    by = trusted_of(site, model, of, batches, known)
+    if by is None:
         return
-    # A column that was approved but never came says nothing yet.
-    there = {name: kind for name, kind in of.types.items() if name in known.columns}
-    types = features.feature_types(settings, there)
-    trust = _trust(site, model, types, of, batches)
-    if trust.reference is None:
-        return
-    reference = trust.reference
-    new = _labelled(reference, types, of, arrived)
+    new = _labelled(by.reference, by.types, of, arrived)
     if len(new) < poisoning.FEWEST:
         return
-    before = _since(site, trust, types, of, batches)
-    trust.seen[arrived.name] = new
-    yield from unexpected(of, reference, [new])
+    before = _since(site, by.trust, by.types, of, batches)
+    by.trust.seen[arrived.name] = new
+    yield from unexpected(of, by.reference, [new])
     if before:
-        yield from unexpected(of, reference, [*before, new])
-    yield from triggers(of, reference, list(types), new)
+        yield from unexpected(of, by.reference, [*before, new])
+    yield from triggers(of, by.reference, list(by.types), new)
 
 
 def _trust(

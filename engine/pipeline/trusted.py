@@ -23,6 +23,8 @@ FEWEST = 500
 GROWTH = 1.5
 REGIONS = 8
 CHUNKS = 10
+ENOUGH = 100
+FURTHER = 1.5
 _DAY = 86_400_000_000
 # Under this name the rows carry their time: no column of a user's is called so.
 TIME = "time \x01"
@@ -30,13 +32,17 @@ TIME = "time \x01"
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Labelled rows in order of time as a reference sees them; `surprise` is 0 on the average."""
+    """Labelled rows in order of time as a reference sees them; `surprise` is 0 on the average.
+
+    `shifts` are how far the label rates of days were from what was expected.
+    """
 
     matrix: Any
     labels: Any
     expected: Any
     surprise: Any
     names: Any
+    shifts: Any
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -61,7 +67,9 @@ class Reference:
         labels = codes[kept].astype(np.intp)
         matrix = encoding.matrix(self.schema, {n: table[n][kept] for n in types})
         days = features.moments(table[time][kept]) // _DAY
-        return _labelled(matrix, labels, _expected(self.forest, matrix), days, table[name][kept])
+        expected = _expected(self.forest, matrix)
+        names, known = table[name][kept], self.trusted.shifts
+        return _labelled(matrix, labels, expected, days, names, known)
 
 
 @dataclass(slots=True)
@@ -106,14 +114,32 @@ def fit(types: dict[str, str], task: str, target: str, table: dict[str, Any]) ->
     return Reference(schema, classes, forest, trusted, _worst(trusted))
 
 
-def _labelled(matrix: Any, labels: Any, expected: Any, days: Any, names: Any) -> Labelled:
-    """Take the label rate of each day as given: what a whole day had in common is no sign."""
-    found, told = np.empty_like(expected), np.empty(len(labels))
-    for day in np.unique(days):
-        rows = np.flatnonzero(days == day)
-        found[rows] = poisoning.shifted(expected[rows], labels[rows])
+def _labelled(
+    matrix: Any, labels: Any, expected: Any, days: Any, names: Any, known: Any = None
+) -> Labelled:
+    """Take the label rate of each day as given, as far as `known` days went, by class.
+
+    What a whole day had in common is no sign; what no day had in common is.
+    """
+    found, told, shifts = np.empty_like(expected), np.empty(len(labels)), []
+    for rows in np.split(np.arange(len(labels)), _starts(days)):
+        shift = poisoning.shift(expected[rows], labels[rows])
+        if known is not None:
+            shift = np.clip(shift, known.min(axis=0) / FURTHER, known.max(axis=0) * FURTHER)
+        shifts.append(shift)
+        found[rows] = poisoning.shifted(expected[rows], shift)
         told[rows] = poisoning.surprise(found[rows], labels[rows])
-    return Labelled(matrix.astype(np.float32), labels, found, told, names)
+    return Labelled(matrix.astype(np.float32), labels, found, told, names, np.array(shifts))
+
+
+def _starts(days: Any) -> list[int]:
+    """Return where whole days begin that follow 100 rows or more: fewer say little of a rate."""
+    starts, at = [], 0
+    for place in np.flatnonzero(np.diff(days, prepend=days[:1])).tolist():
+        if place - at >= ENOUGH:
+            starts.append(place)
+            at = place
+    return starts
 
 
 def _forest(trees: int, seed: int) -> Any:

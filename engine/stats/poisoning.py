@@ -16,22 +16,29 @@ FEWEST = 15
 FLOOR = 0.25
 
 
-def shifted(expected: Floats, labels: Places) -> Floats:
-    """Return expectations whose means are the label rates of the rows: a storm is no attack.
+def shift(expected: Floats, labels: Places) -> Floats:
+    """Return one weight for each class that takes the mean expectation to the label rates.
 
-    One step of Saerens, Latinne & Decaestecker 2002 towards the observed rates, ten times. Rows
-    without any keep what they had; all answers lie in [0.01, 0.99] and add up to 1 before that.
+    Ten steps of Saerens, Latinne & Decaestecker 2002; 0.1 to 10 each, 1 on the geometric mean, and
+    ones for no rows.
     """
-    found = np.clip(expected, SMALLEST, 1 - SMALLEST)
+    weights = np.ones(expected.shape[1])
     if len(labels) == 0:
-        return found
-    rates = np.bincount(labels, minlength=found.shape[1]) / len(labels)
-    weights = np.ones(found.shape[1])
+        return weights
+    rates = np.bincount(labels, minlength=expected.shape[1]) / len(labels)
     for _ in range(10):
-        weighted = found * weights
-        weighted /= weighted.sum(axis=1, keepdims=True)
-        weights *= np.clip((rates + 1e-3) / (weighted.mean(axis=0) + 1e-3), 0.1, 10.0)
-    weighted = found * weights
+        means = shifted(expected, weights).mean(axis=0)
+        weights = np.clip(weights * (rates + 1e-3) / (means + 1e-3), 0.1, 10.0)
+    found: Floats = weights / np.exp(np.log(weights).mean())
+    return found
+
+
+def shifted(expected: Floats, weights: Floats) -> Floats:
+    """Return expectations after a shift of the label rates: a storm is no attack.
+
+    All answers lie in [0.01, 0.99].
+    """
+    weighted = np.clip(expected, SMALLEST, 1 - SMALLEST) * weights
     whole: Floats = weighted / weighted.sum(axis=1, keepdims=True)
     return np.clip(whole, SMALLEST, 1 - SMALLEST)
 

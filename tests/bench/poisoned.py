@@ -30,7 +30,7 @@ class World:
         self.rng = np.random.default_rng(seed)
         table: dict[str, Any] = {f"x{i}": self.x[:TRUSTED, i] for i in range(WIDE)}
         table["y"] = np.array([bool(v) for v in y[:TRUSTED]], dtype=object)
-        minutes = np.arange(TRUSTED) * np.timedelta64(20, "m")
+        minutes = np.arange(TRUSTED) * np.timedelta64(4, "m")
         table[trusted.TIME] = (np.datetime64("2024-01-01") + minutes).astype("datetime64[us]")
         found = trusted.fit(TYPES, "binary", "y", table)
         assert found is not None
@@ -42,7 +42,7 @@ class World:
         x, y = self.x[rows].copy(), self.y[rows].copy()
         if change is not None:
             change(x, y)
-        minutes = np.arange(BATCH) * np.timedelta64(20, "m")
+        minutes = np.arange(BATCH) * np.timedelta64(4, "m")
         when = (np.datetime64("2024-06-01") + minutes).astype("datetime64[us]")
         table: dict[str, Any] = {f"x{i}": x[:, i] for i in range(WIDE)}
         table |= {"y": np.array([bool(v) for v in y], dtype=object), "t": when}
@@ -92,7 +92,8 @@ def measure(trials: int = 100, seed: int = 3) -> list[Figure]:
         aim = world.targeted(0.02)
         aimed = [world.batch(aim) for _ in range(TOGETHER)]
         counts[3] += any(world.caught(aimed[: k + 1]) for k in range(TOGETHER))
-        counts[4] += world.caught([world.batch(world.anywhere)])
+        loose = [world.batch(world.anywhere) for _ in range(3)]
+        counts[4] += any(world.caught(loose[: k + 1]) for k in range(3))
         counts[5] += world.caught([world.batch(world.backdoor)])
     honest_one, honest_five, five, two, anywhere, backdoor = (100 * counts / trials).tolist()
 
@@ -104,6 +105,6 @@ def measure(trials: int = 100, seed: int = 3) -> list[Figure]:
         figure("honest labels asked about, in five batches", honest_five, None),
         figure("caught: 5 % targeted flips, one batch", five, 80.0),
         figure("caught: 2 % targeted flips, within 5 batches", two, None),
-        figure("caught: 5 % flips anywhere, one batch", anywhere, None),
+        figure("caught: 5 % flips anywhere, within 3 batches", anywhere, 100.0),
         figure("caught: 5 % backdoor rows, one batch", backdoor, 100.0),
     ]
