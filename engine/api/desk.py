@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from pathlib import Path
 from threading import Lock
 from typing import Protocol, TypeVar
@@ -21,9 +22,11 @@ from engine.errors import InvalidError, RefusedError, UnavailableError, UnknownE
 from engine.ledger.change import Actor
 from engine.ledger.ledger import Ledger
 from engine.pipeline import (
+    backups,
     compare,
     deliver_labels,
     overview,
+    past,
     quarantine,
     reproduce,
     requests,
@@ -131,6 +134,28 @@ class Desk:
             consoles=consoles,
         )
 
+    def state_then(self, you: str, role: str, consoles: int, moment: datetime) -> wire.State:
+        """Return the snapshot of a past moment; serving and schedules are not of it."""
+        then = past.site_then(self.site, moment)
+        try:
+            return wire.State(
+                workspace=then.settings.workspace.name,
+                path=str(then.workspace.root),
+                you=you,
+                role=role,  # type: ignore[arg-type]
+                engine=self._engine(then.clock),
+                serving=wire.ServingState(False, None, "", 0, 0, 0, 0, None, None, None),
+                models=past.model_states(then),
+                jobs=past.run_rows(then),
+                schedules=[],
+                events=then.ledger.events(limit=EVENTS_SHOWN),
+                event_id=then.ledger.last_event(),
+                consoles=consoles,
+                past=True,
+            )
+        finally:
+            then.ledger.close()
+
     def _engine(self, clock: Clock) -> wire.EngineState:
         c = self._conductor
         return wire.EngineState(
@@ -141,7 +166,8 @@ class Desk:
             iso(clock.now()),
             iso(clock.wall()),
             clock.simulated,
-            "ready",
+            "store_suspect" if self.site.suspect else "ready",
+            self.site.suspect,
         )
 
     def runs(self) -> list[wire.JobRow]:
@@ -252,9 +278,7 @@ class Desk:
             self._conductor.arrived(model)
         return answer
 
-    def approve_columns(
-        self, model: str, actor: Actor, asked: wire.LockRequest
-    ) -> wire.SchemaAnswer:
+    def columns(self, model: str, actor: Actor, asked: wire.LockRequest) -> wire.SchemaAnswer:
         """Put the proposed columns of a model in force."""
         requests.check_key(self.site, "schema", model, asked.idempotency_key)
         return schema.approve(self.site, model, actor, asked)
@@ -337,6 +361,10 @@ class Desk:
         done = self._conductor.reload()
         self.site.tell("ACT", "reload", None, f"{actor.name}: {done}")
         return {"message": done}
+
+    def back_up(self, actor: Actor) -> wire.BackupAnswer:
+        """Copy the workspace, hot; one copy at a time."""
+        return backups.made(self.site, actor.name)
 
     def stop(self, actor: Actor) -> dict[str, str]:
         """End the engine."""
