@@ -21,7 +21,7 @@ from engine.store.batches import Batch
 from engine.store.delivered import Arrived, Columns
 
 SURE, EFFECT = 3.0, 1.2
-OVERALL, OVERALL_EFFECT = 5.0, 0.25
+OVERALL, OVERALL_EFFECT = 6.0, 0.25
 TRIGGER = 6.0
 SLACK = 1.5
 TOGETHER = 5
