@@ -7,7 +7,6 @@ from engine.pipeline.ingest import ingest
 from tests.bench import poisoned
 from tests.engine.pipeline.place import START, Place, csv
 
-
 CALM = 10
 
 
