@@ -125,7 +125,7 @@ LOOKS = [
     "models/late/drift", "models/late/quality", "models/late/performance", "models/late/report",
     "models/late/batches", "models/late/quarantine", "models/late/schema",
     "alerts", "models/late/alerts/replay", "models/late/clients",
-    "models/late/drift", "models/late/performance", "models/late/forecast", "models/late/kpi",
+    "models/late/drift/shape?column=wind", "models/late/forecast", "models/late/kpi",
     "audit?limit=5&verify=true", "openapi.json",
 ]  # fmt: skip
 
