@@ -131,7 +131,8 @@ def _accept(
     batches.add(site.store, batch, found.types if first else {})
     if first:
         schema.infer(site, model, found.types, path.name)
-    delivered.keep(site.store, model, taken.batch, found.vetted.profile)
+    if found.vetted.profile is not None:
+        delivered.keep(site.store, model, taken.batch, found.vetted.profile)
     path.unlink()
     return _tell(site, model, path.name, verdict, taken.batch, taken.rows, warnings)
 

@@ -31,10 +31,10 @@ NAMES = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Vetted:
-    """The verdict on a batch, and what the batch was summed up to."""
+    """The verdict on a batch, and what the batch was summed up to; None where nobody judged."""
 
     verdict: Verdict
-    profile: Delivered
+    profile: Delivered | None
 
 
 def vet(
@@ -46,6 +46,8 @@ def vet(
     every: Sequence[Batch],
 ) -> Vetted:
     """Judge a snapshot in a folder beside the accepted ones of every batch of its model."""
+    if not site.judging:
+        return Vetted(Verdict([]), None)
     settings = site.model(model)
     of = yardstick.columns_of(settings, types)
     batches = train.accepted_of(site, model, every)
