@@ -27,7 +27,7 @@ def set_aside(site: Site, path: Path, batch: Batch) -> list[str]:
     why_of(kept).write_text("\n".join(batch.reasons) + "\n", encoding="utf-8")
     batches.add(site.store, batch, {})
     announce(site, batch.model)
-    return [*batch.reasons, f"{' or '.join(commands(batch))} decides about it."]
+    return [*batch.reasons, f"Type {commands(batch)[0]}, or discard instead of accept."]
 
 
 def path_of(site: Site, batch: Batch) -> Path:
