@@ -30,19 +30,26 @@ class _Passed:
 
 
 def ingest(
-    site: Site, model: str, path: Path, noted: Sequence[str] = (), waived: str = ""
+    site: Site,
+    model: str,
+    path: Path,
+    noted: Sequence[str] = (),
+    query: str = "",
+    waived: str = "",
 ) -> UploadAnswer:
     """Take one complete file in; nothing of it is ever lost, whatever the verdict.
 
     One at a time, so that the same rows delivered twice at once are recognised. `noted` stands
-    among the batch's warnings. `waived` says who accepts it in spite of what is found; what are no
-    rows of the model is refused even so.
+    among the batch's warnings; `query` is what its rows came from, where that was no file. `waived`
+    says who accepts it in spite of what is found; what are no rows of the model is refused even so.
     """
     with site.ingesting:
-        return _ingest(site, model, path, noted, waived)
+        return _ingest(site, model, path, noted, query, waived)
 
 
-def _ingest(site: Site, model: str, path: Path, noted: Sequence[str], waived: str) -> UploadAnswer:
+def _ingest(
+    site: Site, model: str, path: Path, noted: Sequence[str], query: str, waived: str
+) -> UploadAnswer:
     source = intake.source_digest(path)
     # A file that was refused is judged again: what was wrong may be mended by now.
     every = batches.known(site.store, model)
@@ -62,7 +69,7 @@ def _ingest(site: Site, model: str, path: Path, noted: Sequence[str], waived: st
         if refused and not waived:
             return _quarantine(site, model, path, source, refused, found)
         warnings = [*([waived] if waived else []), *refused, *found.warnings, *noted]
-        return _accept(site, model, path, source, found, warnings, folder)
+        return _accept(site, model, path, source, found, warnings, query)
 
 
 @contextmanager
@@ -108,7 +115,7 @@ def _accept(
     source: str,
     found: _Passed,
     warnings: list[str],
-    folder: Path,
+    query: str,
 ) -> UploadAnswer:
     taken = found.taken
     verdict = "accepted_with_warnings" if warnings else "accepted"
@@ -126,9 +133,9 @@ def _accept(
         waiting.findings(found.vetted.verdict),
     )
     name = f"{taken.batch}.parquet"
-    (folder / name).rename(site.workspace.batches / name)
+    (site.workspace.batches / JUDGED / name).rename(site.workspace.batches / name)
     first = not batches.columns(site.store, model)
-    batches.add(site.store, batch, found.types if first else {})
+    batches.add(site.store, batch, found.types if first else {}, query)
     if first:
         schema.infer(site, model, found.types, path.name)
     if found.vetted.profile is not None:

@@ -75,6 +75,12 @@ MIGRATIONS = [
     insert into tide values (0);
     """,
     """
+    create table batch_queries (
+        model varchar not null, batch varchar not null, query varchar not null,
+        primary key (model, batch)
+    );
+    """,
+    """
     alter table batches add column findings varchar default '[]';
     alter table batches add column kind varchar default 'rows';
     create table delivered (
