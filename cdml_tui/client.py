@@ -140,6 +140,18 @@ class Client:
         path = f"{_model(model)}/versions/{_path(version)}/reproduction"
         return self._ask("GET", path, wire.Reproduction, timeout=None)
 
+    def quarantined(self, model: str) -> list[wire.BatchRow]:
+        """Return the files of a model that are set aside."""
+        return self._get(f"{_model(model)}/quarantine", list[wire.BatchRow])
+
+    def batches(self, model: str) -> wire.BatchesAnswer:
+        """Return the newest files delivered for a model, and what was found of each."""
+        return self._get(f"{_model(model)}/batches", wire.BatchesAnswer)
+
+    def schema(self, model: str) -> wire.SchemaAnswer:
+        """Return the columns of a model, and what is proposed to change."""
+        return self._get(f"{_model(model)}/schema", wire.SchemaAnswer)
+
     def lineage(self, model: str, version: str) -> wire.Lineage:
         """Return what a version was made of and what came of it."""
         return self._get(f"{_model(model)}/versions/{_path(version)}/lineage", wire.Lineage)
@@ -203,6 +215,15 @@ class Client:
     def taint(self, model: str, request: wire.TaintRequest) -> wire.TaintAnswer:
         """Taint rows, a batch or a version, or lift a taint."""
         return self._post(f"{_model(model)}/taint", wire.TaintAnswer, request)
+
+    def quarantine(self, model: str, request: wire.QuarantineRequest) -> wire.QuarantineAnswer:
+        """Accept a file that is set aside, or discard it."""
+        path = f"{_model(model)}/quarantine"
+        return self._post(path, wire.QuarantineAnswer, request, timeout=None)
+
+    def approve_schema(self, model: str, request: wire.LockRequest) -> wire.SchemaAnswer:
+        """Put the proposed columns of a model in force."""
+        return self._post(f"{_model(model)}/schema", wire.SchemaAnswer, request)
 
     def rollout(self, model: str) -> wire.RolloutPage:
         """Return the rollout that runs, or how the last one ended."""

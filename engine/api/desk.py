@@ -27,8 +27,10 @@ from engine.pipeline import (
     deliver_labels,
     overview,
     past,
+    quarantine,
     reproduce,
     requests,
+    schema,
     taints,
     validate,
 )
@@ -269,6 +271,21 @@ class Desk:
         verb = "taint" if asked.lift is None else "lift"
         requests.check_key(self.site, verb, model, asked.idempotency_key)
         return taints.taint(self.site, model, actor, asked)
+
+    def quarantine(
+        self, model: str, actor: Actor, asked: wire.QuarantineRequest
+    ) -> wire.QuarantineAnswer:
+        """Decide about a file that is set aside; accepted rows make a training due."""
+        requests.check_key(self.site, "quarantine", model, asked.idempotency_key)
+        answer = quarantine.decide(self.site, model, actor, asked)
+        if answer.changed and answer.taken is not None:
+            self._conductor.arrived(model)
+        return answer
+
+    def columns(self, model: str, actor: Actor, asked: wire.LockRequest) -> wire.SchemaAnswer:
+        """Put the proposed columns of a model in force."""
+        requests.check_key(self.site, "schema", model, asked.idempotency_key)
+        return schema.approve(self.site, model, actor, asked)
 
     def submit(self, model: str, job: str, actor: Actor, asked: wire.RunRequest) -> wire.JobRow:
         """Queue a run for a person; asked again by the same key, it is the same run."""
