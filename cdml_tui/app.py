@@ -16,7 +16,7 @@ from dataclasses import replace
 from textual.app import App
 from textual.message import Message
 
-from cdml_tui import actions, effects, guard, offline, turning
+from cdml_tui import actions, effects, guard, offline, sending, turning
 from cdml_tui import answers as answered
 from cdml_tui.client import Client, ConsoleError, EngineLost
 from cdml_tui.feed import Feed, HeartbeatCame, LinkLost, SnapshotCame
@@ -191,15 +191,7 @@ class Console(App[int], inherit_bindings=False):
     def _send(self, intent: Intent) -> Callable[[Screen, float], effects.Step]:
         """Ask for a change; return what its answer makes of the screen."""
         try:
-            if intent.verb == "train":
-                request = wire.RunRequest(idempotency_key=intent.idempotency_key)
-                run = self._client.start("train", intent.model, request)
-                return lambda s, at: answered.run_answered(s, intent, run, at)
-            if intent.alert is not None:
-                asked = guard.quiet_of(intent)
-                quiet = self._client.quiet(intent.verb, intent.alert.number, asked)
-                return lambda s, at: answered.quiet_answered(s, intent, quiet, at)
-            answer = self._client.change(intent.verb, intent.model, guard.change_of(intent))
+            return sending.send(self._client, intent)
         except EngineLost as lost:
             if intent.verb == "rollback" and not lost.sent:
                 return self._send_offline(intent)
@@ -213,7 +205,6 @@ class Console(App[int], inherit_bindings=False):
         except Exception as fault:  # noqa: BLE001 - whatever broke, the change may have happened
             why = f"The console failed to ask: {fault!r}."
             return lambda s, at: answered.unanswered(s, intent, why, was_sent=True, at=at)
-        return lambda s, at: answered.change_answered(s, intent, answer, at)
 
     def _send_offline(self, intent: Intent) -> Callable[[Screen, float], effects.Step]:
         """Roll back without the engine: the ledger and the prediction service are enough."""

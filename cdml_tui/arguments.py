@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import NoReturn
 
 from cdml_tui.verbs import (
+    accepting,
     alerting,
     bringing,
     changing,
@@ -134,6 +135,18 @@ VERBS: dict[str, Verb] = {
         "[MODEL]", "ask the model's source for rows now", running.pull, ("wait", "reason")
     ),
     "labels": Verb("[MODEL] FILE...", "hand over files of labels", running.labels),
+    "quarantine": Verb(
+        "[MODEL] [accept|discard BATCH]",
+        "files set aside and why; take one in or discard it, with --reason",
+        accepting.quarantine,
+        ("reason",),
+    ),
+    "schema": Verb(
+        "[MODEL]",
+        "the columns of a model, and what the newest file that differs would change",
+        accepting.schema,
+        ("approve", "reason"),
+    ),
     "predict": Verb("[MODEL] FILE", "ask the prediction service about every row of a file"),
     "drift": Verb(
         "[MODEL] | --reference FILE --current FILE",
@@ -200,6 +213,7 @@ VERBS: dict[str, Verb] = {
 _OPTIONS: dict[str, dict[str, object]] = {
     "wait": {"action": "store_true", "help": "until it is done; exit 0 pass, 4 refused, 1 failed"},
     "plan": {"action": "store_true", "help": "only say on what; exit 4 if it would be refused"},
+    "approve": {"action": "store_true", "help": "put the proposed columns in force"},
     "rebuild": {
         "action": "store_true",
         "help": "measure all earlier looks again from the raw rows, and say what differs",

@@ -6,13 +6,13 @@ that importing this module costs nothing. Answers are wire values, failures are 
 
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
+from cdml_tui.streaming import StreamItem, stream_items
 from engine import wire
 
 if TYPE_CHECKING:
@@ -47,15 +47,6 @@ class EngineLost(ConsoleError):  # noqa: N818 - a fact about the link; every cal
         self.sent = sent
 
 
-@dataclass(frozen=True, slots=True)
-class StreamItem:
-    """One sign of life on the event stream: `kind` is "keep", "state" or "event"."""
-
-    kind: str
-    id: int | None = None
-    event: wire.EventRow | None = None
-
-
 class Client:
     """One engine, reached over its Unix socket. Safe to use from several threads."""
 
@@ -79,13 +70,17 @@ class Client:
         """Return the engine, the serving process and the models in a few words."""
         return self._get("/status", wire.Status)
 
-    def jobs(self) -> list[wire.JobRow]:
-        """Return the runs, newest first."""
-        return self._get("/jobs", list[wire.JobRow])
+    def jobs(self, limit: int = 50) -> list[wire.JobRow]:
+        """Return the runs, newest first; of those that ended at most `limit`."""
+        return self._get("/jobs", list[wire.JobRow], {"limit": limit})
 
     def job(self, run_id: str) -> wire.JobRow:
         """Return one run."""
         return self._get(f"/jobs/{_path(run_id)}", wire.JobRow)
+
+    def run_log(self, run_id: str) -> wire.RunLog:
+        """Return the end of what the process of a run wrote."""
+        return self._get(f"/jobs/{_path(run_id)}/log", wire.RunLog)
 
     def versions(self, model: str) -> list[wire.VersionRow]:
         """Return the versions of a model."""
@@ -146,6 +141,18 @@ class Client:
         path = f"{_model(model)}/versions/{_path(version)}/reproduction"
         return self._ask("GET", path, wire.Reproduction, timeout=None)
 
+    def quarantined(self, model: str) -> list[wire.BatchRow]:
+        """Return the files of a model that are set aside."""
+        return self._get(f"{_model(model)}/quarantine", list[wire.BatchRow])
+
+    def batches(self, model: str, limit: int = 100) -> wire.BatchesAnswer:
+        """Return the newest files delivered for a model, and what was found of each."""
+        return self._get(f"{_model(model)}/batches", wire.BatchesAnswer, {"limit": limit})
+
+    def schema(self, model: str) -> wire.SchemaAnswer:
+        """Return the columns of a model, and what is proposed to change."""
+        return self._get(f"{_model(model)}/schema", wire.SchemaAnswer)
+
     def lineage(self, model: str, version: str) -> wire.Lineage:
         """Return what a version was made of and what came of it."""
         return self._get(f"{_model(model)}/versions/{_path(version)}/lineage", wire.Lineage)
@@ -193,7 +200,7 @@ class Client:
                     answer.read()
                     raise _refusal(answer)
                 yield StreamItem("keep")
-                yield from _stream_items(answer.iter_lines())
+                yield from stream_items(answer.iter_lines())
         except httpx.HTTPError as fault:
             raise self._lost("Following the events", fault) from None
         raise EngineLost("Following the events: the engine closed the stream.", sent=True)
@@ -211,6 +218,15 @@ class Client:
     def taint(self, model: str, request: wire.TaintRequest) -> wire.TaintAnswer:
         """Taint rows, a batch or a version, or lift a taint."""
         return self._post(f"{_model(model)}/taint", wire.TaintAnswer, request)
+
+    def quarantine(self, model: str, request: wire.QuarantineRequest) -> wire.QuarantineAnswer:
+        """Accept a file that is set aside, or discard it."""
+        path = f"{_model(model)}/quarantine"
+        return self._post(path, wire.QuarantineAnswer, request, timeout=None)
+
+    def approve_schema(self, model: str, request: wire.LockRequest) -> wire.SchemaAnswer:
+        """Put the proposed columns of a model in force."""
+        return self._post(f"{_model(model)}/schema", wire.SchemaAnswer, request)
 
     def rollout(self, model: str) -> wire.RolloutPage:
         """Return the rollout that runs, or how the last one ended."""
@@ -375,26 +391,3 @@ def _refusal(answer: "httpx.Response") -> ConsoleError:
             status=answer.status_code,
         )
     return ConsoleError(body.code, body.message, body.field, answer.status_code)
-
-
-def _stream_items(lines: Iterator[str]) -> Iterator[StreamItem]:
-    """Read server-sent events by hand: the heartbeat is a comment, which parsers swallow."""
-    kind, data, seen_id = "message", "", None
-    for line in lines:
-        name, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        if line.startswith(":"):
-            yield StreamItem("keep")
-        elif name == "event":
-            kind = value
-        elif name == "data":
-            data += value
-        elif name == "id":
-            seen_id = int(value) if value.isdigit() else None
-        elif not line:
-            if kind == "event" and data:
-                event = msgspec.json.decode(data, type=wire.EventRow)
-                yield StreamItem("event", seen_id if seen_id is not None else event.id, event)
-            elif kind == "state":
-                yield StreamItem("state", seen_id)
-            kind, data, seen_id = "message", "", None

@@ -13,7 +13,11 @@ from engine import wire
 
 FRESH_S = 5.0
 
-Verb = Literal["rollback", "promote", "abort", "undo", "train", "ack", "mute"]
+Verb = Literal[
+    "rollback", "promote", "abort", "undo", "train", "ack", "mute",
+    "cancel", "approve", "reject", "note", "report", "accept", "discard", "taint",
+]  # fmt: skip
+Stage = Literal["version", "reason", "note"]
 Link = Literal["connecting", "live", "stale", "lost"]
 Glyphs = Literal["unicode", "ascii"]
 
@@ -34,17 +38,28 @@ class KeyHelp:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """One change as the operator saw it; the idempotency key makes asking twice harmless."""
+    """One change as the operator saw it; the idempotency key makes asking twice harmless.
+
+    What a page offers names the run, incident or batch that it is `about`, says its `effect` line
+    by line, what to be `careful` about, the command that does the `same_as`, and what it `wants`
+    typed before it is sent: for a guard that is overridden, the `word` first.
+    """
 
     verb: Verb
     model: str
     from_version: str | None
     to: str | None
-    idempotency_key: str
+    idempotency_key: str = ""
     plan: wire.Plan | None = None
     override: tuple[str, ...] = ()
     reason: str = ""
     alert: wire.AlertRow | None = None
+    about: str = ""
+    effect: tuple[tuple[str, str], ...] = ()
+    careful: str = ""
+    same_as: str = ""
+    wants: tuple[Stage, ...] = ()
+    word: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +81,10 @@ class Confirm:
 
 @dataclass(frozen=True, slots=True)
 class Typing:
-    """Class D: the version is typed, then a reason."""
+    """Class D: the version is typed, then a reason. Or only a reason, or a note."""
 
     intent: Intent
-    stage: Literal["version", "reason"] = "version"
+    stage: Stage = "version"
     text: str = ""
 
 

@@ -21,7 +21,7 @@ from engine.beat import Beat
 from engine.clock import Clock, SimulatedClock, iso, parse_time
 from engine.errors import CdmlError, RefusedError
 from engine.jobs import triggers
-from engine.jobs.runner import Runner
+from engine.jobs.runner import SHOWN, Runner
 from engine.ledger.ledger import Ledger
 from engine.pipeline import locks, lookout
 from engine.pipeline.features import check_kpis
@@ -122,8 +122,8 @@ class Engine(Conductor):
     def measure(self, model: str, verb: str, inputs: object, answer: type[T]) -> T:
         return self._runner.measure(model, verb, inputs, answer)
 
-    def runs(self) -> list[JobRow]:
-        return self._runner.rows()
+    def runs(self, limit: int = SHOWN) -> list[JobRow]:
+        return self._runner.rows(limit)
 
     def a_run(self, run: str) -> JobRow:
         return self._runner.row(run)

@@ -42,18 +42,19 @@ def room_of(screen: Screen) -> int:
     sheet = screen.sheets[-1]
     width, height = screen.width, screen.height
     around = len(_head(screen, width, height)) + 1 + len(_foot(screen, sheet, width, height))
-    return max(1, height - around - len(body_of(screen, sheet, width).head))
+    body = body_of(screen, sheet, width)
+    return max(1, height - around - len(body.head) - len(body.foot))
 
 
 def _window(sheet: Sheet, body: Body, room: int) -> list[Line]:
-    rows = max(0, room - len(body.head))
+    rows = max(0, room - len(body.head) - len(body.foot))
     top = max(0, min(sheet.top, len(body.rows) - rows))
     if body.selects:
         top = max(min(top, sheet.cursor), sheet.cursor - rows + 1)
     seen = list(body.rows[top : top + rows])
     if body.selects:
         seen = [_marked(one) if at == sheet.cursor else one for at, one in enumerate(seen, top)]
-    return [*body.head, *seen]
+    return [*body.head, *seen, *[EMPTY] * (rows - len(seen)), *body.foot]
 
 
 def _marked(row: Line) -> Line:
@@ -71,7 +72,15 @@ def _foot(screen: Screen, sheet: Sheet, width: int, height: int) -> list[Line]:
     page = PAGES[sheet.subject.page]
     names = (*page.keys, "down", *(["open"] if page.opens else []), "back", "help")
     rows = min(rows_needed(screen, width), max(1, height - 1))
-    return block(bottom(screen, width, rows, names), rows, width)
+    return block(bottom(screen, width, rows, names, _dim(screen, sheet)), rows, width)
+
+
+def _dim(screen: Screen, sheet: Sheet) -> frozenset[str]:
+    """Return the change keys of the page that cannot do anything now."""
+    changes = PAGES[sheet.subject.page].changes
+    if screen.snapshot is None or screen.snapshot.role == "viewer" or sheet.value is None:
+        return frozenset(changes)
+    return frozenset(n for n, offer in changes.items() if isinstance(offer(screen, sheet), str))
 
 
 def _title(screen: Screen, sheet: Sheet, width: int) -> Line:

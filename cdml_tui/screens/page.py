@@ -4,14 +4,14 @@ A page decides nothing and does no input or output of its own: `ask` runs in a t
 pure. Every page is one file here, and named in table.py.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, overload
 
 from cdml_tui.client import Client
 from cdml_tui.panes.line import Line
 from cdml_tui.sheet import Sheet, Subject
-from cdml_tui.state import Screen
+from cdml_tui.state import Intent, Screen
 
 
 class Rows(Sequence[Line]):
@@ -37,15 +37,22 @@ class Rows(Sequence[Line]):
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a page shows: rows that scroll under a head that stays.
+    """What a page shows: rows that scroll between a head and a foot that stay.
 
     With `selects` the operator stands on a row, which Enter opens; else the rows only scroll. The
-    first column of rows is left empty: the cursor stands there.
+    first column of rows is left empty: the cursor stands there. By `names` it stays on its row when
+    others come or go. With `follows`, who is at the end stays there as rows come.
     """
 
     rows: Sequence[Line]
     head: tuple[Line, ...] = ()
     selects: bool = False
+    foot: tuple[Line, ...] = ()
+    names: Sequence[str] = ()
+    follows: bool = False
+
+
+Offer = Callable[[Screen, Sheet], Intent | str]
 
 
 def of_model(screen: Screen, page: str) -> Subject | str:
@@ -70,7 +77,9 @@ class Page:
     """One page. `draw` gets a value that has come, or None where nothing is asked for.
 
     `about` says what it opens on, or, as text, why it cannot; `keys` are the actions its last line
-    names beside those that move; `live` asks again when the engine tells of a change.
+    names beside those that move; `live` asks again when the engine tells of a change, `every` says
+    after how many seconds it is asked again in any case. `changes` are the change keys that act
+    here: each gives what it would do or, as text, why it cannot.
     """
 
     name: str
@@ -81,3 +90,5 @@ class Page:
     opens: Callable[[Screen, Sheet], Subject | None] | None = None
     keys: tuple[str, ...] = ()
     live: bool = True
+    every: Callable[[Sheet], float | None] = lambda _: None
+    changes: Mapping[str, Offer] = field(default_factory=dict)

@@ -15,6 +15,7 @@ import msgspec
 from litestar.datastructures import State
 
 from engine import wire
+from engine.api import run_log
 from engine.api.verbs import CHANGES, LOCKS
 from engine.clock import Clock, SimulatedClock, iso, parse_time
 from engine.errors import InvalidError, RefusedError, UnavailableError, UnknownError
@@ -24,8 +25,10 @@ from engine.pipeline import (
     compare,
     deliver_labels,
     overview,
+    quarantine,
     reproduce,
     requests,
+    schema,
     taints,
     validate,
 )
@@ -54,8 +57,8 @@ class Conductor(Protocol):
     def measure(self, model: str, verb: str, inputs: object, answer: type[T]) -> T:
         """Run a measuring verb in a limited process now and return its checked answer."""
 
-    def runs(self) -> list[wire.JobRow]:
-        """Return running, queued and finished runs."""
+    def runs(self, limit: int = EVENTS_SHOWN) -> list[wire.JobRow]:
+        """Return running and queued runs, and the newest of the finished ones."""
 
     def a_run(self, run: str) -> wire.JobRow:
         """Return one run."""
@@ -142,9 +145,14 @@ class Desk:
             "ready",
         )
 
-    def runs(self) -> list[wire.JobRow]:
-        """Return running, queued and finished runs."""
-        return self._conductor.runs()
+    def runs(self, limit: int) -> list[wire.JobRow]:
+        """Return running and queued runs, and the newest of the finished ones."""
+        return self._conductor.runs(limit)
+
+    def run_log(self, run: str) -> wire.RunLog:
+        """Return the end of what the process of a run wrote."""
+        known = self._conductor.a_run(run)
+        return run_log.tail(self.site.workspace.runs / known.id, known)
 
     def a_run(self, run: str) -> wire.JobRow:
         """Return one run."""
@@ -239,6 +247,23 @@ class Desk:
         verb = "taint" if asked.lift is None else "lift"
         requests.check_key(self.site, verb, model, asked.idempotency_key)
         return taints.taint(self.site, model, actor, asked)
+
+    def quarantine(
+        self, model: str, actor: Actor, asked: wire.QuarantineRequest
+    ) -> wire.QuarantineAnswer:
+        """Decide about a file that is set aside; accepted rows make a training due."""
+        requests.check_key(self.site, "quarantine", model, asked.idempotency_key)
+        answer = quarantine.decide(self.site, model, actor, asked)
+        if answer.changed and answer.taken is not None:
+            self._conductor.arrived(model)
+        return answer
+
+    def approve_columns(
+        self, model: str, actor: Actor, asked: wire.LockRequest
+    ) -> wire.SchemaAnswer:
+        """Put the proposed columns of a model in force."""
+        requests.check_key(self.site, "schema", model, asked.idempotency_key)
+        return schema.approve(self.site, model, actor, asked)
 
     def submit(self, model: str, job: str, actor: Actor, asked: wire.RunRequest) -> wire.JobRow:
         """Queue a run for a person; asked again by the same key, it is the same run."""

@@ -167,14 +167,14 @@ class Runner:
                     self._asked.remove(run)
                 shutil.rmtree(run.folder, ignore_errors=True)
 
-    def rows(self) -> list[JobRow]:
-        """Return running and queued runs, then the newest finished ones."""
+    def rows(self, limit: int = SHOWN) -> list[JobRow]:
+        """Return running and queued runs, then at most `limit` of those stored, newest first."""
         with self._changed:
             current = [*(r.row for r in self._active.values()), *(r.row for r in self._queue)]
             begun = {r.id for r in current}
             current += [r for r in self._unrecorded.values() if r.id not in begun]
         names = {r.id for r in current}
-        return current + [r for r in runs.newest(self._site.store, SHOWN) if r.id not in names]
+        return current + [r for r in runs.newest(self._site.store, limit) if r.id not in names]
 
     def row(self, run: str) -> JobRow:
         """Return one run; UnknownError where there is none."""

@@ -1,11 +1,12 @@
 """What was delivered: batches with their digests and verdicts, and the columns of a model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
 
 from engine.store.connection import Store, naive, zoned
+from engine.wire import BatchFinding
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +23,14 @@ class Batch:
     time_to: datetime | None
     verdict: str
     reasons: list[str]
+    findings: list[BatchFinding] = field(default_factory=list)
 
 
 def add(store: Store, batch: Batch, columns: dict[str, str]) -> None:
     """Remember a batch; the first accepted one also fixes the model's columns."""
     with store.write() as db:
         db.execute(
-            "insert into batches values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert into batches values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 batch.batch,
                 batch.model,
@@ -40,10 +42,21 @@ def add(store: Store, batch: Batch, columns: dict[str, str]) -> None:
                 naive(batch.time_to) if batch.time_to else None,
                 batch.verdict,
                 msgspec.json.encode(batch.reasons).decode(),
+                msgspec.json.encode(batch.findings).decode(),
             ],
         )
         for name, kind in columns.items():
             db.execute("insert into columns values (?, ?, ?)", [batch.model, name, kind])
+
+
+def resolve(store: Store, model: str, batch: str, verdict: str) -> None:
+    """Write down what became of a file that stood in quarantine."""
+    with store.write() as db:
+        db.execute(
+            "update batches set verdict = ? where model = ? and batch = ? "
+            "and verdict = 'quarantined'",
+            [verdict, model, batch],
+        )
 
 
 def columns(store: Store, model: str) -> dict[str, str]:
@@ -71,6 +84,7 @@ def known(store: Store, model: str) -> list[Batch]:
             zoned(r[7]),
             r[8],
             msgspec.json.decode(r[9]),
+            msgspec.json.decode(r[10], type=list[BatchFinding]),
         )
         for r in found
     ]

@@ -69,4 +69,14 @@ MIGRATIONS = [
     alter table runs add column cpu_s double;
     alter table runs add column memory_mib bigint;
     """,
+    """
+    alter table batches add column findings varchar default '[]';
+    create table delivered (
+        model varchar not null, batch varchar not null, profile varchar not null
+    );
+    create table schemas (
+        model varchar not null, version bigint not null, columns varchar not null,
+        since timestamp not null, approved_by varchar, file varchar not null
+    );
+    """,
 ]

@@ -1,0 +1,60 @@
+"""Every run kept, newest first."""
+
+from cdml_tui.client import Client
+from cdml_tui.panes.columns import heading, row_line
+from cdml_tui.panes.facts import paragraph
+from cdml_tui.panes.runs import columns
+from cdml_tui.screens.cancelling import cancels
+from cdml_tui.screens.page import Body, Page, Rows, of_nothing
+from cdml_tui.sheet import Sheet, Subject
+from cdml_tui.state import Intent, Screen, decision_now
+from engine import wire
+
+_KEPT = 10_000
+_NONE = (
+    "No run is kept yet. A run starts by its schedule, when a file arrives, or by hand: T on the "
+    "base screen or cdml train."
+)
+
+
+def _ask(client: Client, _: Subject) -> list[wire.JobRow]:
+    return client.jobs(_KEPT)
+
+
+def _draw(screen: Screen, sheet: Sheet, width: int) -> Body:
+    runs: list[wire.JobRow] = sheet.value
+    if not runs:
+        return Body(paragraph(_NONE, width))
+    shown = columns(decision_now(screen))
+    return Body(
+        Rows(len(runs), lambda i: row_line(shown, runs[i], width)),
+        head=(heading(shown, width),),
+        selects=True,
+        names=[run.id for run in runs],
+    )
+
+
+def _on(sheet: Sheet) -> wire.JobRow | None:
+    return sheet.value[sheet.cursor] if sheet.value else None
+
+
+def _opens(_: Screen, sheet: Sheet) -> Subject | None:
+    run = _on(sheet)
+    return None if run is None else Subject("run", run.model, id=run.id)
+
+
+def _cancel(_: Screen, sheet: Sheet) -> Intent | str:
+    return cancels(_on(sheet))
+
+
+PAGE = Page(
+    "jobs",
+    title=lambda _: "Runs",
+    draw=_draw,
+    ask=_ask,
+    about=of_nothing,
+    opens=_opens,
+    keys=("cancel",),
+    every=lambda sheet: 2.0 if any(run.ended_at is None for run in sheet.value[:20]) else None,
+    changes={"cancel": _cancel},
+)

@@ -1,0 +1,214 @@
+"""Delivered columns summed up by day, so that batches of any size add up to one history.
+
+A batch is compared with windows of as many days as it covers, the newest before it first.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.stats.profile import Floats
+
+BACK = 14
+HORIZON = 150
+FEWEST = 3
+GAP = 31
+YEAR = 365.25
+SEASON = 21
+KEPT = 5_000
+_CLIP = 1e150
+
+
+class ColumnDays(msgspec.Struct, frozen=True):
+    """One column, a number a day: its nulls, and of numbers the finite ones, sums and squares.
+
+    `low` and `high` are the smallest and largest finite number; `values` counts categories, the
+    5,000 commonest. All lists but `nulls` are empty for a text.
+    """
+
+    nulls: list[int]
+    counts: list[int] = []
+    sums: list[float] = []
+    squares: list[float] = []
+    low: float | None = None
+    high: float | None = None
+    values: dict[str, int] = {}
+
+
+class Delivered(msgspec.Struct, frozen=True):
+    """A batch, or the sum of several: its days since the epoch, their rows, columns and labels.
+
+    `left` is what each column alone leaves unexplained of the target, `repeated` and `unordered`
+    shares of rows; of several batches the least, and the largest.
+    """
+
+    days: list[int]
+    rows: list[int]
+    columns: dict[str, ColumnDays]
+    labels: dict[str, list[int]] = {}
+    left: dict[str, float] = {}
+    repeated: float = 0.0
+    unordered: float = 0.0
+
+    @property
+    def n(self) -> int:
+        """Return all rows."""
+        return sum(self.rows)
+
+
+def numbers(values: Floats, starts: NDArray[np.intp]) -> ColumnDays:
+    """Sum up numbers in order of time, a day beginning at each of `starts`; NaN is a null.
+
+    Infinities count as nulls. Values are clipped at 1e150, so that their squares are finite.
+    """
+    finite = np.isfinite(values)
+    kept = np.clip(np.where(finite, values, 0.0), -_CLIP, _CLIP)
+    there = values[finite]
+    counts = np.add.reduceat(finite.astype(np.int64), starts)
+    sizes = np.diff(np.append(starts, len(values)))
+    return ColumnDays(
+        (sizes - counts).tolist(),
+        counts.tolist(),
+        np.add.reduceat(kept, starts).tolist(),
+        np.add.reduceat(kept * kept, starts).tolist(),
+        float(there.min()) if len(there) else None,
+        float(there.max()) if len(there) else None,
+    )
+
+
+def added(parts: Sequence[Delivered]) -> Delivered | None:
+    """Return batches as one, by day; None for none. A column that one lacks is null there."""
+    if not parts:
+        return None
+    every = np.concatenate([np.array(p.days, dtype=np.int64) for p in parts])
+    days, places = np.unique(every, return_inverse=True)
+
+    def total(lists: Iterable[Sequence[float]]) -> NDArray[np.float64]:
+        flat = np.concatenate([np.asarray(one, dtype=np.float64) for one in lists])
+        return np.bincount(places, weights=flat, minlength=len(days)).astype(np.float64)
+
+    def whole(lists: Iterable[Sequence[float]]) -> list[int]:
+        return [int(v) for v in total(lists)]
+
+    names = dict.fromkeys(name for p in parts for name in p.columns)
+    classes = sorted({c for p in parts for c in p.labels})
+    columns = {}
+    for name in names:
+        found = [p.columns.get(name) for p in parts]
+        nulls = [c.nulls if c else p.rows for c, p in zip(found, parts, strict=True)]
+        blank = [[0] * len(p.days) for p in parts]
+        numeric = any(c is not None and c.counts for c in found)
+
+        def of(key: str, found: list[ColumnDays | None] = found, blank: list[list[int]] = blank):  # type: ignore[no-untyped-def]
+            pairs = zip(found, blank, strict=True)
+            return [(getattr(c, key) if c is not None else None) or b for c, b in pairs]
+
+        bounds = [(c.low, c.high) for c in found if c is not None and c.low is not None]
+        values: dict[str, int] = {}
+        for c in found:
+            for value, count in c.values.items() if c is not None else ():
+                values[value] = values.get(value, 0) + count
+        columns[name] = ColumnDays(
+            whole(nulls),
+            whole(of("counts")) if numeric else [],
+            total(of("sums")).tolist() if numeric else [],
+            total(of("squares")).tolist() if numeric else [],
+            min((b[0] for b in bounds), default=None),
+            max((b[1] for b in bounds if b[1] is not None), default=None),
+            values,
+        )
+    lefts = [(n, v) for p in parts for n, v in p.left.items()]
+    return Delivered(
+        days.tolist(),
+        whole(p.rows for p in parts),
+        columns,
+        {c: whole(p.labels.get(c) or [0] * len(p.days) for p in parts) for c in classes},
+        {n: min(v for name, v in lefts if name == n) for n in dict(lefts)},
+        max(p.repeated for p in parts),
+        max(p.unordered for p in parts),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Which days of a history are compared with a batch: in order, the nearest last.
+
+    `length` is how many days a window has.
+    """
+
+    places: NDArray[np.intp]
+    length: int
+
+
+def near(days: Sequence[int], first: int, span: int) -> Near | None:
+    """Return the days before `first`, else those after it; None for too few or too far away."""
+    every = np.asarray(days, dtype=np.int64)
+    before = np.flatnonzero((every <= first) & (every >= first - HORIZON))
+    after = np.flatnonzero((every > first) & (every <= first + HORIZON))[::-1]
+    places = before if len(before) >= len(after) or len(before) > 2 * BACK else after
+    if len(places) < 2 * FEWEST + 1 or abs(int(every[places[-1]]) - first) > GAP:
+        return None
+    return Near(places, max(1, min(span, len(places) // (2 * FEWEST + 1))))
+
+
+def season(days: Sequence[int], first: int, span: int) -> Near | None:
+    """Return the days of the same season in earlier years; None for too few of them."""
+    apart = first - np.asarray(days, dtype=np.float64)
+    off = np.abs(apart / YEAR - np.round(apart / YEAR)) * YEAR
+    places = np.flatnonzero((apart > YEAR / 2) & (off <= SEASON + span / 2))
+    if len(places) < 2 * FEWEST + 1:
+        return None
+    return Near(places, max(1, min(span, len(places) // (2 * FEWEST + 1))))
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """Where windows lay lately, and how far the next one lay outside of that at most."""
+
+    low: float
+    high: float
+    step: float
+
+    def outside(self, value: float) -> float:
+        """Return how far a value lies outside of where windows lay, 0 inside."""
+        return max(0.0, self.low - value, value - self.high)
+
+
+def usual(of: Floats) -> Usual | None:
+    """Return what is usual of a series of windows, the newest last; None for fewer than seven.
+
+    The step is the largest by which a window left the range of up to 14 before it. NaN, a window
+    without values, is left out.
+    """
+    values = of[~np.isnan(of)]
+    back = min(BACK, (len(values) - 1) // 2)
+    if back < FEWEST:
+        return None
+    rows = np.lib.stride_tricks.sliding_window_view(values, back)
+    low, high, after = rows.min(axis=1)[:-1], rows.max(axis=1)[:-1], values[back:]
+    steps = np.maximum(low - after, after - high)
+    return Usual(float(rows[-1].min()), float(rows[-1].max()), float(max(steps.max(), 0.0)))
+
+
+def ratio(above: Sequence[float], below: Sequence[float], where: Near) -> Floats:
+    """Return sums over sums in windows that follow each other, the newest last.
+
+    NaN for a window in which the lower sum is 0.
+    """
+    parts = []
+    for series in (above, below):
+        picked = np.asarray(series, dtype=np.float64)[where.places]
+        count = len(picked) // where.length
+        parts.append(picked[len(picked) - count * where.length :].reshape(count, -1).sum(axis=1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(parts[1] > 0, parts[0] / parts[1], np.nan)
+
+
+def spread(of: ColumnDays, where: Near) -> Floats:
+    """Return the deviation within each window, NaN for a window without numbers."""
+    mean = ratio(of.sums, of.counts, where)
+    square = ratio(of.squares, of.counts, where)
+    return np.sqrt(np.maximum(square - mean * mean, 0.0))
