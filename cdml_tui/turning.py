@@ -105,11 +105,13 @@ def came(screen: Screen, subject: Subject, value: Any, at: float) -> Screen:
         before = body_of(screen, sheet, screen.width)
         at_end = sheet.value is None or sheet.top + _room(screen, sheet) >= len(before.rows)
         sheet = replace(sheet, value=value, came=at, asked=None, why="")
-        after = body_of(screen, sheet, screen.width)
+        # What is beneath the cursor may be gone: the first row is there if any is.
+        after = body_of(screen, replace(sheet, cursor=0), screen.width)
+        sheet = _on_its_row(sheet, before, after)
+        sheet = replace(sheet, cursor=max(0, min(sheet.cursor, len(after.rows) - 1)))
         if after.follows and at_end:
             sheet = replace(sheet, top=max(0, len(after.rows) - _room(screen, sheet)))
-        sheet = _on_its_row(sheet, before, after)
-        return replace(sheet, cursor=max(0, min(sheet.cursor, len(after.rows) - 1)))
+        return sheet
 
     return _of_subject(screen, subject, taken)
 

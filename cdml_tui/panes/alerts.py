@@ -17,7 +17,7 @@ def columns(now: datetime | None) -> tuple[Column[wire.AlertRow], ...]:
         Column("N", 4, lambda a: str(a.number), right=True),
         Column("LEVEL", 5, level),
         Column("STATE", 7, lambda a: (word(a), _STATES.get(a.state, "dim"))),
-        Column("SINCE", 5, lambda a: age(a.since, now), right=True),
+        Column("SINCE", 5, lambda a: age(a.since, now), least=60, right=True),
         Column("ROWS", 5, lambda a: count(a.n), least=60, right=True),
         Column("LOOKS", 5, lambda a: count(a.looks), least=76, right=True),
         Column("MODEL", 8, lambda a: a.model, least=120),
@@ -40,7 +40,8 @@ def word(alert: wire.AlertRow) -> str:
 
 def known(alert: wire.AlertRow, now: datetime | None, width: int) -> list[Line]:
     """Draw all that is known of an alert."""
-    begun = f"{clock(alert.since, now)}, {alert.looks} looks, last {clock(alert.seen, now)}"
+    looks = "1 look" if alert.looks == 1 else f"{alert.looks} looks"
+    begun = f"{clock(alert.since, now)}, {looks}, the last {clock(alert.seen, now)}"
     steps = [("next" if i == 0 else "then", step) for i, step in enumerate(alert.next)]
     return facts(
         (

@@ -49,14 +49,14 @@ _VERBS = {
     "train": "Train",
     "ack": "Acknowledge",
     "mute": "Mute for a day",
-    "cancel": "Cancel a run of",
+    "cancel": "Cancel",
     "approve": "Approve the next step of",
     "reject": "Reject what waits of",
-    "note": "Note on an incident of",
-    "report": "Report on an incident of",
-    "accept": "Take in what is set aside of",
-    "discard": "Discard what is set aside of",
-    "taint": "Taint a batch of",
+    "note": "Note on incident",
+    "report": "Report on incident",
+    "accept": "Take in",
+    "discard": "Discard",
+    "taint": "Taint batch",
 }
 _AFTER = {
     "rollback": "   afterwards u = undo for 60 s",
@@ -198,13 +198,13 @@ def _rule(name: str, note: str, width: int) -> Line:
 
 def _heading(intent: Intent, note: str, width: int) -> Line:
     way = f"  {intent.from_version or 'none'} → {intent.to}" if intent.to else ""
-    if intent.verb == "abort":
+    if intent.verb in ("abort", "approve", "reject"):
         way = f"  {intent.to}"
     if intent.alert is not None:
         way = f"  alert {intent.alert.number}"
-    if intent.about:
-        way = f"  {intent.about}"
     model = f" {intent.model}" if width >= NARROW else ""
+    if intent.about:
+        model, way = f" {intent.about}", f" of {intent.model}" if model else ""
     return _rule(f"{_VERBS[intent.verb]}{model}{way}", note, width)
 
 

@@ -52,9 +52,11 @@ def columns(
         Column("RECEIVED", 11, lambda b: clock(b.received, now)),
         Column("STATE", 9, state),
         Column("ROWS", 6, lambda b: count(b.rows), right=True),
-        Column("ROWS OF", 25, rows_of, least=76),
+        Column("ROWS OF", 23, rows_of, least=76),
         Column("BATCH", 12, lambda b: b.batch, least=100),
-        Column("FOUND", 5, lambda b: str(len(b.reasons)) if b.reasons else "", right=True),
+        Column(
+            "FOUND", 5, lambda b: str(len(b.reasons)) if b.reasons else "", least=60, right=True
+        ),
         Column("FILE", 0, lambda b: f"{b.file}{f': {b.reasons[0]}' if b.reasons else ''}"),
     )
 
@@ -64,4 +66,4 @@ def rows_of(batch: wire.BatchRow) -> str:
     if batch.from_ is None or batch.to is None:
         return NONE
     first, last = (t[5:16].replace("T", " ") for t in (batch.from_, batch.to))
-    return f"{first} .. {last}"
+    return f"{first}..{last[6:] if last[:5] == first[:5] else last}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from cdml_tui.panes.line import Line, Span, Style, inert, line, wrapped
+from cdml_tui.panes.line import Line, Span, Style, cut, inert, line, width_of, wrapped
 
 NARROW = 60
 LABEL = 10
@@ -36,3 +36,15 @@ def facts(known: Iterable[tuple[str, str | None]], width: int) -> list[Line]:
 def paragraph(text: str, width: int, style: Style = "dim") -> list[Line]:
     """Draw text from data over as many lines as it takes."""
     return [line((f" {one}", style)) for one in wrapped(inert(text), max(1, width - 2))]
+
+
+def folded(text: str, width: int) -> list[Line]:
+    """Draw a line as it was written, spaces and all, over as many lines as it takes."""
+    rest, lines = inert(text.expandtabs(4)), []
+    room = max(1, width - 2)
+    while width_of(rest) > room:
+        # One more than fits, of which the mark of the cut is taken off again.
+        head = cut(rest, room + 1)[:-1] or rest[:1]
+        lines.append(line(f" {head}"))
+        rest = rest[len(head) :]
+    return [*lines, line(f" {rest}")]

@@ -1,7 +1,8 @@
 """Evidence as a path over time against its boundary: a small chart with axes."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from cdml_tui.panes.figures import NONE, figure
 from cdml_tui.panes.line import Line, Span, Style, cut, fit, inert, lead, line, width_of
@@ -14,6 +15,7 @@ _WORDS = {"inconclusive": "open"}
 # Ratios of likelihoods: what doubles them is a step of the same height everywhere.
 _RATIOS = ("errors", "latency")
 _LEAST = 1e-3
+_BOUNDS = {"errors": "alarm at", "latency": "alarm at", "quality": "limit", "routing": "share"}
 
 
 def path(guardrail: wire.Guardrail, width: int, height: int) -> list[Line]:
@@ -34,8 +36,7 @@ def _head(guardrail: wire.Guardrail, width: int) -> list[Line]:
         (f" {guardrail.name}", "bold"),
         (f" {word}", _STYLES.get(guardrail.verdict, "")),
         (acts, "dim"),
-        f"  n {guardrail.n}, {'alarm at' if _ratio(guardrail) else 'limit'} "
-        f"{_figure(guardrail.boundary)}",
+        f"  n {guardrail.n}, {_BOUNDS[guardrail.name]} {_figure(guardrail.boundary)}",
     )
     return [fit(first, width), fit(line((f"  {inert(guardrail.text)}", "dim")), width)]
 
@@ -44,35 +45,44 @@ def _ratio(guardrail: wire.Guardrail) -> bool:
     return guardrail.name in _RATIOS
 
 
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Values to rows, the highest on top; of ratios by their logarithm."""
+
+    top: float
+    bottom: float
+    rows: int
+    ratios: bool
+
+    def row(self, value: float) -> int:
+        """Return the row of a value; what is beyond the scale is at its end."""
+        high, low, at = (self._scaled(v) for v in (self.top, self.bottom, value))
+        share = (high - min(max(at, low), high)) / max(high - low, 1e-12)
+        return round(share * (self.rows - 1))
+
+    def _scaled(self, value: float) -> float:
+        return math.log10(max(value, _LEAST)) if self.ratios else value
+
+
 def _rows(guardrail: wire.Guardrail, looks: list[wire.Look], width: int, height: int) -> list[Line]:
     """Draw the plane: `●` the value, `│` between its bounds, `┄` the boundary."""
-    scaled: Callable[[float], float] = float
-    if _ratio(guardrail):
-
-        def scaled(value: float) -> float:
-            return math.log10(max(value, _LEAST))
-
     boundary = guardrail.boundary
-    known = [v for look in looks for v in (look.value, look.low, look.high) if v is not None]
-    known = [v for v in [*known, *([boundary] if boundary is not None else [])] if _finite(v)]
-    low, high = min(map(scaled, known)), max(map(scaled, known))
-    span = max(high - low, 1e-12)
-
-    def row_at(value: float) -> int:
-        return round((high - scaled(value)) / span * (height - 1))
-
-    grid = [[" "] * width for _ in range(height)]
-    limit = None if boundary is None else row_at(boundary)
-    if limit is not None:
-        grid[limit] = ["┄"] * width
+    told = [v for look in looks for v in (look.value, look.low, look.high)]
+    known = [v for v in (*told, boundary) if v is not None and math.isfinite(v)]
+    scale = _Scale(max(known, default=1.0), min(known, default=0.0), height, _ratio(guardrail))
+    limit = None if boundary is None else scale.row(boundary)
+    grid = [["┄" if at == limit else " "] * width for at in range(height)]
     for look, at in zip(looks, _places(looks, width), strict=True):
         if look.low is not None and look.high is not None:
-            for row in range(row_at(look.high), row_at(look.low) + 1):
+            for row in range(scale.row(look.high), scale.row(look.low) + 1):
                 grid[row][at] = "│"
         if look.value is not None:
-            grid[row_at(look.value)][at] = "●"
-    return [_row(row, at == limit, _label(at, height, known, boundary, limit))
-            for at, row in enumerate(grid)]  # fmt: skip
+            grid[scale.row(look.value)][at] = "●"
+    labels = {0: scale.top, height - 1: scale.bottom} | ({} if limit is None else {limit: boundary})
+    return [
+        _row(cells, at == limit, _figure(labels[at]) if at in labels else "")
+        for at, cells in enumerate(grid)
+    ]
 
 
 def _row(cells: list[str], limit: bool, label: str) -> Line:  # noqa: FBT001
@@ -85,16 +95,6 @@ def _row(cells: list[str], limit: bool, label: str) -> Line:  # noqa: FBT001
         else:
             spans.append(Span(cell, style))
     return tuple(spans)
-
-
-def _label(
-    at: int, height: int, known: list[float], boundary: float | None, limit: int | None
-) -> str:
-    if at == limit:
-        return _figure(boundary)
-    if at == 0:
-        return _figure(max(known))
-    return _figure(min(known)) if at == height - 1 else ""
 
 
 def _places(looks: Sequence[wire.Look], width: int) -> list[int]:
@@ -119,12 +119,8 @@ def _axis(looks: list[wire.Look], width: int) -> Line:
 
 
 def _figure(value: float | None) -> str:
-    if value is None or not _finite(value):
+    if value is None or not math.isfinite(value):
         return NONE
     if 0 < abs(value) < 0.0995:
         return f"{value:.3f}".replace("0.", ".", 1)
     return figure(value)
-
-
-def _finite(value: float) -> bool:
-    return math.isfinite(value)

@@ -22,9 +22,7 @@ def columns(now: datetime | None) -> tuple[Column[wire.JobRow], ...]:
         Column("MODEL", 8, lambda r: r.model, least=120),
         Column("JOB", 8, lambda r: r.job),
         Column("STATE", 9, state),
-        Column("DONE", 14, _done, least=70),
-        Column("LEFT", 5, _left, least=70, right=True),
-        Column("AGO", 5, lambda r: age(r.started_at or r.queued_at, now), right=True),
+        Column("AGO", 5, lambda r: age(r.started_at or r.queued_at, now), least=60, right=True),
         Column("TOOK", 5, lambda r: took(r, now), least=100, right=True),
         Column("CPU", 5, cpu, least=60, right=True),
         Column("MEM", 6, memory, least=60, right=True),
@@ -81,18 +79,13 @@ def progress_line(run: wire.JobRow, now: datetime | None, width: int) -> Line:
     )
 
 
-def _done(run: wire.JobRow) -> Cell:
-    if run.ended_at is not None or run.progress is None:
-        return "", ""
-    filled = bar_of(run.progress, 1.0, 9)
-    return f"{filled}{'·' * (9 - len(filled))} {run.progress * 100:3.0f}%", "good"
-
-
-def _left(run: wire.JobRow) -> str:
-    return span_of(run.left_s) if run.left_s and run.ended_at is None else ""
-
-
 def _came(run: wire.JobRow) -> Cell:
+    """Return how far a run is, else what came of it."""
     if run.error:
         return run.error, "bad" if run.state != "refused" else "warn"
-    return run.note or run.cause
+    if run.ended_at is not None or run.progress is None:
+        return run.note or run.cause
+    filled = bar_of(run.progress, 1.0, 10)
+    left = f", {span_of(run.left_s)} left" if run.left_s else ""
+    bar = f"{filled}{'·' * (10 - len(filled))}"
+    return f"{run.progress * 100:.0f}% {bar}{left}  {run.note}", "good"

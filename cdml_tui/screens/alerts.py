@@ -4,14 +4,13 @@ from cdml_tui.client import Client
 from cdml_tui.panes.alerts import columns, known
 from cdml_tui.panes.columns import heading, row_line
 from cdml_tui.panes.facts import paragraph
-from cdml_tui.panes.line import Line, fit, title
-from cdml_tui.screens.page import Body, Page, Rows, of_nothing
+from cdml_tui.panes.line import Line, inert
+from cdml_tui.screens.page import Body, Page, Rows, foot_of, of_nothing
 from cdml_tui.screens.quieting import quiets
 from cdml_tui.sheet import Sheet, Subject
 from cdml_tui.state import Screen, decision_now
 from engine import wire
 
-_TALL = 20
 _NONE = (
     "No alert so far. The champion is looked at by its schedule; cdml monitor looks now, and "
     "cdml alerts MODEL --replay says what today's rules would have raised."
@@ -40,15 +39,15 @@ def _draw(screen: Screen, sheet: Sheet, width: int) -> Body:
 
 def _foot(screen: Screen, sheet: Sheet, promises: list[str], width: int) -> tuple[Line, ...]:
     """Draw all that is known of the alert stood on, in half of the room; Enter shows it whole."""
-    on = _on(sheet)
-    if on is None or screen.height < _TALL:
+    on, rows = _on(sheet), (screen.height - 5) // 2
+    if on is None:
         return ()
-    room = (screen.height - 5) // 2
-    lines = [title(f"Alert {on.number}", width), *known(on, decision_now(screen), width)]
-    if len(lines) < room:
+    lines = known(on, decision_now(screen), width)
+    if len(lines) < rows - 1:
         lines += [one for text in promises for one in paragraph(text, width)]
-    kept = lines[:room] + [()] * (room - len(lines))
-    return tuple(fit(one, width) for one in kept)
+    return foot_of(
+        screen, f"Alert {on.number} of {inert(on.model)} {inert(on.version)}", lines, rows
+    )
 
 
 def _on(sheet: Sheet) -> wire.AlertRow | None:

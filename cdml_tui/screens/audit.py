@@ -4,15 +4,16 @@ from datetime import datetime
 
 from cdml_tui.client import Client
 from cdml_tui.panes.columns import Column, heading, row_line
-from cdml_tui.panes.facts import paragraph
+from cdml_tui.panes.facts import facts, paragraph
 from cdml_tui.panes.figures import NONE, clock
 from cdml_tui.panes.line import Line, fit, inert, line
-from cdml_tui.screens.page import Body, Page, Rows, of_nothing
+from cdml_tui.screens.page import Body, Page, Rows, foot_of, of_nothing
 from cdml_tui.sheet import Sheet, Subject
 from cdml_tui.state import Screen, wall
 from engine import wire
 
 _SHOWN = 1000
+_FOOT = 5
 _NONE = "Nothing was recorded yet: the first change of who serves, of a lock or a taint will be."
 
 
@@ -71,6 +72,9 @@ def _generation(entry: wire.AuditEntry) -> str:
 def _why(entry: wire.AuditEntry) -> str:
     spite = entry.detail.get("overrides") or []
     override = f"in spite of {', '.join(map(str, spite))}: " if spite else ""
+    report = entry.detail.get("report")
+    if isinstance(report, dict):
+        return f"{report.get('verdict')} against {report.get('against') or 'the baselines'}"
     return override + entry.reason
 
 
@@ -94,8 +98,15 @@ def _draw(screen: Screen, sheet: Sheet, width: int) -> Body:
         Rows(len(entries), lambda i: row_line(shown, entries[i], width)),
         head=(chain(answer, width), heading(shown, width)),
         selects=True,
+        foot=_foot(screen, entries[min(sheet.cursor, len(entries) - 1)], width),
         names=[str(e.seq) for e in entries],
     )
+
+
+def _foot(screen: Screen, entry: wire.AuditEntry, width: int) -> tuple[Line, ...]:
+    """Draw what the entry stood on says in full; Enter shows its evidence and its hashes."""
+    known = (("who", f"{entry.actor}, {origin(entry)}"), ("why", _why(entry)))
+    return foot_of(screen, f"Entry {entry.seq}, {inert(entry.action)}", facts(known, width), _FOOT)
 
 
 def _opens(_: Screen, sheet: Sheet) -> Subject | None:

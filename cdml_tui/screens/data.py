@@ -3,10 +3,10 @@
 from cdml_tui.client import Client
 from cdml_tui.panes.batches import Delivered, columns
 from cdml_tui.panes.columns import heading, row_line
-from cdml_tui.panes.facts import paragraph
-from cdml_tui.panes.line import Line, Style, fit, line
+from cdml_tui.panes.facts import facts, paragraph
+from cdml_tui.panes.line import Line, Style, fit, inert, line
 from cdml_tui.screens.deciding import decides
-from cdml_tui.screens.page import Body, Page, Rows
+from cdml_tui.screens.page import Body, Page, Rows, foot_of
 from cdml_tui.sheet import Sheet, Subject
 from cdml_tui.state import Screen, decision_now
 from engine import wire
@@ -33,8 +33,21 @@ def _draw(screen: Screen, sheet: Sheet, width: int) -> Body:
         Rows(len(batches), lambda i: row_line(shown, batches[i], width)),
         head=(_said(found, width), heading(shown, width)),
         selects=True,
+        foot=_foot(screen, batches[min(sheet.cursor, len(batches) - 1)], width),
         names=[f"{b.batch} {b.received}" for b in batches],
     )
+
+
+def _foot(screen: Screen, batch: wire.BatchRow, width: int) -> tuple[Line, ...]:
+    """Draw what was found of the batch stood on; Enter shows what was trained on it."""
+    reasons = batch.reasons or ["nothing was found wrong with it"]
+    known = (
+        ("file", batch.file),
+        *(("found", reason) for reason in reasons),
+        *(("do", command) for command in batch.commands),
+    )
+    rows = min(len(reasons) * 2 + 4, screen.height // 3)
+    return foot_of(screen, f"Batch {inert(batch.batch)}", facts(known, width), rows)
 
 
 def _said(found: Delivered, width: int) -> Line:

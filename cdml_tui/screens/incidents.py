@@ -3,13 +3,15 @@
 from datetime import datetime
 
 from cdml_tui.panes.columns import Cell, Column, heading, row_line
-from cdml_tui.panes.facts import paragraph
+from cdml_tui.panes.facts import facts, paragraph
 from cdml_tui.panes.figures import NONE, age, clock, span_of
-from cdml_tui.screens.page import Body, Page, Rows, of_nothing
+from cdml_tui.panes.line import Line
+from cdml_tui.screens.page import Body, Page, Rows, foot_of, of_nothing
 from cdml_tui.sheet import Sheet, Subject
 from cdml_tui.state import Screen, decision_now, moment
 from engine import wire
 
+_FOOT = 6
 _NONE = (
     "No incident so far. A breach of a limit opens one by itself; what is done and noted then "
     "gathers on it. cdml alerts --all shows what was told without a breach."
@@ -48,8 +50,15 @@ def _draw(screen: Screen, sheet: Sheet, width: int) -> Body:
         Rows(len(rows), lambda i: row_line(shown, rows[i], width)),
         head=(heading(shown, width),),
         selects=True,
+        foot=_foot(screen, rows[min(sheet.cursor, len(rows) - 1)], width),
         names=[str(row.number) for row in rows],
     )
+
+
+def _foot(screen: Screen, row: wire.IncidentRow, width: int) -> tuple[Line, ...]:
+    """Draw the whole title of the incident stood on; Enter shows its timeline."""
+    known = (("what", row.title), ("champion", f"{row.version or 'none'} when it began"))
+    return foot_of(screen, f"Incident {row.number}", facts(known, width), _FOOT)
 
 
 def _opens(_: Screen, sheet: Sheet) -> Subject | None:

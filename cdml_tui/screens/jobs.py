@@ -2,15 +2,17 @@
 
 from cdml_tui.client import Client
 from cdml_tui.panes.columns import heading, row_line
-from cdml_tui.panes.facts import paragraph
+from cdml_tui.panes.facts import facts, paragraph
+from cdml_tui.panes.line import Line, inert
 from cdml_tui.panes.runs import columns
 from cdml_tui.screens.cancelling import cancels
-from cdml_tui.screens.page import Body, Page, Rows, of_nothing
+from cdml_tui.screens.page import Body, Page, Rows, foot_of, of_nothing
 from cdml_tui.sheet import Sheet, Subject
 from cdml_tui.state import Intent, Screen, decision_now
 from engine import wire
 
 _KEPT = 10_000
+_FOOT = 5
 _NONE = (
     "No run is kept yet. A run starts by its schedule, when a file arrives, or by hand: T on the "
     "base screen or cdml train."
@@ -30,8 +32,18 @@ def _draw(screen: Screen, sheet: Sheet, width: int) -> Body:
         Rows(len(runs), lambda i: row_line(shown, runs[i], width)),
         head=(heading(shown, width),),
         selects=True,
+        foot=_foot(screen, sheet, width),
         names=[run.id for run in runs],
     )
+
+
+def _foot(screen: Screen, sheet: Sheet, width: int) -> tuple[Line, ...]:
+    """Draw why the run stood on was started and what came of it; Enter shows its log too."""
+    run = _on(sheet)
+    if run is None:
+        return ()
+    known = (("because", run.cause), ("note", run.note), ("error", run.error))
+    return foot_of(screen, f"{inert(run.job)} {inert(run.id)}", facts(known, width), _FOOT)
 
 
 def _on(sheet: Sheet) -> wire.JobRow | None:

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, overload
 
 from cdml_tui.client import Client
-from cdml_tui.panes.line import Line
+from cdml_tui.panes.line import Line, block, title
 from cdml_tui.sheet import Sheet, Subject
 from cdml_tui.state import Intent, Screen
+
+# Terminals less high show the list alone: Enter opens the rest.
+_ROOM_FOR_FOOT = 20
 
 
 class Rows(Sequence[Line]):
@@ -50,6 +53,14 @@ class Body:
     foot: tuple[Line, ...] = ()
     names: Sequence[str] = ()
     follows: bool = False
+
+
+def foot_of(screen: Screen, name: str, lines: list[Line], rows: int) -> tuple[Line, ...]:
+    """Return what is known of the row stood on, in so many rows; nothing where there is no room."""
+    if screen.height < _ROOM_FOR_FOOT:
+        return ()
+    kept = [title(name, screen.width), *lines][:rows]
+    return tuple(block(kept, rows, screen.width))
 
 
 Offer = Callable[[Screen, Sheet], Intent | str]

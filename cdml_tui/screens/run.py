@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from cdml_tui.client import Client
-from cdml_tui.panes.facts import facts
+from cdml_tui.panes.facts import facts, folded
 from cdml_tui.panes.figures import clock
 from cdml_tui.panes.line import Line, inert, line, title
 from cdml_tui.panes.runs import cpu, memory, progress_line
@@ -61,7 +61,7 @@ def _log(log: wire.RunLog, width: int) -> list[Line]:
     head = title("Log", width, line((f"{cut} ", "dim")) if cut else ())
     if log.missing:
         return [head, line((f" {inert(log.missing)}", "dim"))]
-    return [head, *(line(f" {inert(one.expandtabs(4))}") for one in log.lines)]
+    return [head, *(part for one in log.lines for part in folded(one, width))]
 
 
 def _cancel(_: Screen, sheet: Sheet) -> Intent | str:
