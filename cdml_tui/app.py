@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from textual.app import App
 from textual.message import Message
@@ -176,9 +177,8 @@ class Console(App[int], inherit_bindings=False):
                 self._in_thread(lambda: self._send(intent))
             case effects.Prove(model=model, generation=generation):
                 self._in_thread(lambda: self._prove(model, generation))
-
-            case effects.Ask(subject=subject):
-                self._in_thread(lambda: self._ask(subject))
+            case effects.Ask(subject=subject, before=before):
+                self._in_thread(lambda: self._ask(subject, before))
 
     def _in_thread(self, ask: Callable[[], Callable[[Screen, float], effects.Step]]) -> None:
         def work() -> None:
@@ -215,11 +215,14 @@ class Console(App[int], inherit_bindings=False):
             return lambda s, at: answered.refused(s, intent, why, status=409, at=at)
         return lambda s, at: answered.offline_answered(s, intent, answer, doubt, at)
 
-    def _ask(self, subject: Subject) -> Callable[[Screen, float], effects.Step]:
+    def _ask(self, subject: Subject, before: Any) -> Callable[[Screen, float], effects.Step]:
         """Ask for what a page shows; return what the answer makes of the screen."""
-        ask = PAGES[subject.page].ask
+        page = PAGES[subject.page]
         try:
-            value = ask(self._client, subject) if ask else None
+            if page.renew is not None and before is not None:
+                value = page.renew(self._client, subject, before)
+            else:
+                value = page.ask(self._client, subject) if page.ask else None
         except ConsoleError as no:
             why = no.message
             return lambda s, _: (turning.not_came(s, subject, why), ())

@@ -87,7 +87,7 @@ def asked_again(screen: Screen, *, soon: bool = True) -> Step:
         return screen, ()
     if not soon and not (page.live and _aged(screen, sheet)):
         return screen, ()
-    return _topped(screen, replace(sheet, asked=screen.at)), (Ask(sheet.subject),)
+    return _topped(screen, replace(sheet, asked=screen.at)), (Ask(sheet.subject, sheet.value),)
 
 
 def due(screen: Screen) -> Step:

@@ -12,6 +12,7 @@ from cdml_tui.state import Intent, Screen, decision_now
 from engine import wire
 
 _KEPT = 10_000
+_NEWEST = 50
 _FOOT = 5
 _NONE = (
     "No run is kept yet. A run starts by its schedule, when a file arrives, or by hand: T on the "
@@ -21,6 +22,17 @@ _NONE = (
 
 def _ask(client: Client, _: Subject) -> list[wire.JobRow]:
     return client.jobs(_KEPT)
+
+
+def _renew(client: Client, subject: Subject, before: list[wire.JobRow]) -> list[wire.JobRow]:
+    """Ask for the newest runs only, unless that would leave one out that may have changed."""
+    newest = client.jobs(_NEWEST)
+    named = {run.id for run in newest}
+    older = [run for run in before if run.id not in named]
+    gap = not any(run.id in named for run in before[:_NEWEST])
+    if gap or any(run.ended_at is None for run in older):
+        return _ask(client, subject)
+    return [*newest, *older][:_KEPT]
 
 
 def _draw(screen: Screen, sheet: Sheet, width: int) -> Body:
@@ -64,6 +76,7 @@ PAGE = Page(
     title=lambda _: "Runs",
     draw=_draw,
     ask=_ask,
+    renew=_renew,
     about=of_nothing,
     opens=_opens,
     keys=("cancel",),

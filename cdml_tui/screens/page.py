@@ -90,13 +90,15 @@ class Page:
     `about` says what it opens on, or, as text, why it cannot; `keys` are the actions its last line
     names beside those that move; `live` asks again when the engine tells of a change, `every` says
     after how many seconds it is asked again in any case. `changes` are the change keys that act
-    here: each gives what it would do or, as text, why it cannot.
+    here: each gives what it would do or, as text, why it cannot. `renew` asks only for what may be
+    new beside what is shown, where the whole is much.
     """
 
     name: str
     title: Callable[[Subject], str]
     draw: Callable[[Screen, Sheet, int], Body]
     ask: Callable[[Client, Subject], Any] | None = None
+    renew: Callable[[Client, Subject, Any], Any] | None = None
     about: Callable[[Screen, str], Subject | str] = of_model
     opens: Callable[[Screen, Sheet], Subject | None] | None = None
     keys: tuple[str, ...] = ()

@@ -1,6 +1,5 @@
 """The pages of incidents: the list, the timeline, a note through the bar, the report to a file."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import flights
@@ -38,13 +37,6 @@ def page(closed: bool = False) -> wire.IncidentPage:
         for m, who, kind, text in notes
     ]
     return wire.IncidentPage(rows()[1 if closed else 0], timeline)
-
-
-@pytest.fixture
-def client(workspace: Path) -> Iterator[Client]:
-    made = Client(workspace / "run" / "engine.sock")
-    yield made
-    made.close()
 
 
 def incident(width: int = 80, height: int = 24) -> Desk:

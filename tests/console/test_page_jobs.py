@@ -9,11 +9,14 @@ import pytest
 from pages import SIZES, answered, entered, golden, opened, texts
 
 from cdml_tui import answers, turning
+from cdml_tui.client import Client
 from cdml_tui.effects import Ask
+from cdml_tui.screens.jobs import PAGE
 from cdml_tui.screens.run import RunSeen
 from cdml_tui.sheet import Subject
 from cdml_tui.state import Confirm
 from engine import wire
+from tests.console.socket_engine import Fake
 
 
 def runs() -> list[wire.JobRow]:
@@ -64,6 +67,22 @@ def test_the_cursor_stays_on_its_run_when_a_newer_one_comes() -> None:
     desk = opened("jobs", many(5)).press("j")
     answered(desk, many(7))
     assert desk.screen.sheets[-1].value[desk.screen.sheets[-1].cursor].id == "r4"
+
+
+def test_renewing_asks_for_the_newest_only(fake: Fake, client: Client) -> None:
+    fake.routes["GET /api/v1/jobs"] = (200, tuple(many(12)[:5]))
+    renew = PAGE.renew
+    assert renew is not None
+    merged = renew(client, Subject("jobs"), many(10))
+    assert [run.id for run in merged] == [f"r{i}" for i in range(12, 0, -1)]
+
+
+def test_a_run_that_may_have_ended_out_of_sight_is_asked_for(fake: Fake, client: Client) -> None:
+    fake.routes["GET /api/v1/jobs"] = (200, tuple(many(12)[:5]))
+    lasting = [*many(10)[:-1], msgspec.structs.replace(many(1)[0], ended_at=None)]
+    renew = PAGE.renew
+    assert renew is not None
+    assert renew(client, Subject("jobs"), lasting) == many(12)[:5]
 
 
 def test_a_run_that_left_the_list_leaves_the_cursor_where_it_was() -> None:
