@@ -186,7 +186,8 @@ def _shared(items: list[list[Line]], room: int, width: int) -> list[Line]:
     for item, n in zip(items, given, strict=True):
         kept = item[:n]
         if len(item) > n and kept:
-            kept[-1] = (*fit(kept[-1], width - 2), Span("…", "dim"))
+            last = fit(kept[-1], width - 2)
+            kept[-1] = last if text_of(last).endswith("…") else (*last, Span("…", "dim"))
         lines += kept
     return lines[:room]
 

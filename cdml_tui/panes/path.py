@@ -32,11 +32,14 @@ def path(guardrail: wire.Guardrail, width: int, height: int) -> list[Line]:
 def _head(guardrail: wire.Guardrail, width: int) -> list[Line]:
     word = _WORDS.get(guardrail.verdict, guardrail.verdict)
     acts = "" if guardrail.acting else " (only observed)"
+    bound = ""
+    if guardrail.boundary is not None:
+        bound = f", {_BOUNDS[guardrail.name]} {_figure(guardrail.boundary)}"
     first = line(
         (f" {guardrail.name}", "bold"),
         (f" {word}", _STYLES.get(guardrail.verdict, "")),
         (acts, "dim"),
-        f"  n {guardrail.n}, {_BOUNDS[guardrail.name]} {_figure(guardrail.boundary)}",
+        f"  n {guardrail.n}{bound}",
     )
     return [fit(first, width), fit(line((f"  {inert(guardrail.text)}", "dim")), width)]
 

@@ -70,7 +70,7 @@ def progress_line(run: wire.JobRow, now: datetime | None, width: int) -> Line:
         return line((" running", "bold"), f"  since {took(run, now)}; no progress is told yet")
     room = max(8, min(50, width - 34))
     filled = bar_of(run.progress, 1.0, room)
-    left = f"about {span_of(run.left_s)} left" if run.left_s else "time left not known yet"
+    left = "time left not known yet" if run.left_s is None else f"about {span_of(run.left_s)} left"
     return (
         Span(" "),
         Span(filled, "good"),

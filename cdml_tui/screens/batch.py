@@ -49,7 +49,8 @@ def _draw(screen: Screen, sheet: Sheet, width: int) -> Body:
     row, taint = seen.row, taint_of(seen.row, seen.taints)
     word = word_of(row, taint)
     received = clock(row.received, decision_now(screen))
-    head = line((f" {word}", style_of(word)), f"  received {received}, {row.rows} rows")
+    rows_taken = f", {row.rows} rows" if row.rows else ""
+    head = line((f" {word}", style_of(word)), f"  received {received}{rows_taken}")
     rows = facts(
         (
             ("file", row.file),

@@ -42,9 +42,7 @@ def _set_aside(
             override=("quarantine",),
             about=batch.batch,
             careful=found,
-            effect=(
-                ("takes in", f"{batch.rows} rows of {batch.file}; the next training has them"),
-            ),
+            effect=(("takes in", f"{_rows(batch)}; the next training has them"),),
             same_as=same,
             wants=("version", "reason"),
             word=batch.batch[:_TYPED],
@@ -56,7 +54,7 @@ def _set_aside(
         None,
         about=batch.batch,
         effect=(
-            ("puts away", f"{batch.rows} rows of {batch.file}; the file is kept, apart"),
+            ("puts away", f"{_rows(batch)}; the file is kept, apart"),
             ("way back", "deliver the file again"),
             ("found", found),
         ),
@@ -83,9 +81,14 @@ def _taint(
         about=batch.batch,
         careful="versions trained on it can neither be promoted nor gone back to",
         effect=(
-            ("taints", f"{batch.rows} rows of {batch.file}; nothing is trained on them any more"),
+            ("taints", f"{_rows(batch)}; nothing is trained on them any more"),
             ("way back", f"cdml taint {model} --lift N"),
         ),
         same_as=f"cdml taint {model} --batch {batch.batch} --reason T",
         wants=("reason",),
     )
+
+
+def _rows(batch: wire.BatchRow) -> str:
+    """Name the rows; of a file that was not taken in they may not have been counted."""
+    return f"{f'{batch.rows} ' if batch.rows else 'the '}rows of {batch.file}"

@@ -50,8 +50,7 @@ def _facts(page: wire.RolloutPage, width: int) -> list[Line]:
     return facts(
         (
             ("mode", f"{page.mode}{f': {how[page.mode]}' if page.mode in how else ''}"),
-            ("says", f"{page.decision}: {page.why}" if page.why else page.decision),
-            ("waits", _waits(page) if runs else ""),
+            *_says(page),
             ("routing", _ratio(page)),
             ("commands", commands),
         ),
@@ -59,16 +58,13 @@ def _facts(page: wire.RolloutPage, width: int) -> list[Line]:
     )
 
 
-def _waits(page: wire.RolloutPage) -> str:
-    """Say what the rollout waits for: a person, rows, or evidence."""
-    if page.waiting:
-        return f"for a person {page.waiting}"
-    step = next((s for s in page.plan if s.share_pct == page.share_pct), None)
-    seen = max((g.n for g in page.guardrails), default=0)
-    if step is not None and seen < step.rows:
-        return f"for rows: {seen:,} of the {step.rows:,} of this step"
-    open_ones = [g.name for g in page.guardrails if g.verdict == "inconclusive" and g.acting]
-    return f"for evidence: {', '.join(open_ones)} open" if open_ones else "for the next look"
+def _says(page: wire.RolloutPage) -> list[tuple[str, str]]:
+    """Say what was decided, and what the rollout waits for: a person, rows, or evidence."""
+    if page.decision == "wait" and page.phase != "none" and not page.waiting:
+        return [("waits", page.why)]
+    word = "said" if page.phase == "none" else "says"
+    said = [(word, f"{page.decision}: {page.why}" if page.why else page.decision)]
+    return said + ([("waits", f"for a person {page.waiting}")] if page.waiting else [])
 
 
 def _ratio(page: wire.RolloutPage) -> str:
@@ -112,7 +108,7 @@ def _evidence(screen: Screen, page: wire.RolloutPage, width: int) -> list[Line]:
     if not page.guardrails:
         why = "no look yet: the first one follows within a minute of a rollout's begin"
         return [line((f" {why}", "dim"))]
-    if width < _WIDE:
+    if width < _WIDE or len(page.guardrails) == 1:
         return [one for g in page.guardrails for one in (*path(g, width, _CHART), EMPTY)]
     half = width // 2
     height = max(_CHART, (screen.height - 20) // 2)

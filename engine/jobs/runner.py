@@ -93,16 +93,17 @@ class _Run:
         def progress(fraction: float, text: str) -> None:
             spent = clock.monotonic() - begin
             left = spent / fraction - spent if 0 < fraction <= 1 else None
-            self.runner.show(self, note=text, progress=fraction, left_s=left)
+            self.runner.show(self, note=text, progress=fraction, left_s=left, **spent_so_far())
+
+        def spent_so_far() -> dict[str, Any]:
+            cpu_s, memory_mib = process.used
+            return {"cpu_s": used[0] + cpu_s, "memory_mib": max(used[1], memory_mib)}
 
         try:
             return process.wait(clock, progress, self.cancelled)
         finally:
             self.site.ledger.process_ended(self.id)
-            cpu_s, memory_mib = process.used
-            self.runner.show(
-                self, cpu_s=used[0] + cpu_s, memory_mib=max(used[1], memory_mib), left_s=None
-            )
+            self.runner.show(self, left_s=None, **spent_so_far())
 
 
 # What measures for a run: in a process of its own, unless a backtest has a quicker way.

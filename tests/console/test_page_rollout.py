@@ -78,7 +78,7 @@ def test_no_rollout_says_how_one_begins() -> None:
 
 
 def test_what_it_waits_for_is_said() -> None:
-    assert any("for rows: 175 of the 500" in text for text in texts(desk(rollout())))
+    assert any("waits    175 of 500 rows" in text for text in texts(desk(rollout())))
     assert any("for a person since 02:10" in text for text in texts(desk(WAITS)))
 
 
