@@ -13,6 +13,7 @@ from cdml_tui.panes.line import (
     fit,
     inert,
     line,
+    tail,
     text_of,
     title,
     width_of,
@@ -63,7 +64,8 @@ _AFTER = {
     "promote": "   afterwards u = undo for 60 s",
     "abort": "   afterwards cdml validate has it judged again",
 }
-_WANTED = {"reason": "type why and Enter", "note": "type the note and Enter"}
+_TYPING_END = "   Esc = stop"
+_WANTED = {"reason": "type why and Enter", "note": "type a note and Enter"}
 _OUTCOME_STYLE: dict[str, Style] = {
     "done": "good",
     "nothing": "bold",
@@ -287,9 +289,11 @@ def _typing(
         body.insert(0, (("careful", "warn"), intent.careful))
     named = f"type {intent.word or intent.to} and Enter"
     wanted = _WANTED.get(typing.stage, named)
-    prompt = line(
-        (f" {inert(wanted)}: ", "key"), (inert(typing.text) + "_", "bold"), "   Esc = stop"
-    )
+    # Of a long text its end is seen, where one types.
+    end = _TYPING_END if width >= NARROW else ""
+    room = width - width_of(f" {inert(wanted)}: _{end}")
+    typed = tail(inert(typing.text), max(1, room))
+    prompt = line((f" {inert(wanted)}: ", "key"), (typed + "_", "bold"), end)
     head = _heading(intent, "overrides a guard" if intent.override else "not sent yet", width)
     return head, body, prompt
 

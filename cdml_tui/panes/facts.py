@@ -1,6 +1,7 @@
 """What is known of one thing: a name and what is known, wrapped beneath itself."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from cdml_tui.panes.line import Line, Span, Style, cut, inert, line, width_of, wrapped
 
@@ -38,7 +39,8 @@ def paragraph(text: str, width: int, style: Style = "dim") -> list[Line]:
     return [line((f" {one}", style)) for one in wrapped(inert(text), max(1, width - 2))]
 
 
-def folded(text: str, width: int) -> list[Line]:
+@lru_cache(maxsize=4096)
+def folded(text: str, width: int) -> tuple[Line, ...]:
     """Draw a line as it was written, spaces and all, over as many lines as it takes."""
     rest, lines = inert(text.expandtabs(4)), []
     room = max(1, width - 2)
@@ -47,4 +49,4 @@ def folded(text: str, width: int) -> list[Line]:
         head = cut(rest, room + 1)[:-1] or rest[:1]
         lines.append(line(f" {head}"))
         rest = rest[len(head) :]
-    return [*lines, line(f" {rest}")]
+    return (*lines, line(f" {rest}"))

@@ -80,6 +80,16 @@ def cut(text: str, width: int) -> str:
     return kept + "…" if width > 0 else ""
 
 
+def tail(text: str, width: int) -> str:
+    """Return the end of a text in at most `width` columns, with a mark where it was cut."""
+    if width_of(text) <= width:
+        return text
+    kept = text
+    while kept and width_of(kept) > width - 1:
+        kept = kept[1:]
+    return "…" + kept if width > 0 else ""
+
+
 def pad(text: str, width: int) -> str:
     """Return text cut or filled on the right to exactly `width` columns."""
     text = cut(text, width)

@@ -1,5 +1,8 @@
 """One incident: what stands, what can be done, and the timeline of what was told and done."""
 
+from datetime import datetime
+from functools import lru_cache
+
 from cdml_tui.panes.facts import facts
 from cdml_tui.panes.figures import clock, span_of
 from cdml_tui.panes.line import Line, Span, Style, fit, inert, line, pad, title, wrapped
@@ -16,7 +19,10 @@ def _draw(screen: Screen, sheet: Sheet, width: int) -> Body:
     page: wire.IncidentPage = sheet.value
     rows = _facts(screen, page.row, width)
     rows.append(title(f"Timeline, {len(page.timeline)}", width))
-    rows += [one for note in page.timeline for one in _noted(screen, note, width)]
+    now = decision_now(screen)
+    noon = now.replace(hour=12, minute=0, second=0, microsecond=0) if now else None
+    for note in page.timeline:
+        rows += _noted(note, noon, width)
     return Body(rows, head=(_state(screen, page.row, width),))
 
 
@@ -75,9 +81,11 @@ def _plan(screen: Screen, row: wire.IncidentRow) -> list[tuple[str, str]]:
     return known + ([("checks", checks(plan))] if plan.checks else [])
 
 
-def _noted(screen: Screen, note: wire.IncidentNote, width: int) -> list[Line]:
+# An incident may have thousands of entries, and each key press draws the page anew.
+@lru_cache(maxsize=4096)
+def _noted(note: wire.IncidentNote, now: datetime | None, width: int) -> tuple[Line, ...]:
     """Draw one entry; in a narrow terminal what it says goes beneath who said it."""
-    when = clock(note.time, decision_now(screen))
+    when = clock(note.time, now)
     start = line(
         (f" {pad(when, 11)} ", "dim"),
         (pad(note.kind, 8) + " ", _KINDS.get(note.kind, "")),
@@ -86,9 +94,9 @@ def _noted(screen: Screen, note: wire.IncidentNote, width: int) -> list[Line]:
     indent = 35 if width >= 76 else 3
     texts = wrapped(inert(note.text), width - indent - 1)
     if width < 76:
-        return [fit(start, width), *(line(" " * indent + one) for one in texts)]
+        return (fit(start, width), *(line(" " * indent + one) for one in texts))
     first, rest = (texts[0], texts[1:]) if texts else ("", [])
-    return [(*start, Span(first)), *(line(" " * indent + one) for one in rest)]
+    return ((*start, Span(first)), *(line(" " * indent + one) for one in rest))
 
 
 def _note(_: Screen, sheet: Sheet) -> Intent | str:

@@ -10,6 +10,7 @@ from pages import SIZES, entered, golden, opened, texts
 from cdml_tui import sending
 from cdml_tui.client import Client, ConsoleError
 from cdml_tui.effects import Ask
+from cdml_tui.screens.incident import _noted
 from cdml_tui.sheet import Subject
 from cdml_tui.state import Asking, Screen, Typing
 from engine import wire
@@ -79,6 +80,20 @@ def test_a_note_is_sent_with_enter_and_keys_in_it_do_nothing_else() -> None:
     desk = incident().press("n").type("R q y").press("enter")
     (sent,) = desk.sent
     assert (sent.intent.verb, sent.intent.about, sent.intent.reason) == ("note", "3", "R q y")
+
+
+def test_of_a_long_note_the_end_is_seen() -> None:
+    desk = incident().press("n").type(f"{'the sensor was replaced ' * 4}THE END")
+    assert any("THE END_   Esc = stop" in text for text in texts(desk))
+
+
+def test_thousands_of_entries_are_drawn_once_and_not_with_each_key() -> None:
+    notes = [wire.IncidentNote(flights.ago(minutes=i), "anna", "note", f"n {i}") for i in range(3)]
+    desk = entered(opened("incidents", rows()), wire.IncidentPage(rows()[0], notes))
+    drawn = _noted.cache_info().misses
+    desk.press("j").press("G")
+    assert texts(desk)
+    assert _noted.cache_info().misses == drawn
 
 
 def test_an_empty_note_is_not_sent_and_esc_leaves() -> None:
