@@ -1,13 +1,12 @@
 """A delivered file becomes a batch, is recognised as delivered before, or goes to quarantine."""
 
-import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.errors import CdmlError, InvalidError
-from engine.pipeline import schema, vetting
+from engine.pipeline import schema, vetting, waiting
 from engine.pipeline.shape import compared
 from engine.pipeline.site import Site
 from engine.pipeline.vetting import Vetted
@@ -58,7 +57,7 @@ def _ingest(site: Site, model: str, path: Path, noted: Sequence[str], waived: st
             return _tell(site, model, path.name, "duplicate", found.batch, 0, [_same(found)])
         refused = found.vetted.verdict.refused
         if refused and not waived:
-            return _quarantine(site, model, path, source, refused)
+            return _quarantine(site, model, path, source, refused, found)
         warnings = [*([waived] if waived else []), *refused, *found.warnings, *noted]
         return _accept(site, model, path, source, found, warnings, Path(folder))
 
@@ -80,8 +79,7 @@ def _judge(site: Site, model: str, path: Path, folder: Path, known: list[Batch])
     taken = intake.snapshot(path, found.types, settings.time, zone, folder)
     if (twin := _twin(known, taken.batch)) is not None:
         return twin
-    snapshot = folder / f"{taken.batch}.parquet"
-    vetted = vetting.vet(site, model, path, snapshot, found.types)
+    vetted = vetting.vet(site, model, folder, taken, found.types)
     return _Passed(taken, found.types, vetted, [*found.warnings, *vetted.verdict.warnings])
 
 
@@ -107,6 +105,7 @@ def _accept(
         taken.time_to,
         verdict,
         warnings,
+        waiting.findings(found.vetted.verdict),
     )
     name = f"{taken.batch}.parquet"
     (folder / name).rename(site.workspace.batches / name)
@@ -120,16 +119,25 @@ def _accept(
 
 
 def _quarantine(
-    site: Site, model: str, path: Path, source: str, reasons: list[str]
+    site: Site,
+    model: str,
+    path: Path,
+    source: str,
+    reasons: list[str],
+    found: _Passed | None = None,
 ) -> UploadAnswer:
-    kept = site.workspace.quarantine(model) / f"{source[:12]}-{path.name}"
-    shutil.move(path, kept)
-    kept.with_name(kept.name + ".why.txt").write_text("\n".join(reasons) + "\n", encoding="utf-8")
     now = site.clock.now()
     batch = Batch(source, model, path.name, "", now, 0, None, None, "quarantined", reasons)
-    batches.add(site.store, batch, {})
-    then = f"Accept it with cdml quarantine {model} accept {source[:12]} --reason T, or discard it."
-    return _tell(site, model, path.name, "quarantined", None, 0, [*reasons, then])
+    if found is not None:
+        batch = replace(
+            batch,
+            rows=found.taken.rows,
+            time_from=found.taken.time_from,
+            time_to=found.taken.time_to,
+            findings=waiting.findings(found.vetted.verdict),
+        )
+    told = waiting.set_aside(site, path, batch)
+    return _tell(site, model, path.name, "quarantined", None, 0, told)
 
 
 def _same(twin: Batch) -> str:
@@ -152,7 +160,7 @@ def _tell(
     return UploadAnswer(model, file, verdict, batch, rows, reasons)  # type: ignore[arg-type]
 
 
-def waiting(site: Site, settled_before: float) -> list[tuple[str, Path]]:
+def complete(site: Site, settled_before: float) -> list[tuple[str, Path]]:
     """Return complete files in the drop folders, by name; one still being written waits.
 
     A file is complete when it was renamed into place, or has not changed since `settled_before`
@@ -172,7 +180,7 @@ def waiting(site: Site, settled_before: float) -> list[tuple[str, Path]]:
 def ingest_waiting(site: Site, settled_before: float) -> list[str]:
     """Take in every complete file; return the models that have new accepted rows."""
     fresh: list[str] = []
-    for model, path in waiting(site, settled_before):
+    for model, path in complete(site, settled_before):
         try:
             answer = ingest(site, model, path)
         except (CdmlError, OSError) as e:

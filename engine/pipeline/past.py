@@ -1,5 +1,6 @@
 """The accepted batches of a model as one history by day, and how a new batch lies beside it."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,13 +9,15 @@ import numpy as np
 from engine.pipeline.site import Site
 from engine.settings import ModelSettings
 from engine.stats import days, units
-from engine.stats.days import ColumnDays, Delivered, Near, Usual
+from engine.stats.days import ColumnDays, Delivered, Places, Usual
 from engine.store import delivered
 from engine.store.batches import Batch
 from engine.store.delivered import Columns
 
 SLACK = 1.5
 ERRORS = 4.0
+FEWEST = 30
+NOVEL, ONCE = 0.5, 5.0
 
 
 def columns_of(settings: ModelSettings, types: dict[str, str]) -> Columns:
@@ -45,7 +48,7 @@ def history(site: Site, model: str, of: Columns, batches: list[Batch]) -> Delive
             path = path_of(site, batch)
             if not path.is_file():
                 continue
-            with delivered.opened(path, of) as arrived:
+            with delivered.opened(site.store, path, of, batch.rows) as arrived:
                 found = delivered.profile(arrived, of, 0.0)
             delivered.keep(site.store, model, batch.batch, found)
         parts.append(found)
@@ -72,28 +75,20 @@ class Beside:
 
     known: Delivered
     new: Delivered
-    lately: Near | None
-    season: Near | None
+    lately: Places | None
+    season: Places | None
 
     @classmethod
     def of(cls, known: Delivered, new: Delivered) -> "Beside":
         """Lay a batch beside a history."""
         first, span = new.days[0], len(new.days)
-        return cls(
-            known,
-            new,
-            days.near(known.days, first, span),
-            days.season(known.days, first, span),
-        )
+        near, season = days.near(known.days, first), days.season(known.days, first, span)
+        return cls(known, new, near, season)
 
     @property
-    def references(self) -> list[Near]:
+    def references(self) -> list[Places]:
         """Return the days to compare with, those next to the batch first."""
         return [near for near in (self.lately, self.season) if near is not None]
-
-    def block(self, near: Near) -> slice:
-        """Return the first days of the batch: as many as a window has."""
-        return slice(0, near.length)
 
 
 def share_beyond(
@@ -103,51 +98,64 @@ def share_beyond(
 
     Luck is one and a half of the largest step so far and four standard errors of the share.
     """
-    found = []
-    for near in beside.references:
-        usual = days.usual(days.ratio(above, below, near))
-        block = beside.block(near)
-        n = sum(total[block])
-        if usual is None or n == 0:
-            continue
-        share = sum(new[block]) / n
-        error = ERRORS * float(np.sqrt(max(share * (1 - share), 1 / n) / n))
-        found.append(usual.outside(share) - SLACK * usual.step - error)
-    return min(found, default=None)
+    n = sum(total)
+    usual = [days.usual(days.ratio(above, below, near)) for near in beside.references]
+    if n == 0 or not any(usual):
+        return None
+    share = sum(new) / n
+    error = ERRORS * math.sqrt(max(share * (1 - share), 1 / n) / n)
+    return min(u.outside(share) - SLACK * u.step - error for u in usual if u is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """How far the mean of a column left what is usual, in its deviations, and a unit that fits."""
+    """How far the mean of a column left what is usual, in its deviations, and a unit that fits.
+
+    `sure` is how far the values left what one may be mistaken about, in times of that.
+    """
 
     by: float
     was: tuple[float, float]
     mean: float
     unit: str | None
+    sure: float
 
 
 def moved(beside: Beside, name: str) -> Moved | None:
-    """Return how a column of numbers moved; None for too little history or no numbers."""
+    """Return how a column of numbers moved; None for too little history or no numbers.
+
+    Only its first days count: a unit changes from one delivery to the next, a season does not.
+    """
     old, new = beside.known.columns[name], beside.new.columns[name]
+    now = _first(new)
+    if now is None:
+        return None
     found = []
     for near in beside.references:
         means = days.usual(days.ratio(old.sums, old.counts, near))
         spreads = days.usual(days.spread(old, near))
-        now = _first(new, beside.block(near))
-        if means is None or spreads is None or now is None:
-            continue
-        found.append(_moved(means, spreads, *now))
+        if means is not None and spreads is not None:
+            found.append(_moved(means, spreads, now, _strange(old, new), _beyond(old, new)))
     return min(found, key=lambda m: (m.unit is not None, m.by), default=None)
 
 
-def beyond(old: ColumnDays, new: ColumnDays) -> bool:
+def _strange(old: ColumnDays, new: ColumnDays) -> float:
+    """Return how many values never came before, though they used to come again: 1 is too many."""
+    found = days.novelty(old, new)
+    return 0.0 if found is None else found[0] / (NOVEL + ONCE * found[1])
+
+
+def _beyond(old: ColumnDays, new: ColumnDays) -> bool:
     """Say whether numbers lie outside of the range of all before."""
     bounds = (old.low, old.high, new.low, new.high)
     low, high, lowest, highest = (0.0 if b is None else b for b in bounds)
     return lowest < low or highest > high
 
 
-def _first(of: ColumnDays, block: slice) -> tuple[float, float, int] | None:
+def _first(of: ColumnDays) -> tuple[float, float, int] | None:
+    """Return mean, deviation and number of the first days with 30 numbers, else of all."""
+    reached = np.cumsum(of.counts)
+    block = slice(0, int(np.searchsorted(reached, FEWEST)) + 1)
     n = sum(of.counts[block])
     if n < 2:
         return None
@@ -155,17 +163,22 @@ def _first(of: ColumnDays, block: slice) -> tuple[float, float, int] | None:
     return mean, max(sum(of.squares[block]) / n - mean * mean, 0.0) ** 0.5, n
 
 
-def _moved(means: Usual, spreads: Usual, mean: float, deviation: float, n: int) -> Moved:
+def _moved(
+    means: Usual,
+    spreads: Usual,
+    now: tuple[float, float, int],
+    strange: float,
+    beyond: bool,  # noqa: FBT001
+) -> Moved:
+    mean, deviation, n = now
     scale = max(spreads.high, deviation, 1e-12)
     luck = SLACK * means.step + ERRORS * scale / n**0.5
-    by = means.outside(mean) - luck
-    wider = spreads.outside(deviation) - SLACK * spreads.step - ERRORS * scale / n**0.5
+    outside = means.outside(mean)
+    # Of values like those before nobody can say whether they are only unusual.
+    sure = max(strange, outside / luck if beyond else 0.0)
     unit = None
-    # A spread below what is usual may be a quiet day; one above it, or a mean that left, is not.
-    # Where whole windows were 0, like rain, no factor can be told from a wet day; and a season that
-    # turns moves a mean further than before, but not by so much.
-    far = means.outside(mean) - luck > SLACK * means.step or wider > SLACK * spreads.step
-    if 0.0 not in (means.low, means.high) and far and (by > 0 or deviation > spreads.high):
+    # Where whole days were 0, like rain, no factor can be told from a wet day.
+    if 0.0 not in (means.low, means.high) and (outside > luck or strange > 1):
         fitting = [u for u in units.UNITS if units.fits(u, mean, deviation, means, spreads)]
         unit = fitting[0].name if fitting else None
-    return Moved(by / scale, (means.low, means.high), mean, unit)
+    return Moved((outside - luck) / scale, (means.low, means.high), mean, unit, sure)

@@ -4,6 +4,7 @@ A real change of the world looks the same, so all that comes of it is a question
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,19 +13,41 @@ from engine.clock import parse_time
 from engine.domain.acceptance import Found
 from engine.pipeline import features, past, taints, trusted
 from engine.pipeline.site import Site
-from engine.pipeline.trusted import Judged, Reference, Trust
-from engine.stats import encoding, outcomes, poisoning
+from engine.pipeline.trusted import Labelled, Reference, Trust
+from engine.stats import poisoning
 from engine.stats.days import Delivered
 from engine.store import delivered, sample
 from engine.store.batches import Batch
 from engine.store.delivered import Arrived, Columns
 
-SURE = 5.5
+SURE, EFFECT = 3.0, 1.2
+OVERALL, OVERALL_EFFECT = 5.0, 0.25
 TRIGGER = 6.0
 SLACK = 1.5
-MOVED, MOVED_ALL = 0.9, 0.6
 TOGETHER = 5
 NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """The trust in a model's labels so far, and the features that it knows."""
+
+    trust: Trust
+    reference: Reference
+    types: dict[str, str]
+
+
+def trusted_of(
+    site: Site, model: str, of: Columns, batches: Sequence[Batch], known: Delivered | None
+) -> Trusted | None:
+    """Return what new labels are judged by; None for numbers, and for too few batches so far."""
+    if of.number or known is None:
+        return None
+    # A column that was approved but never came says nothing yet.
+    there = {name: kind for name, kind in of.types.items() if name in known.columns}
+    types = features.feature_types(site.model(model), there)
+    trust = _trust(site, model, types, of, batches)
+    return Trusted(trust, trust.reference, types) if trust.reference is not None else None
 
 
 def found(
@@ -36,22 +59,18 @@ def found(
     known: Delivered | None,
 ) -> Iterator[Found]:
     """Yield what is wrong with the labels of a batch beside those accepted before it."""
-    settings = site.model(model)
-    if of.number or known is None:
+    by = trusted_of(site, model, of, batches, known)
+    if by is None:
         return
-    # A column that was approved but never came says nothing yet.
-    there = {name: kind for name, kind in of.types.items() if name in known.columns}
-    types = features.feature_types(settings, there)
-    trust = _trust(site, model, types, of, batches)
-    if trust.reference is None:
+    new = _labelled(by.reference, by.types, of, arrived)
+    if len(new) < poisoning.FEWEST:
         return
-    new = _judged(trust.reference, types, of, arrived)
-    if new is None:
-        return
-    before = _since(site, trust, types, of, batches)
-    for parts in ([new], [*before, new]) if before else ([new],):
-        yield from _segments(of, trust.reference, parts)
-    yield from _triggers(of, trust.reference, types, new)
+    before = _since(site, by.trust, by.types, of, batches)
+    by.trust.seen[arrived.name] = new
+    yield from unexpected(of, by.reference, [new])
+    if before:
+        yield from unexpected(of, by.reference, [*before, new])
+    yield from triggers(of, by.reference, list(by.types), new)
 
 
 def _trust(
@@ -86,34 +105,17 @@ def _table(
     return {**{n: v[order] for n, v in drawn.items()}, trusted.TIME: drawn[of.time][order]}
 
 
-def _judged(
+def _labelled(
     reference: Reference, types: dict[str, str], of: Columns, arrived: Arrived
-) -> Judged | None:
-    table = arrived.labelled([*types, of.target, of.time, of.id or of.time])
-    codes = outcomes.codes("multiclass", reference.classes, table[of.target])
-    kept = np.flatnonzero(~np.isnan(codes))
-    if len(kept) < poisoning.FEWEST:
-        return None
-    labels = codes[kept].astype(np.intp)
-    matrix = encoding.matrix(reference.schema, {n: table[n][kept] for n in types})
-    expected = reference.expected(matrix)
-    shifted = poisoning.shifted(expected, labels)
-    days = features.moments(table[of.time][kept]) // 86_400_000_000
-    return Judged(
-        matrix,
-        labels,
-        shifted,
-        poisoning.surprise(expected, labels),
-        poisoning.surprise(shifted, labels),
-        reference.segments(matrix),
-        len(np.unique(days)),
-        table[of.id or of.time][kept],
-    )
+) -> Labelled:
+    name = of.id or of.time
+    table = arrived.labelled([*types, of.target, of.time, name])
+    return reference.judged(table, list(types), of.target, of.time, name)
 
 
 def _since(
     site: Site, trust: Trust, types: dict[str, str], of: Columns, batches: Sequence[Batch]
-) -> list[Judged]:
+) -> list[Labelled]:
     """Return the newest batches since the reference, as it sees them."""
     made_of, newest = set(trust.of), list(batches)[-TOGETHER + 1 :]
     wanted = [b for b in newest if b.batch not in made_of]
@@ -124,66 +126,69 @@ def _since(
             path = past.path_of(site, batch)
             if not path.is_file():
                 continue
-            with delivered.opened(path, of) as arrived:
-                judged = _judged(trust.reference, types, of, arrived)
-        if judged is not None:
+            with delivered.opened(site.store, path, of, batch.rows) as arrived:
+                judged = _labelled(trust.reference, types, of, arrived)
+        if judged is not None and len(judged):
             kept[batch.batch] = judged
     trust.seen = kept
     return list(kept.values())
 
 
-def _segments(of: Columns, reference: Reference, parts: list[Judged]) -> Iterator[Found]:
-    days = sum(p.days for p in parts)
-    ranked: list[tuple[float, float, int]] = []
-    for segment, usual in enumerate(reference.usual):
-        if usual is None:
-            continue
-        if segment == 0:
-            values = np.concatenate([p.overall for p in parts])
-        else:
-            values = np.concatenate([p.apart[p.segments == segment] for p in parts])
-        z = poisoning.excess(values, usual, days)
-        # Where labels are hard to tell, a season moves them further than any standard error.
-        least = (MOVED_ALL if segment == 0 else MOVED) * usual.row
-        if z is not None and values.mean() - usual.mean > least:
-            beyond = poisoning.skewed(z, len(values), values)
-            # What honest days brought before is no sign of anything.
-            ranked.append((beyond / max(SURE, SLACK * usual.worst), beyond, segment))
-    share, z, segment = max(ranked, default=(0.0, 0.0, 0))
-    if share <= 1:
-        return
-    new = parts[-1]
-    inside = np.arange(len(new.labels)) if segment == 0 else np.flatnonzero(new.segments == segment)
-    worst = inside[np.argsort(-new.apart[inside], kind="stable")][:NAMED]
-    names = ", ".join(f"{n:.0f}" if isinstance(n, float) else str(n) for n in new.names[worst])
-    where = "in the whole batch" if segment == 0 else f"in one kind of rows ({len(inside)} of them)"
+def unexpected(of: Columns, reference: Reference, parts: Sequence[Labelled]) -> Iterator[Found]:
+    """Yield where labels of batches, the newest last, are not what the reference lets expect."""
+    usual, new = reference.trusted, parts[-1]
+    matrix = np.concatenate([p.matrix for p in parts])
+    values = np.concatenate([p.surprise for p in parts])
+    whole = poisoning.surplus(values, usual.surprise, float(usual.surprise.std()))
+    some = trusted.region(matrix, values, usual.matrix, usual.surprise)
+    worst, most = reference.worst
     since = f" over the last {len(parts)} batches" if len(parts) > 1 else ""
-    yield Found(
+    if some is not None:
+        inside = some.rows[some.rows >= len(values) - len(new)] - (len(values) - len(new))
+        # What earlier batches brought is no reason to set this one aside.
+        own = poisoning.surplus(new.surprise[inside], usual.surprise, float(usual.surprise.std()))
+        beyond = min(
+            some.z / max(SURE, SLACK * worst),
+            some.effect / max(EFFECT, most),
+            own[1] / (EFFECT / 2),
+        )
+        where = f"in one kind of rows ({len(inside)} of them)"
+        yield _asked(of, new, inside, f"{where}{since}", some.z, beyond)
+    beyond = min(whole[0] / OVERALL, whole[1] / OVERALL_EFFECT)
+    yield _asked(of, new, np.arange(len(new)), f"in the whole batch{since}", whole[0], beyond)
+
+
+def _asked(of: Columns, new: Labelled, inside: Any, where: str, z: float, beyond: float) -> Found:
+    worst = inside[np.argsort(-new.surprise[inside], kind="stable")][:NAMED]
+    return Found(
         "poisoned",
-        z,
-        f'"{of.target}" is not what the accepted batches let expect {where}{since}, by '
-        f"{z:.1f} standard errors; least of all in {of.id or of.time} {names}",
+        beyond,
+        f'"{of.target}" is not what the accepted batches let expect {where}, by {z:.1f} standard '
+        "errors",
+        of.target,
+        [f"{n:.0f}" if isinstance(n, float) else str(n) for n in new.names[worst]],
     )
 
 
-def _triggers(
-    of: Columns, reference: Reference, types: dict[str, str], new: Judged
-) -> Iterator[Found]:
-    combined = poisoning.combinations(new.matrix, new.labels, new.expected, reference.matrix)
-    sure = [c for c in combined if c.z > TRIGGER]
-    if not sure:
+def triggers(of: Columns, reference: Reference, types: list[str], new: Labelled) -> Iterator[Found]:
+    """Yield the exact values, alone or in twos, that nearly all have one label all of a sudden."""
+    combined = poisoning.combinations(
+        new.matrix, new.labels, new.expected, reference.trusted.matrix
+    )
+    if not combined:
         return
-    first, names = sure[0], list(types)
+    first = combined[0]
     said = " and ".join(
-        f'"{names[c]}" = {_value(reference, c, v)}'
+        f'"{types[c]}" = {_value(reference, c, v)}'
         for c, v in zip(first.columns, first.values, strict=True)
     )
     yield Found(
-        "poisoned",
-        first.z,
+        "trigger",
+        first.z / TRIGGER,
         f"{first.n} rows with {said} all have the same "
         f'"{of.target}", {reference.classes[first.label]}; such rows were '
         f"{first.before:.2%} before",
+        of.target,
     )
 
 

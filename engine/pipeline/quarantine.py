@@ -9,13 +9,15 @@ import msgspec
 from engine.clock import iso
 from engine.errors import InvalidError, UnknownError
 from engine.ledger.change import Actor
+from engine.pipeline import waiting
+from engine.pipeline.deliver_labels import deliver
 from engine.pipeline.ingest import ingest
 from engine.pipeline.site import Site
+from engine.pipeline.waiting import SHORT
 from engine.store import batches
 from engine.store.batches import Batch
 from engine.wire import BatchesAnswer, BatchRow, QuarantineAnswer, QuarantineRequest
 
-SHORT = 12
 FEWEST = 4
 KEPT = "discarded"
 
@@ -23,25 +25,19 @@ KEPT = "discarded"
 def listed(site: Site, model: str) -> list[BatchRow]:
     """Return the files of a model that are set aside, oldest first."""
     site.model(model)
-    return [_row(b) for b in _standing(batches.known(site.store, model))]
+    return [_row(b) for b in waiting.standing(batches.known(site.store, model))]
 
 
 def delivered(site: Site, model: str, limit: int) -> BatchesAnswer:
     """Return what was delivered for a model, the newest first; a file judged again stands once."""
     site.model(model)
     known = batches.known(site.store, model)
-    standing = _standing(known)
+    standing = waiting.standing(known)
     every = [b for b in known if b.verdict != "quarantined" or b in standing]
     return BatchesAnswer(model, [_row(b) for b in every[::-1][:limit]], len(every), len(standing))
 
 
 def _row(batch: Batch) -> BatchRow:
-    commands = []
-    if batch.verdict == "quarantined":
-        commands = [
-            f"cdml quarantine {batch.model} {verb} {batch.batch[:SHORT]} --reason T"
-            for verb in ("accept", "discard")
-        ]
     return BatchRow(
         batch.batch[:SHORT],
         batch.file,
@@ -52,7 +48,8 @@ def _row(batch: Batch) -> BatchRow:
         iso(batch.time_to) if batch.time_to else None,
         batch.reasons,
         batch.findings,
-        commands,
+        waiting.commands(batch) if batch.verdict == "quarantined" else [],
+        batch.kind,
     )
 
 
@@ -69,7 +66,7 @@ def decide(site: Site, model: str, actor: Actor, asked: QuarantineRequest) -> Qu
             field="reason",
         )
     batch = _named(site, model, asked.batch)
-    path = site.workspace.quarantine(model) / f"{batch.batch[:SHORT]}-{batch.file}"
+    path = waiting.path_of(site, batch)
     if not path.is_file():
         raise UnknownError(
             f'Looking for "{path.name}" in the quarantine of {model}: it is gone. Deliver the '
@@ -81,6 +78,7 @@ def decide(site: Site, model: str, actor: Actor, asked: QuarantineRequest) -> Qu
     answer = act(site, model, actor, asked.reason, batch, path)
     if answer.changed:
         _record(site, model, actor, asked, batch, answer)
+        waiting.announce(site, model)
     return answer
 
 
@@ -93,13 +91,14 @@ def _accept(
     path: Path,
 ) -> QuarantineAnswer:
     waived = f"accepted by {actor}: {reason}"
-    why = path.with_name(path.name + ".why.txt")
     with tempfile.TemporaryDirectory(prefix=".", dir=site.workspace.quarantine(model)) as folder:
-        found = ingest(site, model, path.rename(Path(folder) / batch.file), waived=waived)
+        moved = path.rename(Path(folder) / batch.file)
+        take = deliver if batch.kind == "labels" else ingest
+        found = take(site, model, moved, waived=waived)
     if found.verdict == "quarantined":
         said = f"it cannot be read as rows of {model}: {found.reasons[0]}"
         return QuarantineAnswer(model, batch.batch[:SHORT], None, 0, said, changed=False)
-    why.unlink(missing_ok=True)
+    waiting.why_of(path).unlink(missing_ok=True)
     batches.resolve(site.store, model, batch.batch, "released")
     said = f'"{batch.file}" is taken in, {found.rows} rows'
     return QuarantineAnswer(model, batch.batch[:SHORT], found.batch, found.rows, said, changed=True)
@@ -115,7 +114,7 @@ def _discard(
 ) -> QuarantineAnswer:
     kept = site.workspace.quarantine(model) / KEPT
     kept.mkdir(exist_ok=True)
-    for one in (path, path.with_name(path.name + ".why.txt")):
+    for one in (path, waiting.why_of(path)):
         if one.exists():
             shutil.move(one, kept / one.name)
     batches.resolve(site.store, model, batch.batch, "discarded")
@@ -147,14 +146,8 @@ def _record(
         }
 
 
-def _standing(known: list[Batch]) -> list[Batch]:
-    """Return what is in quarantine; a file judged twice is one, with the newest reasons."""
-    found = [b for b in known if b.verdict == "quarantined"]
-    return list({b.batch: b for b in found}.values())
-
-
 def _named(site: Site, model: str, name: str) -> Batch:
-    standing = _standing(batches.known(site.store, model))
+    standing = waiting.standing(batches.known(site.store, model))
     found = [b for b in standing if b.batch.startswith(name.lower())]
     if len(name) >= FEWEST and len(found) == 1:
         return found[0]

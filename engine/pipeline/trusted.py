@@ -1,4 +1,8 @@
-"""The trusted reference of a model: a forest on accepted batches, and what is usual beside it."""
+"""The trusted reference of a model: a forest on accepted batches, and how new labels lie beside it.
+
+Where labels are unexpected is learned on one half of the new rows in time and tested on the other:
+what one storm brought does not hold in both, what somebody turned does.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,55 +14,62 @@ import numpy as np
 from engine.domain.schema import Schema
 from engine.pipeline import features
 from engine.stats import encoding, outcomes, poisoning
-from engine.stats.poisoning import Level
+from engine.stats.poisoning import Surplus
 
 TREES = 60
-LEAVES = 12
 SPANS = 5
-ROWS = 8_000
+ROWS = 4_000
 FEWEST = 500
 GROWTH = 1.5
+REGIONS = 8
+CHUNKS = 10
+ENOUGH = 100
+FURTHER = 1.5
+_DAY = 86_400_000_000
 # Under this name the rows carry their time: no column of a user's is called so.
 TIME = "time \x01"
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
-    """What was fitted on trusted rows; `usual` is per segment, the first of all rows."""
+class Labelled:
+    """Labelled rows in order of time as a reference sees them; `surprise` is 0 on the average.
 
-    schema: Schema
-    classes: list[str]
-    forest: Any
-    tree: Any
-    usual: list[Level | None]
-    matrix: Any
-
-    def segments(self, matrix: Any) -> Any:
-        """Return which leaf of the shallow tree each row falls into, from 1 on."""
-        return np.searchsorted(self.leaves, self.tree.apply(matrix)) + 1
-
-    @property
-    def leaves(self) -> Any:
-        """Return the numbers of the leaves, rising."""
-        return np.flatnonzero(self.tree.tree_.children_left == -1)
-
-    def expected(self, matrix: Any) -> Any:
-        """Return the forest's probabilities, smoothed as if two trees were unsure."""
-        return _smooth(self.forest.predict_proba(matrix))
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """The labelled rows of a batch as the reference sees them, in order of time."""
+    `shifts` are how far the label rates of days were from what was expected.
+    """
 
     matrix: Any
     labels: Any
     expected: Any
-    overall: Any
-    apart: Any
-    segments: Any
-    days: int
+    surprise: Any
     names: Any
+    shifts: Any
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What was fitted on trusted rows; `worst` is the largest surplus among those, as z, effect."""
+
+    schema: Schema
+    classes: list[str]
+    forest: Any
+    trusted: Labelled
+    worst: tuple[float, float]
+
+    def judged(
+        self, table: dict[str, Any], types: Sequence[str], target: str, time: str, name: str
+    ) -> Labelled:
+        """Return new rows, in order of time, as this reference sees them."""
+        codes = outcomes.codes("multiclass", self.classes, table[target])
+        kept = np.flatnonzero(~np.isnan(codes))
+        labels = codes[kept].astype(np.intp)
+        matrix = encoding.matrix(self.schema, {n: table[n][kept] for n in types})
+        days = features.moments(table[time][kept]) // _DAY
+        expected = _expected(self.forest, matrix)
+        names, known = table[name][kept], self.trusted.shifts
+        return _labelled(matrix, labels, expected, days, names, known)
 
 
 @dataclass(slots=True)
@@ -67,11 +78,7 @@ class Trust:
 
     of: tuple[str, ...]
     reference: Reference | None
-    seen: dict[str, Judged]
-
-
-def _smooth(p: Any) -> Any:
-    return (p * TREES + 2 / p.shape[1]) / (TREES + 2)
+    seen: dict[str, Labelled]
 
 
 def prefix(rows: Sequence[int]) -> int:
@@ -92,8 +99,6 @@ def fit(types: dict[str, str], task: str, target: str, table: dict[str, Any]) ->
 
     The seed comes from the rows: the same rows give the same reference.
     """
-    from sklearn.tree import DecisionTreeClassifier
-
     labels = table[target]
     classes = outcomes.classes_of(task, labels)
     if len(labels) < FEWEST or len(classes) < 2:
@@ -103,16 +108,38 @@ def fit(types: dict[str, str], task: str, target: str, table: dict[str, Any]) ->
     matrix = encoding.matrix(schema, table)
     seed = int.from_bytes(hashlib.sha256(codes.tobytes()).digest()[:4], "little") % 2**31
     forest = _forest(TREES, seed).fit(matrix, codes)
-    tree = DecisionTreeClassifier(
-        max_leaf_nodes=LEAVES,
-        min_samples_leaf=max(FEWEST // 10, len(codes) // 40),
-        random_state=seed,
-    ).fit(matrix, codes)
-    made = Reference(schema, classes, forest, tree, [], matrix)
     expected = _out_of_time(matrix, codes, len(classes), seed)
-    days = (features.moments(table[TIME]) // 86_400_000_000).astype(np.int64)
-    usual = _usual(made, expected, codes, matrix, days)
-    return Reference(schema, classes, forest, tree, usual, matrix)
+    days = (features.moments(table[TIME]) // _DAY).astype(np.int64)
+    trusted = _labelled(matrix, codes, expected, days, codes)
+    return Reference(schema, classes, forest, trusted, _worst(trusted))
+
+
+def _labelled(
+    matrix: Any, labels: Any, expected: Any, days: Any, names: Any, known: Any = None
+) -> Labelled:
+    """Take the label rate of each day as given, as far as `known` days went, by class.
+
+    What a whole day had in common is no sign; what no day had in common is.
+    """
+    found, told, shifts = np.empty_like(expected), np.empty(len(labels)), []
+    for rows in np.split(np.arange(len(labels)), _starts(days)):
+        shift = poisoning.shift(expected[rows], labels[rows])
+        if known is not None:
+            shift = np.clip(shift, known.min(axis=0) / FURTHER, known.max(axis=0) * FURTHER)
+        shifts.append(shift)
+        found[rows] = poisoning.shifted(expected[rows], shift)
+        told[rows] = poisoning.surprise(found[rows], labels[rows])
+    return Labelled(matrix.astype(np.float32), labels, found, told, names, np.array(shifts))
+
+
+def _starts(days: Any) -> list[int]:
+    """Return where whole days begin that follow 100 rows or more: fewer say little of a rate."""
+    starts, at = [], 0
+    for place in np.flatnonzero(np.diff(days, prepend=days[:1])).tolist():
+        if place - at >= ENOUGH:
+            starts.append(place)
+            at = place
+    return starts
 
 
 def _forest(trees: int, seed: int) -> Any:
@@ -121,34 +148,76 @@ def _forest(trees: int, seed: int) -> Any:
     return RandomForestClassifier(trees, min_samples_leaf=2, random_state=seed)
 
 
+def _expected(forest: Any, matrix: Any) -> Any:
+    """Return a forest's probabilities, smoothed as if two trees were unsure.
+
+    Tree by tree: for the few rows of a batch the forest's own way costs ten times as much.
+    """
+    rows = matrix.astype(np.float32)
+    trees = [tree.tree_ for tree in forest.estimators_]
+    total = sum(tree.predict(rows) for tree in trees)
+    return (total + 2 / forest.n_classes_) / (len(trees) + 2)
+
+
 def _out_of_time(matrix: Any, codes: Any, classes: int, seed: int) -> Any:
     """Return what forests of the other spans of time expect of each span, as of a new batch."""
-    expected = np.empty((len(codes), classes))
+    expected = np.full((len(codes), classes), 2 / classes / (TREES // 2 + 2))
     for span in np.array_split(np.arange(len(codes)), SPANS):
         rest = np.ones(len(codes), dtype=bool)
         rest[span] = False
         forest = _forest(TREES // 2, seed).fit(matrix[rest], codes[rest])
-        found = np.zeros((len(span), classes))
-        found[:, forest.classes_] = forest.predict_proba(matrix[span])
-        expected[span] = _smooth(found)
+        expected[np.ix_(span, forest.classes_)] = _expected(forest, matrix[span])
     return expected
 
 
-def _usual(
-    made: Reference, expected: Any, codes: Any, matrix: Any, days: Any
-) -> list[Level | None]:
-    """Return what surprise was usual, each day taken by itself as a batch will be."""
-    _, blocks = np.unique(days, return_inverse=True)
-    values = poisoning.surprise(expected, codes)
-    apart = np.empty(len(codes))
-    for block in range(int(blocks.max()) + 1):
-        rows = np.flatnonzero(blocks == block)
-        apart[rows] = poisoning.surprise(
-            poisoning.shifted(expected[rows], codes[rows]), codes[rows]
-        )
-    segments = made.segments(matrix)
-    found = [poisoning.watched(values, blocks)]
-    for segment in range(1, len(made.leaves) + 1):
-        inside = segments == segment
-        found.append(poisoning.watched(apart[inside], blocks[inside]))
-    return found
+def _worst(trusted: Labelled) -> tuple[float, float]:
+    """Return the largest surplus by which a tenth of the trusted rows stood out of the rest."""
+    found = [(0.0, 0.0)]
+    for chunk in np.array_split(np.arange(len(trusted)), CHUNKS):
+        rest = np.ones(len(trusted), dtype=bool)
+        rest[chunk] = False
+        one = region(
+            trusted.matrix[chunk], trusted.surprise[chunk],
+            trusted.matrix[rest], trusted.surprise[rest],
+        )  # fmt: skip
+        found += [(one.z, one.effect)] if one is not None else []
+    return max(found, key=min)
+
+
+def region(matrix: Any, values: Any, usual_rows: Any, usual: Any) -> Surplus | None:
+    """Return the region of new rows, in order of time, whose labels surprise most; None for few.
+
+    Each half of the rows names a region, a leaf of a shallow tree of surprise, and the other half
+    says what it is worth there, beside trusted rows of the same region.
+    """
+    half = len(values) // 2
+    if half < 2 * poisoning.FEWEST:
+        return None
+    deviation = float(usual.std())
+    places = np.arange(len(values))
+    found, rows = [], []
+    for learn, test in ((places[:half], places[half:]), (places[half:], places[:half])):
+        leaf = _leaf(matrix[learn], values[learn], usual_rows, usual, deviation)
+        inside = places[leaf(matrix)] if leaf is not None else places[:0]
+        tested = np.intersect1d(inside, test)
+        beside = usual[leaf(usual_rows)] if leaf is not None else usual[:0]
+        found.append((values[tested], beside))
+        rows.append(inside)
+    z, effect = poisoning.of_halves((found[0], found[1]), deviation)
+    return Surplus(z, effect, np.union1d(*rows))
+
+
+def _leaf(matrix: Any, values: Any, usual_rows: Any, usual: Any, deviation: float) -> Any:
+    """Return what says of rows whether they are in the leaf that surprises most; None for none."""
+    from sklearn.tree import DecisionTreeRegressor
+
+    tree = DecisionTreeRegressor(
+        max_leaf_nodes=REGIONS, min_samples_leaf=poisoning.FEWEST, random_state=0
+    ).fit(matrix, values)
+    leaves, trusted = tree.tree_.apply(matrix), tree.tree_.apply(usual_rows)
+    ranked = [
+        (poisoning.surplus(values[leaves == leaf], usual[trusted == leaf], deviation)[0], int(leaf))
+        for leaf in np.unique(leaves)
+    ]
+    z, best = max(ranked)
+    return (lambda rows: tree.tree_.apply(rows) == best) if z > 0 else None

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+
 from engine.clock import iso
 from engine.domain.acceptance import Found, Verdict, judged
 from engine.pipeline import past, poisoning, train
@@ -17,13 +19,13 @@ from engine.store import delivered
 from engine.store.batches import Batch
 from engine.store.delivered import Arrived, Columns
 from engine.store.files import name_of
+from engine.store.intake import Snapshot
 
 AHEAD = timedelta(minutes=5)
 LEAKS, HONEST = 0.05, 0.3
 LEAKS_NUMBER, HONEST_NUMBER = 0.002, 0.01
 FEWEST = 20
 SURE = 1e-6
-WEEK = 5
 NAMES = 0.5
 
 
@@ -35,47 +37,52 @@ class Vetted:
     profile: Delivered
 
 
-def vet(site: Site, model: str, file: Path, snapshot: Path, types: dict[str, str]) -> Vetted:
-    """Judge a snapshot, made of a delivered file, beside the accepted batches of its model."""
+def vet(site: Site, model: str, folder: Path, taken: Snapshot, types: dict[str, str]) -> Vetted:
+    """Judge a snapshot in a folder beside the accepted batches of its model."""
     settings = site.model(model)
     of = past.columns_of(settings, types)
     batches = train.accepted(site, model)
     known = past.history(site, model, of, batches)
-    with delivered.opened(snapshot, of) as arrived:
-        new = delivered.profile(arrived, of, delivered.unordered(file, of.time))
-        found = [*_times(site, arrived, of, file), *_ids(site, arrived, of, new, batches, known)]
+    path = folder / f"{taken.batch}.parquet"
+    with delivered.opened(site.store, path, of, taken.rows) as arrived:
+        new = delivered.profile(arrived, of, taken.unordered)
+        found = [*_times(site, arrived, of, taken), *_ids(site, arrived, of, new, batches, known)]
         found += _labels(of, settings, new, known)
         found += _leaks(of, new, known)
         if known is not None:
             beside = Beside.of(known, new)
             found += _columns(arrived, of, beside)
-            found += _amount(beside)
+            found += _amount(of, beside)
         if not judged(found).refused:
             found += poisoning.found(site, model, of, arrived, batches, known)
     return Vetted(judged(found), new)
 
 
-def _times(site: Site, arrived: Arrived, of: Columns, file: Path) -> Iterator[Found]:
+def _times(site: Site, arrived: Arrived, of: Columns, taken: Snapshot) -> Iterator[Found]:
     now: datetime = site.clock.now()
     if later := arrived.later_than(now + AHEAD):
         rows = arrived.named(f"{name_of(of.time)} > timestamp '{iso(now + AHEAD)[:19]}'")
         yield Found(
             "future",
             later / arrived.n,
-            f'{_of(later, arrived.n)} lie in the future: "{of.time}" after {iso(now)} ({rows})',
+            f'{_of(later, arrived.n)} lie in the future: "{of.time}" after {iso(now)}',
+            of.time,
+            rows,
         )
     if early := arrived.known_too_early():
         yield Found(
             "early labels",
             early / arrived.n,
             f'{_of(early, arrived.n)} have a "{of.label_time}" before their "{of.time}"',
+            of.label_time,
         )
-    zoned, naive = delivered.zones(file, of.time)
+    zoned, naive = taken.zoned, taken.zoneless
     if zoned and naive:
         yield Found(
             "zones",
             min(zoned, naive) / arrived.n,
             f'"{of.time}" mixes {zoned} times that name their zone with {naive} that do not',
+            of.time,
         )
 
 
@@ -100,7 +107,9 @@ def _ids(
         yield Found(
             "contradictions",
             odd / arrived.n,
-            f'{odd} ids come with different values of "{of.target}" ({rows})',
+            f'{odd} ids come with different values of "{of.target}"',
+            of.target,
+            rows,
         )
     first, last = new.days[0], new.days[-1]
     over = [past.path_of(site, b) for b in batches if _meets(b, first, last)]
@@ -110,6 +119,7 @@ def _ids(
             "restated",
             other / same,
             f'{other} of {same} ids that came before have another "{of.target}" now',
+            of.target,
         )
 
 
@@ -132,7 +142,7 @@ def _labels(
     missing = sum(nulls) / new.n
     usual = sum(known.columns[of.target].nulls) / known.n if known is not None else 0.0
     said = f'{_of(sum(nulls), new.n)} have no "{of.target}"{_was(usual)}'
-    yield Found("labels missing", missing - usual - 1 / new.n**0.5, said)
+    yield Found("labels missing", missing - usual - 1 / new.n**0.5, said, of.target)
     if of.number or not new.labels:
         return
     count = {name: sum(n) for name, n in new.labels.items()}
@@ -148,6 +158,7 @@ def _labels(
             share,
             f'"{of.target}" has {_names(names)}, which '
             + ("no batch before had" if strange else "are more than two outcomes"),
+            of.target,
         )
     if len(count) == 1 and labelled >= FEWEST:
         yield from _one_class(of, next(iter(count)), labelled, before, known)
@@ -166,6 +177,7 @@ def _one_class(
             "one class",
             1.0,
             f'all {labelled} rows with an outcome have the same "{of.target}", {only}',
+            of.target,
         )
 
 
@@ -181,6 +193,7 @@ def _rates(of: Columns, beside: Beside) -> Iterator[Found]:
                 "label rate",
                 beyond,
                 f'"{of.target}" is {name} in {sum(new) / sum(now):.1%} of the rows{_was(was)}',
+                of.target,
             )
 
 
@@ -195,6 +208,7 @@ def _leaks(of: Columns, new: Delivered, known: Delivered | None) -> Iterator[Fou
                 1.0,
                 f'"{name}" alone tells "{of.target}": {left:.1%} {share} are left'
                 + (f", {before:.0%} before" if before is not None else ""),
+                name,
             )
 
 
@@ -221,7 +235,7 @@ def _nulls(beside: Beside, name: str) -> Iterator[Found]:
         beyond = total / beside.new.n - was - 1 / beside.new.n**0.5
     if beyond > 0:
         said = f'{_of(total, beside.new.n)} have no "{name}"{_was(was)}'
-        yield Found("nulls", beyond, said)
+        yield Found("nulls", beyond, said, name)
 
 
 def _unseen(beside: Beside, name: str) -> Iterator[Found]:
@@ -232,7 +246,7 @@ def _unseen(beside: Beside, name: str) -> Iterator[Found]:
     rows = sum(new[value] for value in strange)
     if rows:
         said = f'{_of(rows, beside.new.n)} have a "{name}" that never came: {_names(strange)}'
-        yield Found("unseen", rows / sum(new.values()), said)
+        yield Found("unseen", rows / sum(new.values()), said, name)
 
 
 def _numbers(arrived: Arrived, beside: Beside, name: str) -> Iterator[Found]:
@@ -244,9 +258,10 @@ def _numbers(arrived: Arrived, beside: Beside, name: str) -> Iterator[Found]:
         )
         if moved.unit is not None:
             said += f": it looks like {moved.unit}"
-        # Of a few days inside the range so far nobody can say whether they are only unusual.
-        sure = moved.unit is not None and (len(new.counts) >= WEEK or past.beyond(old, new))
-        yield Found("unit" if sure else "moved", max(moved.by, 0.0), said)
+        if moved.unit is not None and moved.sure > 1:
+            yield Found("unit", moved.sure, said, name)
+        else:
+            yield Found("moved", moved.by, said, name)
     if old.low is None or old.high is None or new.low is None or new.high is None:
         return
     width = old.high - old.low
@@ -262,13 +277,13 @@ def _numbers(arrived: Arrived, beside: Beside, name: str) -> Iterator[Found]:
         f'{_of(rows, beside.new.n)} have a "{name}" far outside of {old.low:.4g} to '
         f"{old.high:.4g}, like {common:.6g}"
     )
-    yield Found("far out", share, said)
+    yield Found("far out", share, said, name)
 
 
-def _amount(beside: Beside) -> Iterator[Found]:
+def _amount(of: Columns, beside: Beside) -> Iterator[Found]:
     if beside.lately is None or len(beside.new.days) < 1:
         return
-    windows = days.ratio(beside.known.rows, [1] * len(beside.known.days), beside.lately)
+    windows = np.asarray(beside.known.rows)[beside.lately]
     inner = beside.new.rows[1:-1] or beside.new.rows
     now = sum(inner) / len(inner)
     low, high = windows.min() / 3, windows.max() * 3
@@ -278,7 +293,7 @@ def _amount(beside: Beside) -> Iterator[Found]:
     usual = beside.known.unordered
     if beside.new.unordered > usual:
         said = f"{beside.new.unordered:.1%} of the rows are dated before the row above them"
-        yield Found("unordered", beside.new.unordered - usual, said)
+        yield Found("unordered", beside.new.unordered - usual, said, of.time)
 
 
 def _of(rows: int, n: int) -> str:

@@ -1,6 +1,6 @@
 """Delivered columns summed up by day, so that batches of any size add up to one history.
 
-A batch is compared with windows of as many days as it covers, the newest before it first.
+A batch of any length is compared with single days, the newest before it first.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,14 +19,17 @@ GAP = 31
 YEAR = 365.25
 SEASON = 21
 KEPT = 5_000
+Places = NDArray[np.intp]
 _CLIP = 1e150
+_GLANCE = 2_000
 
 
 class ColumnDays(msgspec.Struct, frozen=True):
     """One column, a number a day: its nulls, and of numbers the finite ones, sums and squares.
 
     `low` and `high` are the smallest and largest finite number; `values` counts categories, the
-    5,000 commonest. All lists but `nulls` are empty for a text.
+    5,000 commonest, and of a number that has few values these. All lists but `nulls` are empty for
+    a text.
     """
 
     nulls: list[int]
@@ -76,7 +79,32 @@ def numbers(values: Floats, starts: NDArray[np.intp]) -> ColumnDays:
         np.add.reduceat(kept * kept, starts).tolist(),
         float(there.min()) if len(there) else None,
         float(there.max()) if len(there) else None,
+        discrete(there),
     )
+
+
+def discrete(values: Floats) -> dict[str, int]:
+    """Count the values of numbers that repeat, two rows to a value at least; {} for others."""
+    few = values[:: max(1, len(values) // _GLANCE)]
+    if len(np.unique(few)) > len(few) / 2:
+        return {}
+    found, counts = np.unique(values, return_counts=True)
+    if len(found) > KEPT:
+        return {}
+    return {f"{v:.9g}": int(n) for v, n in zip(found.tolist(), counts.tolist(), strict=True)}
+
+
+def novelty(old: ColumnDays, new: ColumnDays) -> tuple[float, float] | None:
+    """Return the share of rows whose value never came before, and what share was to be expected.
+
+    That is the share of values that came just once: Good 1953. None where either is not discrete.
+    """
+    total = sum(new.values.values())
+    if not old.values or not total or sum(old.values.values()) < int(np.sum(old.counts)):
+        return None
+    fresh = sum(n for value, n in new.values.items() if value not in old.values)
+    once = list(old.values.values()).count(1)
+    return fresh / total, once / sum(old.values.values())
 
 
 def added(parts: Sequence[Delivered]) -> Delivered | None:
@@ -108,7 +136,9 @@ def added(parts: Sequence[Delivered]) -> Delivered | None:
 
         bounds = [(c.low, c.high) for c in found if c is not None and c.low is not None]
         values: dict[str, int] = {}
-        for c in found:
+        # A number that had too many values in one batch counts none: see novelty.
+        whole_counts = all(c.values for c in found if c is not None and any(c.counts))
+        for c in found if whole_counts or not numeric else ():
             for value, count in c.values.items() if c is not None else ():
                 values[value] = values.get(value, 0) + count
         columns[name] = ColumnDays(
@@ -132,56 +162,46 @@ def added(parts: Sequence[Delivered]) -> Delivered | None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Near:
-    """Which days of a history are compared with a batch: in order, the nearest last.
+def near(days: Sequence[int], first: int) -> Places | None:
+    """Return the days before `first`, else those after it; None for too few or too far away.
 
-    `length` is how many days a window has.
+    The nearest is the last.
     """
-
-    places: NDArray[np.intp]
-    length: int
-
-
-def near(days: Sequence[int], first: int, span: int) -> Near | None:
-    """Return the days before `first`, else those after it; None for too few or too far away."""
     every = np.asarray(days, dtype=np.int64)
     before = np.flatnonzero((every <= first) & (every >= first - HORIZON))
     after = np.flatnonzero((every > first) & (every <= first + HORIZON))[::-1]
     places = before if len(before) >= len(after) or len(before) > 2 * BACK else after
     if len(places) < 2 * FEWEST + 1 or abs(int(every[places[-1]]) - first) > GAP:
         return None
-    return Near(places, max(1, min(span, len(places) // (2 * FEWEST + 1))))
+    return places
 
 
-def season(days: Sequence[int], first: int, span: int) -> Near | None:
+def season(days: Sequence[int], first: int, span: int) -> Places | None:
     """Return the days of the same season in earlier years; None for too few of them."""
     apart = first - np.asarray(days, dtype=np.float64)
     off = np.abs(apart / YEAR - np.round(apart / YEAR)) * YEAR
     places = np.flatnonzero((apart > YEAR / 2) & (off <= SEASON + span / 2))
-    if len(places) < 2 * FEWEST + 1:
-        return None
-    return Near(places, max(1, min(span, len(places) // (2 * FEWEST + 1))))
+    return places if len(places) > 2 * FEWEST else None
 
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """Where windows lay lately, and how far the next one lay outside of that at most."""
+    """Where days lay lately, and how far the next one lay outside of that at most."""
 
     low: float
     high: float
     step: float
 
     def outside(self, value: float) -> float:
-        """Return how far a value lies outside of where windows lay, 0 inside."""
+        """Return how far a value lies outside of where days lay, 0 inside."""
         return max(0.0, self.low - value, value - self.high)
 
 
 def usual(of: Floats) -> Usual | None:
-    """Return what is usual of a series of windows, the newest last; None for fewer than seven.
+    """Return what is usual of a series of days, the newest last; None for fewer than seven.
 
-    The step is the largest by which a window left the range of up to 14 before it. NaN, a window
-    without values, is left out.
+    The step is the largest by which a day left the range of up to 14 before it. NaN, a day without
+    values, is left out.
     """
     values = of[~np.isnan(of)]
     back = min(BACK, (len(values) - 1) // 2)
@@ -193,22 +213,17 @@ def usual(of: Floats) -> Usual | None:
     return Usual(float(rows[-1].min()), float(rows[-1].max()), float(max(steps.max(), 0.0)))
 
 
-def ratio(above: Sequence[float], below: Sequence[float], where: Near) -> Floats:
-    """Return sums over sums in windows that follow each other, the newest last.
-
-    NaN for a window in which the lower sum is 0.
-    """
-    parts = []
-    for series in (above, below):
-        picked = np.asarray(series, dtype=np.float64)[where.places]
-        count = len(picked) // where.length
-        parts.append(picked[len(picked) - count * where.length :].reshape(count, -1).sum(axis=1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(parts[1] > 0, parts[0] / parts[1], np.nan)
+def ratio(above: Sequence[float], below: Sequence[float], where: Places) -> Floats:
+    """Return sums over sums, a day each; NaN for a day in which the lower sum is 0."""
+    upper = np.asarray(above, dtype=np.float64)[where]
+    lower = np.asarray(below, dtype=np.float64)[where]
+    out: Floats = np.full(len(where), np.nan)
+    np.divide(upper, lower, out=out, where=lower > 0)
+    return out
 
 
-def spread(of: ColumnDays, where: Near) -> Floats:
-    """Return the deviation within each window, NaN for a window without numbers."""
+def spread(of: ColumnDays, where: Places) -> Floats:
+    """Return the deviation within each day, NaN for a day without numbers."""
     mean = ratio(of.sums, of.counts, where)
     square = ratio(of.squares, of.counts, where)
     return np.sqrt(np.maximum(square - mean * mean, 0.0))

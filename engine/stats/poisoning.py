@@ -1,4 +1,4 @@
-"""New labels beside what a reference expected of them: overall, per segment, and per combination.
+"""New labels beside what a reference expected of them: regions of rows, and exact combinations.
 
 Expectations are probabilities of each class, made out of sample on rows that are trusted.
 """
@@ -13,24 +13,32 @@ from engine.stats.profile import Floats
 Places = NDArray[np.intp]
 SMALLEST = 0.01
 FEWEST = 15
+FLOOR = 0.25
 
 
-def shifted(expected: Floats, labels: Places) -> Floats:
-    """Return expectations whose means are the label rates of the rows: a storm is no attack.
+def shift(expected: Floats, labels: Places) -> Floats:
+    """Return one weight for each class that takes the mean expectation to the label rates.
 
-    One step of Saerens, Latinne & Decaestecker 2002 towards the observed rates, ten times. Rows
-    without any keep what they had; all answers lie in [0.01, 0.99] and add up to 1 before that.
+    Ten steps of Saerens, Latinne & Decaestecker 2002; 0.1 to 10 each, 1 on the geometric mean, and
+    ones for no rows.
     """
-    found = np.clip(expected, SMALLEST, 1 - SMALLEST)
+    weights = np.ones(expected.shape[1])
     if len(labels) == 0:
-        return found
-    rates = np.bincount(labels, minlength=found.shape[1]) / len(labels)
-    weights = np.ones(found.shape[1])
+        return weights
+    rates = np.bincount(labels, minlength=expected.shape[1]) / len(labels)
     for _ in range(10):
-        weighted = found * weights
-        weighted /= weighted.sum(axis=1, keepdims=True)
-        weights *= np.clip((rates + 1e-3) / (weighted.mean(axis=0) + 1e-3), 0.1, 10.0)
-    weighted = found * weights
+        means = shifted(expected, weights).mean(axis=0)
+        weights = np.clip(weights * (rates + 1e-3) / (means + 1e-3), 0.1, 10.0)
+    found: Floats = weights / np.exp(np.log(weights).mean())
+    return found
+
+
+def shifted(expected: Floats, weights: Floats) -> Floats:
+    """Return expectations after a shift of the label rates: a storm is no attack.
+
+    All answers lie in [0.01, 0.99].
+    """
+    weighted = np.clip(expected, SMALLEST, 1 - SMALLEST) * weights
     whole: Floats = weighted / weighted.sum(axis=1, keepdims=True)
     return np.clip(whole, SMALLEST, 1 - SMALLEST)
 
@@ -47,80 +55,38 @@ def surprise(expected: Floats, labels: Places) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
-    """What surprise is usual in a segment: its mean, the variance of a row, and between blocks.
+class Surplus:
+    """By how much rows surprise more than trusted ones like them.
 
-    `worst` is the most standard errors by which rows that came together were above the mean.
+    `z` is in standard errors, `effect` in deviations of all trusted rows; `rows` are their places.
     """
 
-    mean: float
-    row: float
-    between: float
-    worst: float = 0.0
+    z: float
+    effect: float
+    rows: Places
 
 
-def level(values: Floats, blocks: Places) -> Level | None:
-    """Return what is usual of rows that came in blocks of time; None for fewer than 15 rows.
+def surplus(values: Floats, usual: Floats, deviation: float) -> tuple[float, float]:
+    """Return how far the mean of some rows is above that of trusted ones: z, and the effect.
 
-    The variance between blocks is that of their means beyond what the rows explain (the moment
-    estimator of DerSimonian & Laird 1986), at least 0; all equal gives 0.
+    Welch's statistic with the larger of both variances for both, and at least a quarter of that of
+    all trusted rows: a region that never varied is not sure of itself. 0 for fewer than 15 trusted
+    rows, or half as many new ones.
     """
-    if len(values) < FEWEST:
-        return None
-    mean, row = float(values.mean()), float(values.var(ddof=1))
-    counts = np.bincount(blocks)
-    there = counts > 0
-    means = np.bincount(blocks, weights=values)[there] / counts[there]
-    counts = counts[there]
-    if len(counts) < 2 or row == 0:
-        return Level(mean, row, 0.0)
-    heterogeneity = float((counts * (means - mean) ** 2).sum() / row) - (len(counts) - 1)
-    scale = (counts.sum() - (counts**2).sum() / counts.sum()) / row
-    return Level(mean, row, max(heterogeneity / float(scale), 0.0) if scale > 0 else 0.0)
+    if len(values) < FEWEST // 2 or len(usual) < FEWEST or deviation == 0:
+        return 0.0, 0.0
+    by = float(values.mean() - usual.mean())
+    variance = max(float(values.var()), float(usual.var()), FLOOR * deviation**2)
+    error = (variance * (1 / len(values) + 1 / len(usual))) ** 0.5
+    return by / error, by / deviation
 
 
-def watched(values: Floats, blocks: Places) -> Level | None:
-    """Return what is usual, with the worst of rows that came together, 30 at least.
-
-    Blocks are numbered from 0 in order of time.
-    """
-    usual = level(values, blocks)
-    if usual is None:
-        return None
-    starts = np.flatnonzero(np.diff(blocks, prepend=-1) > 0)
-    worst, at = 0.0, 0
-    for end in [*starts[1:].tolist(), len(values)]:
-        if end - at >= 2 * FEWEST:
-            there = values[at:end]
-            z = excess(there, usual, len(np.unique(blocks[at:end])))
-            worst = max(worst, skewed(z or 0.0, len(there), there))
-            at = end
-    return Level(usual.mean, usual.row, usual.between, worst)
-
-
-def excess(values: Floats, usual: Level, blocks: int) -> float | None:
-    """Return by how many standard errors surprise is above what is usual; None below 15 rows.
-
-    `blocks` is how many blocks of time the rows come from. 0 where nothing ever varied.
-    """
-    if len(values) < FEWEST:
-        return None
-    row = max(usual.row, 1e-4)
-    # Days next to each other are alike: many of them even out no more than two.
-    error = float((row / len(values) + usual.between / min(max(blocks, 1), 2)) ** 0.5)
-    return float(values.mean() - usual.mean) / error
-
-
-def skewed(z: float, n: int, values: Floats) -> float:
-    """Return z with the skewness of its rows taken out: Hall 1992, the cube transformation.
-
-    Few surprising rows make a mean skew; as it is for fewer than two rows or all equal.
-    """
-    deviation = float(values.std()) if n > 1 else 0.0
-    if deviation == 0 or z <= 0:
-        return z
-    gamma = float(((values - values.mean()) ** 3).mean()) / deviation**3
-    return z - max(gamma, 0.0) * (z * z - 1) / (6 * n**0.5) if z * gamma < 3 * n**0.5 else z / 2
+def of_halves(
+    halves: tuple[tuple[Floats, Floats], tuple[Floats, Floats]], deviation: float
+) -> tuple[float, float]:
+    """Combine what was found in either half by what was learned in the other: Stouffer 1949."""
+    one, other = (surplus(new, usual, deviation) for new, usual in halves)
+    return (one[0] + other[0]) / 2**0.5, (one[1] + other[1]) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,34 +120,28 @@ def combinations(
     if n == 0 or not items:
         return []
     now = np.column_stack([matrix[:, c] == v for c, v in items]).astype(np.float32)
-    was = np.column_stack([trusted[:, c] == v for c, v in items]).astype(np.float32)
-    together, before = now.T @ now, was.T @ was / max(len(trusted), 1)
-    classes = [now.T @ (now * (labels == k)[:, None]) for k in range(expected.shape[1])]
+    together = now.T @ now
+    each = [now.T @ (now * (labels == k)[:, None]) for k in range(expected.shape[1])]
+    pure = np.maximum.reduce(each) >= PURE * together
     found = []
-    grew = (together >= least) & (together / n > GREW * before + COMMON / 2)
-    for a, b in np.argwhere(np.triu(grew)):
-        if a != b and (items[a][0] == items[b][0] or max(together[a, a], together[b, b]) > n / 2):
+    for a, b in np.argwhere(np.triu((together >= least) & pure)):
+        picked = [items[i] for i in sorted({int(a), int(b)})]
+        if len({c for c, _ in picked}) < len(picked):
             continue
-        count = float(together[a, b])
-        label = int(np.argmax([k[a, b] for k in classes]))
-        if classes[label][a, b] < PURE * count:
+        if len(picked) > 1 and max(together[a, a], together[b, b]) > n / 2:
+            continue
+        before = float(np.logical_and.reduce([trusted[:, c] == v for c, v in picked]).mean())
+        count = int(together[a, b])
+        if count / n <= GREW * before + COMMON / 2:
             continue
         rows = np.flatnonzero(now[:, a] * now[:, b])
         if np.quantile(rows, 0.9) - np.quantile(rows, 0.1) < SPREAD * n:
             continue
+        label = int(np.argmax([k[a, b] for k in each]))
         p = expected[rows, label]
-        z = float((classes[label][a, b] - p.sum()) / max((p * (1 - p)).sum(), 1e-9) ** 0.5)
-        picked = sorted({int(a), int(b)})
-        found.append(
-            Combination(
-                tuple(items[i][0] for i in picked),
-                tuple(items[i][1] for i in picked),
-                label,
-                int(count),
-                float(before[a, b]),
-                z,
-            )
-        )
+        z = float((each[label][a, b] - p.sum()) / max((p * (1 - p)).sum(), 1e-9) ** 0.5)
+        columns, values = (tuple(part) for part in zip(*picked, strict=True))
+        found.append(Combination(columns, values, label, count, before, z))
     return sorted(found, key=lambda c: -c.z)
 
 

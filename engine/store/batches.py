@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -11,7 +12,10 @@ from engine.wire import BatchFinding
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One delivered file. `batch` is the snapshot's digest, `source` the file's own."""
+    """One delivered file. `batch` is the snapshot's digest, `source` the file's own.
+
+    A file of labels stands here only while or after it was set aside.
+    """
 
     batch: str
     model: str
@@ -24,13 +28,14 @@ class Batch:
     verdict: str
     reasons: list[str]
     findings: list[BatchFinding] = field(default_factory=list)
+    kind: Literal["rows", "labels"] = "rows"
 
 
 def add(store: Store, batch: Batch, columns: dict[str, str]) -> None:
     """Remember a batch; the first accepted one also fixes the model's columns."""
     with store.write() as db:
         db.execute(
-            "insert into batches values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert into batches values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 batch.batch,
                 batch.model,
@@ -43,6 +48,7 @@ def add(store: Store, batch: Batch, columns: dict[str, str]) -> None:
                 batch.verdict,
                 msgspec.json.encode(batch.reasons).decode(),
                 msgspec.json.encode(batch.findings).decode(),
+                batch.kind,
             ],
         )
         for name, kind in columns.items():
@@ -85,6 +91,7 @@ def known(store: Store, model: str) -> list[Batch]:
             r[8],
             msgspec.json.decode(r[9]),
             msgspec.json.decode(r[10], type=list[BatchFinding]),
+            r[11],
         )
         for r in found
     ]

@@ -14,14 +14,13 @@ import numpy as np
 from engine.stats import days, telling
 from engine.stats.days import ColumnDays, Delivered
 from engine.store.connection import Store, naive
-from engine.store.files import ending, literal, name_of, reader
+from engine.store.files import literal, name_of
 from engine.store.snapshots import plain
 
 _DAY = 86_400_000_000
 _SAMPLED = 20_000
 _NAMED = 5
 _MEMORY = "512MB"
-_ZONE = r"(Z|[+-]\d{2}(:?\d{2})?)$"
 # A name that no column of a user's has.
 _ROW = '"row \x01"'
 
@@ -48,15 +47,16 @@ class Columns:
 class Arrived:
     """A snapshot open for questions. Rows are in order of time."""
 
-    def __init__(self, path: Path, of: Columns, db: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, path: Path, of: Columns, db: duckdb.DuckDBPyConnection, rows: int) -> None:
+        self.name = path.stem
         self._of = of
         self._db = db
         self._from = (
             f"read_parquet('{literal(path)}', hive_partitioning = false, file_row_number = true)"
         )
+        self.n = rows
         # A short table is asked many times: it is read once.
-        self.n = int(self._row(f"select count(*) from {self._from}")[0])
-        if self.n <= _SAMPLED:
+        if rows <= _SAMPLED:
             db.execute(f"create temp table arrived as from {self._from}")
             self._from = "arrived"
 
@@ -149,21 +149,21 @@ class Arrived:
         )
         return sum(int(r[1]) for r in rows), rows[0][0] if rows else None
 
-    def named(self, condition: str) -> str:
+    def named(self, condition: str) -> list[str]:
         """Name the first rows for which SQL is true, by their id, else by their time."""
         key = name_of(self._of.id or self._of.time)
         rows = self._rows(
             f"select cast({key} as varchar) from {self._from} where {condition} limit {_NAMED}"
         )
-        return f"{self._of.id or self._of.time} {', '.join(str(r[0]) for r in rows)}"
+        return [str(r[0]) for r in rows]
 
-    def named_groups(self, key: str, condition: str) -> str:
+    def named_groups(self, key: str, condition: str) -> list[str]:
         """Name the first ids whose rows together make SQL true."""
         rows = self._rows(
             f"select cast({key} as varchar) from {self._from} where {key} is not null "
             f"group by {key} having {condition} order by 1 limit {_NAMED}"
         )
-        return f"{self._of.id} {', '.join(str(r[0]) for r in rows)}"
+        return [str(r[0]) for r in rows]
 
     def labelled(self, names: Sequence[str]) -> dict[str, Any]:
         """Return rows that have a target, in order of time, as they are: all, or evenly drawn."""
@@ -184,14 +184,19 @@ def filled(values: Any) -> Any:
 
 
 @contextmanager
-def opened(path: Path, of: Columns) -> Iterator[Arrived]:
-    """Open a snapshot for questions."""
+def opened(store: Store, path: Path, of: Columns, rows: int) -> Iterator[Arrived]:
+    """Open a snapshot for questions: a short one in the store, a long one in its own memory."""
+    if rows <= _SAMPLED and path.is_relative_to(store.batches):
+        with store.read() as db:
+            yield Arrived(path, of, db, rows)
+            db.execute("drop table arrived")
+        return
     config: dict[str, str | bool | int | float | list[str]] = {
         "threads": 1,
         "memory_limit": _MEMORY,
     }
     with duckdb.connect(config=config) as db:
-        yield Arrived(path, of, db)
+        yield Arrived(path, of, db, rows)
 
 
 _TOGETHER = 8
@@ -258,32 +263,6 @@ def _by_class(target: tuple[list[str], Any], starts: Any) -> dict[str, list[int]
         name: np.add.reduceat((codes == at).astype(np.int64), starts).tolist()
         for at, name in enumerate(classes)
     }
-
-
-def unordered(path: Path, time: str) -> float:
-    """Return the share of a delivered file's rows that are dated before the row above them."""
-    with duckdb.connect(config={"threads": 1}) as db:
-        quoted = name_of(time)
-        rows = db.execute(
-            f"select avg((t < before)::int) from (select {quoted} t, lag({quoted}) over () before "
-            f"from {reader(path)})"
-        ).fetchall()
-    return float(rows[0][0] or 0.0)
-
-
-def zones(path: Path, time: str) -> tuple[int, int]:
-    """Count the times of a file of text that name their zone, and those that do not."""
-    if ending(path) not in (".csv", ".tsv"):
-        return 0, 0
-    with duckdb.connect(config={"threads": 1}) as db:
-        quoted = name_of(time)
-        zoned = f"regexp_matches({quoted}, $zone)"
-        rows = db.execute(
-            f"select count(*) filter ({zoned}), count(*) filter (not {zoned}) "
-            f"from {reader(path, [time])}",
-            {"zone": _ZONE},
-        ).fetchall()
-    return int(rows[0][0]), int(rows[0][1])
 
 
 def keep(store: Store, model: str, batch: str, found: Delivered) -> None:

@@ -71,6 +71,7 @@ MIGRATIONS = [
     """,
     """
     alter table batches add column findings varchar default '[]';
+    alter table batches add column kind varchar default 'rows';
     create table delivered (
         model varchar not null, batch varchar not null, profile varchar not null
     );

@@ -23,7 +23,8 @@ class BatchRow(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     """A delivered file, by the beginning of its digest, with its verdict.
 
     `reasons` are sentences, `findings` those that a check of the rows led to, taken apart.
-    `commands` are what a person can do about it now; empty where there is nothing to decide.
+    `commands` are what a person can do about it now; empty where there is nothing to decide. A file
+    of labels is listed only if it was set aside.
     """
 
     batch: str
@@ -36,6 +37,7 @@ class BatchRow(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     reasons: list[str]
     findings: list[BatchFinding] = []
     commands: list[str] = []
+    kind: Literal["rows", "labels"] = "rows"
 
 
 class BatchesAnswer(msgspec.Struct, frozen=True):

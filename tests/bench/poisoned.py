@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import make_classification
 
+from engine.domain.acceptance import judged
 from engine.pipeline import poisoning, trusted
-from engine.pipeline.trusted import Judged
-from engine.stats import poisoning as signs
+from engine.pipeline.trusted import Labelled
 from tests.bench.figure import Figure
 
 TRUSTED, BATCH, TOGETHER = 4_000, 1_500, 5
@@ -30,30 +30,30 @@ class World:
         self.rng = np.random.default_rng(seed)
         table: dict[str, Any] = {f"x{i}": self.x[:TRUSTED, i] for i in range(WIDE)}
         table["y"] = np.array([bool(v) for v in y[:TRUSTED]], dtype=object)
-        minutes = np.arange(TRUSTED) * np.timedelta64(20, "m")
+        minutes = np.arange(TRUSTED) * np.timedelta64(4, "m")
         table[trusted.TIME] = (np.datetime64("2024-01-01") + minutes).astype("datetime64[us]")
         found = trusted.fit(TYPES, "binary", "y", table)
         assert found is not None
         self.reference = found
 
-    def batch(self, change: Callable[[Any, Any], None] | None = None) -> Judged:
+    def batch(self, change: Callable[[Any, Any], None] | None = None) -> Labelled:
         """Return new rows as the reference sees them, after a change of rows or labels."""
         rows = self.rng.choice(np.arange(TRUSTED, len(self.y)), BATCH, replace=False)
         x, y = self.x[rows].copy(), self.y[rows].copy()
         if change is not None:
             change(x, y)
-        expected = self.reference.expected(x)
-        shifted = signs.shifted(expected, y)
-        overall, apart = signs.surprise(expected, y), signs.surprise(shifted, y)
-        segments = self.reference.segments(x)
-        return Judged(x, y, shifted, overall, apart, segments, 1, np.arange(BATCH))
+        minutes = np.arange(BATCH) * np.timedelta64(4, "m")
+        when = (np.datetime64("2024-06-01") + minutes).astype("datetime64[us]")
+        table: dict[str, Any] = {f"x{i}": x[:, i] for i in range(WIDE)}
+        table |= {"y": np.array([bool(v) for v in y], dtype=object), "t": when}
+        return self.reference.judged(table, list(TYPES), "y", "t", "t")
 
-    def caught(self, parts: list[Judged]) -> bool:
+    def caught(self, parts: list[Labelled]) -> bool:
         """Say whether the newest batch is asked about, alone or with those before it."""
         looks = [parts[-1:], parts] if len(parts) > 1 else [parts]
-        found = [f for p in looks for f in poisoning._segments(OF, self.reference, p)]
-        found += poisoning._triggers(OF, self.reference, TYPES, parts[-1])
-        return bool(found)
+        found = [f for p in looks for f in poisoning.unexpected(OF, self.reference, p)]
+        found += poisoning.triggers(OF, self.reference, list(TYPES), parts[-1])
+        return bool(judged(found).refused)
 
     def targeted(self, share: float) -> Callable[[Any, Any], None]:
         """Return the turning of one class near one place in two columns."""
@@ -92,7 +92,8 @@ def measure(trials: int = 100, seed: int = 3) -> list[Figure]:
         aim = world.targeted(0.02)
         aimed = [world.batch(aim) for _ in range(TOGETHER)]
         counts[3] += any(world.caught(aimed[: k + 1]) for k in range(TOGETHER))
-        counts[4] += world.caught([world.batch(world.anywhere)])
+        loose = [world.batch(world.anywhere) for _ in range(3)]
+        counts[4] += any(world.caught(loose[: k + 1]) for k in range(3))
         counts[5] += world.caught([world.batch(world.backdoor)])
     honest_one, honest_five, five, two, anywhere, backdoor = (100 * counts / trials).tolist()
 
@@ -104,6 +105,6 @@ def measure(trials: int = 100, seed: int = 3) -> list[Figure]:
         figure("honest labels asked about, in five batches", honest_five, None),
         figure("caught: 5 % targeted flips, one batch", five, 80.0),
         figure("caught: 2 % targeted flips, within 5 batches", two, None),
-        figure("caught: 5 % flips anywhere, one batch", anywhere, None),
+        figure("caught: 5 % flips anywhere, within 3 batches", anywhere, 100.0),
         figure("caught: 5 % backdoor rows, one batch", backdoor, 100.0),
     ]

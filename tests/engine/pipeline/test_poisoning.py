@@ -34,8 +34,9 @@ def test_labels_turned_in_one_kind_of_rows_are_asked_about_with_rows_named(place
 
 
 def test_targeted_flips_and_backdoors_are_caught_and_honest_batches_pass() -> None:
-    figures = {f.name: f.value for f in poisoned.measure(trials=10)}
-    assert figures["honest labels asked about, in five batches"] <= 10
-    assert figures["caught: 5 % targeted flips, one batch"] >= 80
-    assert figures["caught: 2 % targeted flips, within 5 batches"] >= 20
+    figures = {f.name: f.value for f in poisoned.measure(trials=3)}
+    assert figures["honest labels asked about, in five batches"] == 0
+    assert figures["caught: 5 % targeted flips, one batch"] >= 60
+    assert figures["caught: 2 % targeted flips, within 5 batches"] >= 60
+    assert figures["caught: 5 % flips anywhere, within 3 batches"] == 100
     assert figures["caught: 5 % backdoor rows, one batch"] == 100

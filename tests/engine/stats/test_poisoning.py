@@ -3,7 +3,6 @@
 import numpy as np
 
 from engine.stats import poisoning
-from engine.stats.poisoning import Level
 
 
 def test_surprise_is_nothing_on_the_average_where_expectations_are_true() -> None:
@@ -19,25 +18,33 @@ def test_expectations_are_shifted_to_the_rates_of_the_rows() -> None:
     rng = np.random.default_rng(2)
     p = rng.uniform(0.1, 0.5, 1_000)
     labels = (rng.random(1_000) < 0.7).astype(np.intp)
-    shifted = poisoning.shifted(np.column_stack([1 - p, p]), labels)
+    expected = np.column_stack([1 - p, p])
+    shifted = poisoning.shifted(expected, poisoning.shift(expected, labels))
     assert abs(shifted[:, 1].mean() - labels.mean()) < 0.02
-    none = poisoning.shifted(np.empty((0, 2)), np.empty(0, dtype=np.intp))
-    assert none.shape == (0, 2)
+    none = poisoning.shift(np.empty((0, 2)), np.empty(0, dtype=np.intp))
+    assert none.tolist() == [1.0, 1.0]
 
 
-def test_what_is_usual_knows_rows_and_blocks_and_needs_fifteen() -> None:
+def test_a_surplus_is_beside_trusted_rows_and_needs_some_of_both() -> None:
     rng = np.random.default_rng(3)
-    blocks = np.repeat(np.arange(50), 40)
-    even = poisoning.level(rng.normal(0, 1, 2_000), blocks)
-    uneven = poisoning.level(rng.normal(0, 1, 2_000) + rng.normal(0, 1, 50)[blocks], blocks)
-    assert even is not None
-    assert uneven is not None
-    assert even.between < 0.02 < 0.5 < uneven.between
-    assert poisoning.level(np.zeros(14), np.zeros(14, dtype=np.intp)) is None
-    still = poisoning.watched(np.zeros(60), np.repeat(np.arange(2), 30))
-    assert still == Level(0.0, 0.0, 0.0, 0.0)
-    assert poisoning.excess(np.zeros(14), Level(0.0, 1.0, 0.0), 1) is None
-    assert poisoning.excess(np.zeros(20), Level(0.0, 0.0, 0.0), 1) == 0.0
+    usual = rng.normal(0, 1, 500)
+    z, effect = poisoning.surplus(rng.normal(2, 1, 100), usual, 1.0)
+    assert z > 10
+    assert abs(effect - 2) < 0.4
+    assert abs(poisoning.surplus(rng.normal(0, 1, 100), usual, 1.0)[0]) < 3
+    # A region that never varied is not sure of itself.
+    assert poisoning.surplus(np.full(10, 0.1), np.zeros(20), 1.0)[0] < 1
+    for new, known, deviation in ((6, 500, 1.0), (100, 14, 1.0), (100, 500, 0.0)):
+        assert poisoning.surplus(np.ones(new), usual[:known], deviation) == (0.0, 0.0)
+
+
+def test_what_one_half_learned_counts_as_far_as_the_other_bears_it_out() -> None:
+    rng = np.random.default_rng(4)
+    usual, new, none = rng.normal(0, 1, 300), rng.normal(2, 1, 50), rng.normal(0, 1, 50)
+    both = poisoning.of_halves(((new, usual), (new, usual)), 1.0)
+    one = poisoning.of_halves(((new, usual), (none, usual)), 1.0)
+    assert both[0] > 1.5 * one[0] > 0
+    assert both[1] > 1.5 * one[1]
 
 
 def test_exact_values_with_one_label_are_found_unless_an_hour_shared_them() -> None:
