@@ -120,7 +120,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "reject",
-        ("N",),
+        ("V",),
         "reject",
         "on 6: say no to the version that waits",
         Danger.SURPRISING,
@@ -173,11 +173,15 @@ ACTIONS: tuple[Action, ...] = (
     Action("data", ("9",), "batches", "open what was delivered", command="cdml quarantine {model}"),
     Action("audit", ("0",), "audit", "open who did what", command="cdml audit --verify"),
     Action(
-        "note", ("n",), "note", "on an incident: write a note", command="cdml incident N --note T"
+        "annotate",
+        ("n",),
+        "note",
+        "on an incident: write a note",
+        command="cdml incident N --note T",
     ),
     Action(
         "report",
-        ("w",),
+        ("x",),
         "report",
         "on an incident: write its report to a file",
         command="cdml incident N --report FILE",

@@ -27,7 +27,7 @@ DONE_WORDS: dict[Verb, str] = {
     "cancel": "cancelled",
     "approve": "approved",
     "reject": "rejected",
-    "note": "noted",
+    "annotate": "noted",
     "report": "written",
     "accept": "taken in",
     "discard": "discarded",

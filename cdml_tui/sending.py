@@ -19,7 +19,7 @@ def send(client: Client, intent: Intent) -> Take:
             return _run(client, intent)
         case "ack" | "mute":
             return _quiet(client, intent)
-        case "note":
+        case "annotate":
             return _note(client, intent)
         case "report":
             return _report(client, intent)

@@ -15,7 +15,7 @@ FRESH_S = 5.0
 
 Verb = Literal[
     "rollback", "promote", "abort", "undo", "train", "ack", "mute",
-    "cancel", "approve", "reject", "note", "report", "accept", "discard", "taint",
+    "cancel", "approve", "reject", "annotate", "report", "accept", "discard", "taint",
 ]  # fmt: skip
 Stage = Literal["version", "reason", "note"]
 Link = Literal["connecting", "live", "stale", "lost"]

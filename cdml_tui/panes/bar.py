@@ -53,7 +53,7 @@ _VERBS = {
     "cancel": "Cancel",
     "approve": "Approve the next step of",
     "reject": "Reject what waits of",
-    "note": "Note on incident",
+    "annotate": "Note on incident",
     "report": "Report on incident",
     "accept": "Take in",
     "discard": "Discard",

@@ -102,7 +102,7 @@ def _noted(note: wire.IncidentNote, now: datetime | None, width: int) -> tuple[L
 def _note(_: Screen, sheet: Sheet) -> Intent | str:
     row = sheet.value.row
     return Intent(
-        "note",
+        "annotate",
         row.model,
         None,
         None,
@@ -124,6 +124,6 @@ PAGE = Page(
     title=lambda subject: f"Incident {subject.id}",
     draw=_draw,
     ask=lambda client, subject: client.incident(int(subject.id)),
-    keys=("note", "report"),
-    changes={"note": _note, "report": _report},
+    keys=("annotate", "report"),
+    changes={"annotate": _note, "report": _report},
 )

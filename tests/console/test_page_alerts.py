@@ -2,7 +2,7 @@
 
 import flights
 import pytest
-from pages import SIZES, answered, entered, golden, opened, texts
+from page_desk import SIZES, answered, entered, golden, opened, texts
 
 from cdml_tui.effects import Ask
 from cdml_tui.sheet import Subject

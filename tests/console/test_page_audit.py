@@ -5,7 +5,7 @@ from typing import Any
 import flights
 import msgspec
 import pytest
-from pages import SIZES, entered, golden, opened, texts
+from page_desk import SIZES, entered, golden, opened, texts
 
 from engine import wire
 

@@ -3,7 +3,7 @@
 import flights
 import pytest
 from desk import Desk
-from pages import SIZES, entered, golden, opened, texts
+from page_desk import SIZES, entered, golden, opened, texts
 
 from cdml_tui.effects import Ask
 from cdml_tui.panes.batches import Delivered

@@ -5,7 +5,7 @@ from pathlib import Path
 import flights
 import pytest
 from desk import Desk
-from pages import SIZES, entered, golden, opened, texts
+from page_desk import SIZES, entered, golden, opened, texts
 
 from cdml_tui import sending
 from cdml_tui.client import Client, ConsoleError
@@ -79,7 +79,7 @@ def test_an_open_incident_shows_the_way_back_and_a_closed_one_does_not() -> None
 def test_a_note_is_sent_with_enter_and_keys_in_it_do_nothing_else() -> None:
     desk = incident().press("n").type("R q y").press("enter")
     (sent,) = desk.sent
-    assert (sent.intent.verb, sent.intent.about, sent.intent.reason) == ("note", "3", "R q y")
+    assert (sent.intent.verb, sent.intent.about, sent.intent.reason) == ("annotate", "3", "R q y")
 
 
 def test_of_a_long_note_the_end_is_seen() -> None:
@@ -106,7 +106,7 @@ def test_an_empty_note_is_not_sent_and_esc_leaves() -> None:
 
 
 def test_the_report_is_asked_for_by_one_key() -> None:
-    desk = incident().press("w")
+    desk = incident().press("x")
     assert isinstance(desk.screen.bar, Asking)
     assert [s.intent.verb for s in desk.sent] == ["report"]
 
@@ -115,7 +115,7 @@ def test_the_report_is_written_beside_where_the_console_was_started(
     fake: Fake, workspace: Path, client: Client
 ) -> None:
     fake.routes["GET /api/v1/incidents/3/report"] = (200, wire.IncidentReport(3, "# Incident 3\n"))
-    desk = incident().press("w")
+    desk = incident().press("x")
     desk.take(sending.send(client, desk.sent[0].intent)(desk.screen, 11.0))
     assert (workspace / "incident-3.md").read_text() == "# Incident 3\n"
     assert str(workspace / "incident-3.md") in "".join(desk.screen.outcome.text.split())  # type: ignore[union-attr]
@@ -127,7 +127,7 @@ def test_a_report_that_cannot_be_written_says_why(
     fake.routes["GET /api/v1/incidents/3/report"] = (200, wire.IncidentReport(3, "text"))
     (workspace / "incident-3.md").mkdir()
     with pytest.raises(ConsoleError, match="Is a directory") as no:
-        sending.send(client, incident().press("w").sent[0].intent)
+        sending.send(client, incident().press("x").sent[0].intent)
     assert "cdml incident 3 --report -" in no.value.message
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import flights
 import msgspec
 import pytest
-from pages import SIZES, answered, entered, golden, opened, texts
+from page_desk import SIZES, answered, entered, golden, opened, texts
 
 from cdml_tui import answers, turning
 from cdml_tui.client import Client

@@ -3,7 +3,7 @@
 import flights
 import pytest
 from desk import Desk
-from pages import SIZES, golden, opened, texts
+from page_desk import SIZES, golden, opened, texts
 
 from cdml_tui.panes.line import text_of
 from cdml_tui.panes.path import path
@@ -99,7 +99,7 @@ def test_a_page_just_opened_makes_the_key_want_y() -> None:
     assert isinstance(desk(rollout()).press("S").screen.bar, Confirm)
 
 
-@pytest.mark.parametrize(("key", "verb"), [("O", "approve"), ("N", "reject")])
+@pytest.mark.parametrize(("key", "verb"), [("O", "approve"), ("V", "reject")])
 def test_a_step_that_waits_is_answered_by_key_and_y(key: str, verb: str) -> None:
     page = desk(WAITS).press(key)
     assert isinstance(page.screen.bar, Confirm)

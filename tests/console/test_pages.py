@@ -4,7 +4,7 @@ from typing import Any
 
 import flights
 import pytest
-from pages import SIZES, golden, opened, texts
+from page_desk import SIZES, golden, opened, texts
 
 from cdml_tui import actions, turning
 from cdml_tui.effects import Ask
