@@ -42,14 +42,15 @@ def ingest(
 def _ingest(site: Site, model: str, path: Path, noted: Sequence[str], waived: str) -> UploadAnswer:
     source = intake.source_digest(path)
     # A file that was refused is judged again: what was wrong may be mended by now.
-    known = [b for b in batches.known(site.store, model) if b.verdict.startswith("accepted")]
+    every = batches.known(site.store, model)
+    known = [b for b in every if b.verdict.startswith("accepted")]
     if (twin := _twin(known, source)) is not None:
         path.unlink()
         return _tell(site, model, path.name, "duplicate", twin.batch, 0, [_same(twin)])
     # Judged where it can be renamed into place, and where nobody takes it for a batch.
     with tempfile.TemporaryDirectory(prefix=".judged-", dir=site.workspace.batches) as folder:
         try:
-            found = _judge(site, model, path, Path(folder), known)
+            found = _judge(site, model, path, Path(folder), every)
         except InvalidError as e:
             return _quarantine(site, model, path, source, [e.message])
         if isinstance(found, Batch):
@@ -66,7 +67,7 @@ def _twin(known: list[Batch], *digests: str) -> Batch | None:
     return next((b for b in known if b.source in digests or b.batch in digests), None)
 
 
-def _judge(site: Site, model: str, path: Path, folder: Path, known: list[Batch]) -> _Passed | Batch:
+def _judge(site: Site, model: str, path: Path, folder: Path, every: list[Batch]) -> _Passed | Batch:
     """Read a file and judge its rows; return the batch whose rows they are, if there is one."""
     settings = site.model(model)
     columns = batches.columns(site.store, model)
@@ -77,9 +78,10 @@ def _judge(site: Site, model: str, path: Path, folder: Path, known: list[Batch])
         raise InvalidError(" ".join(found.refused), code="wrong_columns")
     zone = site.settings.workspace.timezone
     taken = intake.snapshot(path, found.types, settings.time, zone, folder)
+    known = [b for b in every if b.verdict.startswith("accepted")]
     if (twin := _twin(known, taken.batch)) is not None:
         return twin
-    vetted = vetting.vet(site, model, folder, taken, found.types)
+    vetted = vetting.vet(site, model, folder, taken, found.types, every)
     return _Passed(taken, found.types, vetted, [*found.warnings, *vetted.verdict.warnings])
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine.domain.acceptance import Verdict, judged
-from engine.pipeline import past, poisoning, train
+from engine.pipeline import past, poisoning, train, waiting
 from engine.pipeline.site import Site
 from engine.stats import outcomes
 from engine.store import batches, logged
@@ -33,5 +33,6 @@ def vet(site: Site, model: str, labels: Sequence[Label]) -> Verdict:
         [
             *poisoning.unexpected(of, by.reference, [new]),
             *poisoning.triggers(of, by.reference, list(by.types), new),
-        ]
+        ],
+        waiting.eased(site, model, batches.known(site.store, model)),
     )

@@ -17,7 +17,7 @@ from engine.store.delivered import Columns
 SLACK = 1.5
 ERRORS = 4.0
 FEWEST = 30
-NOVEL, ONCE = 0.5, 5.0
+NOVEL, ONCE, FAR = 0.5, 5.0, 2.0
 
 
 def columns_of(settings: ModelSettings, types: dict[str, str]) -> Columns:
@@ -175,7 +175,7 @@ def _moved(
     luck = SLACK * means.step + ERRORS * scale / n**0.5
     outside = means.outside(mean)
     # Of values like those before nobody can say whether they are only unusual.
-    sure = max(strange, outside / luck if beyond else 0.0)
+    sure = max(strange, outside / (FAR * luck) if beyond else 0.0)
     unit = None
     # Where whole days were 0, like rain, no factor can be told from a wet day.
     if 0.0 not in (means.low, means.high) and (outside > luck or strange > 1):

@@ -1,6 +1,6 @@
 """Judging a batch that arrived: what is wrong with it alone, and beside the batches before it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.clock import iso
 from engine.domain.acceptance import Found, Verdict, judged
-from engine.pipeline import past, poisoning, train
+from engine.pipeline import past, poisoning, train, waiting
 from engine.pipeline.past import Beside
 from engine.pipeline.site import Site
 from engine.settings import ModelSettings
@@ -37,11 +37,18 @@ class Vetted:
     profile: Delivered
 
 
-def vet(site: Site, model: str, folder: Path, taken: Snapshot, types: dict[str, str]) -> Vetted:
-    """Judge a snapshot in a folder beside the accepted batches of its model."""
+def vet(
+    site: Site,
+    model: str,
+    folder: Path,
+    taken: Snapshot,
+    types: dict[str, str],
+    every: Sequence[Batch],
+) -> Vetted:
+    """Judge a snapshot in a folder beside the accepted ones of every batch of its model."""
     settings = site.model(model)
     of = past.columns_of(settings, types)
-    batches = train.accepted(site, model)
+    batches = train.accepted_of(site, model, every)
     known = past.history(site, model, of, batches)
     path = folder / f"{taken.batch}.parquet"
     with delivered.opened(site.store, path, of, taken.rows) as arrived:
@@ -53,9 +60,10 @@ def vet(site: Site, model: str, folder: Path, taken: Snapshot, types: dict[str, 
             beside = Beside.of(known, new)
             found += _columns(arrived, of, beside)
             found += _amount(of, beside)
-        if not judged(found).refused:
+        eased = waiting.eased(site, model, every)
+        if not judged(found, eased).refused:
             found += poisoning.found(site, model, of, arrived, batches, known)
-    return Vetted(judged(found), new)
+    return Vetted(judged(found, eased), new)
 
 
 def _times(site: Site, arrived: Arrived, of: Columns, taken: Snapshot) -> Iterator[Found]:

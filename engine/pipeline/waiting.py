@@ -2,9 +2,10 @@
 
 import shutil
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
-from engine.domain.acceptance import Verdict
+from engine.domain.acceptance import RULES, Verdict
 from engine.domain.alerts import Finding
 from engine.pipeline import alerts
 from engine.pipeline.site import Site
@@ -15,6 +16,8 @@ from engine.wire import BatchFinding
 SHORT = 12
 ALERT = ("quarantine", "files")
 SAID = 160
+YEAR = timedelta(days=365)
+FEWEST = 100
 
 
 def set_aside(site: Site, path: Path, batch: Batch) -> list[str]:
@@ -59,6 +62,24 @@ def standing(known: Sequence[Batch]) -> list[Batch]:
     """Return what is in quarantine; a file judged twice is one, with the newest reasons."""
     found = [b for b in known if b.verdict == "quarantined"]
     return list({b.batch: b for b in found}.values())
+
+
+def eased(site: Site, model: str, known: Sequence[Batch]) -> float:
+    """Return how much wider limits are, because people accepted too many files set aside; 1 is not.
+
+    Of the files of a year, those accepted in spite of a limit that may be mistaken, over the share
+    that the settings allow.
+    """
+    since = site.clock.now() - YEAR
+    lately = [b for b in known if b.received >= since]
+    taken = [b for b in lately if b.verdict.startswith("accepted")]
+    false = [b for b in lately if b.verdict == "released" and _mistaken(b)]
+    allowed = site.model(model).false_quarantines * max(len(taken), FEWEST)
+    return max(1.0, len(false) / allowed)
+
+
+def _mistaken(batch: Batch) -> bool:
+    return any(f.refuses and RULES[f.check].usual for f in batch.findings if f.check in RULES)
 
 
 def announce(site: Site, model: str) -> None:

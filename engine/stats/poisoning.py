@@ -101,7 +101,7 @@ class Combination:
     z: float
 
 
-COMMON, PURE, GREW, SPREAD = 0.01, 0.97, 4.0, 0.4
+COMMON, PURE, GREW, SPREAD, Z = 0.01, 0.97, 4.0, 0.4, 3.0
 _PER_COLUMN = 12
 
 
@@ -112,7 +112,7 @@ def combinations(
 
     Each stands in at least 12 rows and 1 % of them, four times its share among trusted rows, 97 %
     of them of one label, and is spread over the batch: what a single hour had in common is no
-    trigger. `z` is the surplus of that label over the expectation, in standard errors.
+    trigger. `z` is the surplus of that label over the expectation, in standard errors, above 3.
     """
     n = len(labels)
     least = max(12, int(COMMON * n))
@@ -121,27 +121,29 @@ def combinations(
         return []
     now = np.column_stack([matrix[:, c] == v for c, v in items]).astype(np.float32)
     together = now.T @ now
-    each = [now.T @ (now * (labels == k)[:, None]) for k in range(expected.shape[1])]
-    pure = np.maximum.reduce(each) >= PURE * together
+    own = np.where(np.eye(len(items), dtype=bool), 0.0, np.diag(together))
+    # Of two of the same column, or where one alone is most of the batch, nothing can be said.
+    column = np.array([c for c, _ in items])
+    apart = np.triu(column[:, None] != column) | np.eye(len(items), dtype=bool)
+    asked = apart & (together >= least) & (np.maximum(own, own.T) <= n / 2)
     found = []
-    for a, b in np.argwhere(np.triu((together >= least) & pure)):
-        picked = [items[i] for i in sorted({int(a), int(b)})]
-        if len({c for c, _ in picked}) < len(picked):
-            continue
-        if len(picked) > 1 and max(together[a, a], together[b, b]) > n / 2:
-            continue
-        before = float(np.logical_and.reduce([trusted[:, c] == v for c, v in picked]).mean())
-        count = int(together[a, b])
-        if count / n <= GREW * before + COMMON / 2:
-            continue
-        rows = np.flatnonzero(now[:, a] * now[:, b])
-        if np.quantile(rows, 0.9) - np.quantile(rows, 0.1) < SPREAD * n:
-            continue
-        label = int(np.argmax([k[a, b] for k in each]))
-        p = expected[rows, label]
-        z = float((each[label][a, b] - p.sum()) / max((p * (1 - p)).sum(), 1e-9) ** 0.5)
-        columns, values = (tuple(part) for part in zip(*picked, strict=True))
-        found.append(Combination(columns, values, label, count, before, z))
+    for label in range(expected.shape[1]):
+        p = expected[:, label : label + 1]
+        count = now.T @ (now * (labels == label)[:, None])
+        surplus = count - now.T @ (now * p)
+        z = surplus / np.sqrt(np.maximum(now.T @ (now * p * (1 - p)), 1e-9))
+        for a, b in np.argwhere(asked & (count >= PURE * together) & (z > Z)):
+            picked = tuple(items[i] for i in sorted({int(a), int(b)}))
+            rows = np.flatnonzero(now[:, a] * now[:, b])
+            if np.quantile(rows, 0.9) - np.quantile(rows, 0.1) < SPREAD * n:
+                continue
+            before = np.logical_and.reduce([trusted[:, c] == v for c, v in picked]).mean()
+            if len(rows) / n <= GREW * before + COMMON / 2:
+                continue
+            columns, values = zip(*picked, strict=True)
+            found.append(
+                Combination(columns, values, label, len(rows), float(before), float(z[a, b]))
+            )
     return sorted(found, key=lambda c: -c.z)
 
 

@@ -1,5 +1,6 @@
 """A snapshot that has just arrived, read column by column to be judged; what was read is kept."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -86,8 +87,12 @@ class Arrived:
         counts = np.array([r[1] for r in rows], dtype=np.int64)
         return [int(r[0]) for r in rows], np.concatenate(([0], np.cumsum(counts)[:-1]))
 
-    def categories(self, name: str) -> dict[str, int]:
-        """Count the commonest categories of a text column."""
+    def categories(self, name: str, values: Any) -> dict[str, int]:
+        """Count the commonest categories of a text column, whose values are at hand."""
+        if self.n <= _SAMPLED:
+            counts = Counter(v for v in values.tolist() if v is not None)
+            ranked = sorted(counts.items(), key=lambda c: (-c[1], c[0]))
+            return dict(ranked[: days.KEPT])
         quoted = name_of(name)
         rows = self._rows(
             f"select {quoted}, count(*) n from {self._from} where {quoted} is not null "
@@ -214,14 +219,15 @@ def profile(arrived: Arrived, of: Columns, unordered: float) -> Delivered:
     there = np.flatnonzero(~np.isnan(target[1]))
     drawn = there[np.linspace(0, len(there) - 1, min(_SAMPLED, len(there))).astype(np.intp)]
     names = of.plain
-    for at in range(0, len(names), _TOGETHER):
-        for name, values in arrived.column(names[at : at + _TOGETHER]).items():
+    step = _TOGETHER if arrived.n > _SAMPLED else len(names)
+    for at in range(0, len(names), step):
+        for name, values in arrived.column(names[at : at + step]).items():
             if values.dtype.kind == "f":
                 found[name] = days.numbers(values, starts)
             else:
                 empty = ~filled(values)
                 nulls = np.add.reduceat(empty.astype(np.int64), starts).tolist()
-                found[name] = ColumnDays(nulls, values=arrived.categories(name))
+                found[name] = ColumnDays(nulls, values=arrived.categories(name, values))
             if name == of.target or name in of.exclude:
                 continue
             told = _left(values[drawn], target[1][drawn], number=of.number)

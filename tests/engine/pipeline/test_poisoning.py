@@ -24,11 +24,11 @@ def test_labels_turned_in_one_kind_of_rows_are_asked_about_with_rows_named(place
     ingest(place, "late", place.drop("a.csv", csv(n=1200, start=START - timedelta(days=60))))
     honest = ingest(place, "late", place.drop("b.csv", csv(2, 240, start=START)))
     assert honest.verdict == "accepted"
-    bad = turned(csv(3, 240, start=START + timedelta(days=10)), "c")
+    bad = turned(csv(3, 480, start=START + timedelta(days=10)), "c")
     answer = ingest(place, "late", place.drop("c.csv", bad))
     assert answer.verdict == "quarantined"
     assert "is not what the accepted batches let expect" in answer.reasons[0]
-    assert "least of all in id 3-" in answer.reasons[0]
+    assert "standard errors (3-" in answer.reasons[0]
     assert len(train.accepted(place, "late")) == 2
     assert len(quarantine.listed(place, "late")) == 1
 
