@@ -52,6 +52,7 @@ def columns(
         Column("RECEIVED", 11, lambda b: clock(b.received, now)),
         Column("STATE", 9, state),
         Column("ROWS", 6, lambda b: count(b.rows) if b.rows else NONE, right=True),
+        Column("KIND", 6, lambda b: b.kind, least=100),
         Column("ROWS OF", 23, rows_of, least=76),
         Column("BATCH", 12, lambda b: b.batch, least=100),
         Column(

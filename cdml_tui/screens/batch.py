@@ -53,7 +53,7 @@ def _draw(screen: Screen, sheet: Sheet, width: int) -> Body:
     head = line((f" {word}", style_of(word)), f"  received {received}{rows_taken}")
     rows = facts(
         (
-            ("file", row.file),
+            ("file", f"{row.file}, {row.kind}"),
             ("rows of", rows_of(row)),
             *_touched(seen.trace),
             *_tainted(sheet, taint),
@@ -66,7 +66,7 @@ def _draw(screen: Screen, sheet: Sheet, width: int) -> Body:
 
 def _touched(trace: wire.BatchTrace | None) -> tuple[tuple[str, str], ...]:
     if trace is None:
-        return (("trained", "nothing: it was never taken in"),)
+        return (("trained", "nothing: it was not taken in as a batch of rows"),)
     return (
         ("trained", ", ".join(trace.trained) or "no version was trained on it"),
         ("judged", ", ".join(trace.judged) or "no version was judged on it"),

@@ -68,6 +68,8 @@ def _taint(
 ) -> Intent | str:
     if batch is None or model is None:
         return "there is no batch here"
+    if batch.kind == "labels":
+        return f"{batch.batch} is a file of labels; taint the batch of their rows"
     if (taint := taint_of(batch, taints)) is not None:
         lift = f"cdml taint {model} --lift {taint.number}"
         return f"{batch.batch} is tainted already, by {taint.owner}; {lift} lifts it"
@@ -90,5 +92,5 @@ def _taint(
 
 
 def _rows(batch: wire.BatchRow) -> str:
-    """Name the rows; of a file that was not taken in they may not have been counted."""
-    return f"{f'{batch.rows} ' if batch.rows else 'the '}rows of {batch.file}"
+    """Name the rows or labels; of a file that was not taken in they may not have been counted."""
+    return f"{f'{batch.rows} ' if batch.rows else 'the '}{batch.kind} of {batch.file}"

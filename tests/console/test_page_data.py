@@ -35,6 +35,7 @@ def batches() -> list[wire.BatchRow]:
         row("f23", "accepted"),
         row("456", "accepted"),
         row("789", "discarded", reasons=["no row has a label"]),
+        row("0ab", "released", reasons=["30 % of the labels turned"], kind="labels"),
     ]
 
 
@@ -125,6 +126,7 @@ def test_discarding_and_tainting_want_a_reason(key: str, verb: str, at: int) -> 
         ("I", 1, "only what is set aside"),
         ("D", 2, "only what is set aside"),
         ("X", 0, "was never taken in"),
+        ("X", 5, "is a file of labels"),
         ("X", 3, "tainted already, by ben; cdml taint late --lift 7"),
     ],
 )

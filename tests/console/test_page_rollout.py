@@ -68,7 +68,7 @@ def test_the_page_of_a_rollout(width: int, height: int) -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(80, 48), (160, 24)])
 def test_the_evidence_of_a_rollout(width: int, height: int) -> None:
-    golden(desk(rollout(), width, height).press("G"), "rollout-evidence")
+    golden(desk(rollout(), width, height).press("G"), "rollout-evidence", own_ascii=True)
 
 
 def test_no_rollout_says_how_one_begins() -> None:
