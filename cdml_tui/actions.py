@@ -163,7 +163,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("page_up", ("pageup",), "page up", "move up by a screenful"),
     Action("page_down", ("pagedown",), "page down", "move down by a screenful"),
     Action("open", ("enter",), "open", "open what is selected"),
-    Action("jobs", ("l", "3"), "runs", "open every run kept", command="cdml jobs"),
+    Action("jobs", ("l", "3"), "runs", "open every run kept", command="cdml jobs --limit N"),
     Action("events", ("e", "4"), "events", "open every event kept"),
     Action(
         "rollout", ("6",), "rollout", "open the rollout's evidence", command="cdml rollout {model}"
