@@ -1,4 +1,6 @@
-"""What was delivered for a model, newest first, and what became of it."""
+"""What was delivered for a model: what waits for a person first, then the newest."""
+
+import msgspec
 
 from cdml_tui.client import Client
 from cdml_tui.panes.batches import Delivered, columns
@@ -16,7 +18,10 @@ _SHOWN = 1000
 
 def _ask(client: Client, subject: Subject) -> Delivered:
     model = subject.model or ""
-    return Delivered(client.batches(model, _SHOWN), tuple(client.taints(model)))
+    answer = client.batches(model, _SHOWN)
+    first = sorted(answer.batches, key=lambda batch: batch.verdict != "quarantined")
+    answer = msgspec.structs.replace(answer, batches=first)
+    return Delivered(answer, tuple(client.taints(model)))
 
 
 def _draw(screen: Screen, sheet: Sheet, width: int) -> Body:

@@ -5,12 +5,16 @@ import pytest
 from desk import Desk
 from page_desk import SIZES, entered, golden, opened, texts
 
+from cdml_tui.client import Client
 from cdml_tui.effects import Ask
 from cdml_tui.panes.batches import Delivered
+from cdml_tui.screens import batch
 from cdml_tui.screens.batch import BatchSeen
+from cdml_tui.screens.data import PAGE
 from cdml_tui.sheet import Subject
 from cdml_tui.state import Typing
 from engine import wire
+from tests.console.socket_engine import Fake
 
 UNIT = wire.BatchFinding(
     "unit", "temp_f is 0.56 of what it was, and 32 less", "Ask whether the unit was changed",
@@ -75,6 +79,29 @@ def test_the_page_of_a_batch_set_aside(width: int, height: int) -> None:
 
 def test_the_page_of_a_tainted_batch() -> None:
     golden(entered(on(3), BatchSeen(batches()[3], trace(), (TAINT,))), "batch-tainted")
+
+
+def test_what_waits_for_a_person_stands_first(fake: Fake, client: Client) -> None:
+    later = [row("f23", "accepted"), *batches()]
+    fake.routes["GET /api/v1/models/late/batches"] = (
+        200,
+        wire.BatchesAnswer("late", later, 41, 1),
+    )
+    fake.routes["GET /api/v1/models/late/taints"] = (200, [])
+    assert PAGE.ask is not None
+    found = PAGE.ask(client, Subject("data", "late"))
+    assert [b.verdict for b in found.answer.batches[:2]] == ["quarantined", "accepted"]
+
+
+def test_a_batch_never_taken_in_was_trained_on_by_nobody(fake: Fake, client: Client) -> None:
+    fake.routes["GET /api/v1/models/late/batches"] = (
+        200,
+        wire.BatchesAnswer("late", batches(), 5, 1),
+    )
+    fake.routes["GET /api/v1/models/late/taints"] = (200, [TAINT])
+    assert batch.PAGE.ask is not None
+    seen = batch.PAGE.ask(client, Subject("batch", "late", id="abcabcabcabc"))
+    assert seen == BatchSeen(batches()[0], None, (TAINT,))
 
 
 def test_nothing_delivered_says_how_files_come() -> None:
