@@ -17,7 +17,7 @@ from engine.store.delivered import Columns
 SLACK = 1.5
 ERRORS = 4.0
 FEWEST = 30
-NOVEL, ONCE, FAR = 0.5, 5.0, 2.0
+NOVEL, ONCE, FAR, APART = 0.5, 5.0, 2.0, 0.1
 
 
 def columns_of(settings: ModelSettings, types: dict[str, str]) -> Columns:
@@ -127,15 +127,20 @@ def moved(beside: Beside, name: str) -> Moved | None:
     Only its first days count: a unit changes from one delivery to the next, a season does not.
     """
     old, new = beside.known.columns[name], beside.new.columns[name]
-    now = _first(new)
-    if now is None:
+    first = np.arange(int(np.searchsorted(np.cumsum(new.counts), FEWEST)) + 1)[: len(new.counts)]
+    n = sum(np.asarray(new.counts)[first])
+    if n < 2:
         return None
+    mean = sum(np.asarray(new.sums)[first]) / n
+    square = sum(np.asarray(new.squares)[first]) / n
+    now = (float(mean), float(max(square - mean * mean, 0.0) ** 0.5), int(n))
     found = []
     for near in beside.references:
         means = days.usual(days.ratio(old.sums, old.counts, near))
         spreads = days.usual(days.spread(old, near))
         if means is not None and spreads is not None:
-            found.append(_moved(means, spreads, now, _strange(old, new), _beyond(old, new)))
+            signs = max(_strange(old, new), days.gap(old, near, new, first) / APART)
+            found.append(_moved(means, spreads, now, signs, beyond=_beyond(old, new)))
     return min(found, key=lambda m: (m.unit is not None, m.by), default=None)
 
 
@@ -147,38 +152,22 @@ def _strange(old: ColumnDays, new: ColumnDays) -> float:
 
 def _beyond(old: ColumnDays, new: ColumnDays) -> bool:
     """Say whether numbers lie outside of the range of all before."""
-    bounds = (old.low, old.high, new.low, new.high)
-    low, high, lowest, highest = (0.0 if b is None else b for b in bounds)
+    (low, high), (lowest, highest) = old.bounds() or (0.0, 0.0), new.bounds() or (0.0, 0.0)
     return lowest < low or highest > high
 
 
-def _first(of: ColumnDays) -> tuple[float, float, int] | None:
-    """Return mean, deviation and number of the first days with 30 numbers, else of all."""
-    reached = np.cumsum(of.counts)
-    block = slice(0, int(np.searchsorted(reached, FEWEST)) + 1)
-    n = sum(of.counts[block])
-    if n < 2:
-        return None
-    mean = sum(of.sums[block]) / n
-    return mean, max(sum(of.squares[block]) / n - mean * mean, 0.0) ** 0.5, n
-
-
 def _moved(
-    means: Usual,
-    spreads: Usual,
-    now: tuple[float, float, int],
-    strange: float,
-    beyond: bool,  # noqa: FBT001
+    means: Usual, spreads: Usual, now: tuple[float, float, int], signs: float, *, beyond: bool
 ) -> Moved:
     mean, deviation, n = now
     scale = max(spreads.high, deviation, 1e-12)
     luck = SLACK * means.step + ERRORS * scale / n**0.5
     outside = means.outside(mean)
     # Of values like those before nobody can say whether they are only unusual.
-    sure = max(strange, outside / (FAR * luck) if beyond else 0.0)
+    sure = max(signs, outside / (FAR * luck) if beyond else 0.0)
     unit = None
     # Where whole days were 0, like rain, no factor can be told from a wet day.
-    if 0.0 not in (means.low, means.high) and (outside > luck or strange > 1):
+    if 0.0 not in (means.low, means.high) and (outside > luck or sure > 1):
         fitting = [u for u in units.UNITS if units.fits(u, mean, deviation, means, spreads)]
         unit = fitting[0].name if fitting else None
     return Moved((outside - luck) / scale, (means.low, means.high), mean, unit, sure)

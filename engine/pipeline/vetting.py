@@ -270,11 +270,12 @@ def _numbers(arrived: Arrived, beside: Beside, name: str) -> Iterator[Found]:
             yield Found("unit", moved.sure, said, name)
         else:
             yield Found("moved", moved.by, said, name)
-    if old.low is None or old.high is None or new.low is None or new.high is None:
+    was, now = old.bounds(), new.bounds()
+    if was is None or now is None:
         return
-    width = old.high - old.low
-    low, high = old.low - width, old.high + width
-    if new.low >= low and new.high <= high:
+    width = was[1] - was[0]
+    low, high = was[0] - width, was[1] + width
+    if now[0] >= low and now[1] <= high:
         return
     rows, common = arrived.outside(name, low, high)
     share = rows / beside.new.n
@@ -282,8 +283,8 @@ def _numbers(arrived: Arrived, beside: Beside, name: str) -> Iterator[Found]:
     if share > 0.5 and (moved is None or moved.by <= 0):
         return
     said = (
-        f'{_of(rows, beside.new.n)} have a "{name}" far outside of {old.low:.4g} to '
-        f"{old.high:.4g}, like {common:.6g}"
+        f'{_of(rows, beside.new.n)} have a "{name}" far outside of {was[0]:.4g} to '
+        f"{was[1]:.4g}, like {common:.6g}"
     )
     yield Found("far out", share, said, name)
 

@@ -19,26 +19,35 @@ GAP = 31
 YEAR = 365.25
 SEASON = 21
 KEPT = 5_000
-Places = NDArray[np.intp]
 _CLIP = 1e150
 _GLANCE = 2_000
+Places = NDArray[np.intp]
 
 
 class ColumnDays(msgspec.Struct, frozen=True):
     """One column, a number a day: its nulls, and of numbers the finite ones, sums and squares.
 
-    `low` and `high` are the smallest and largest finite number; `values` counts categories, the
-    5,000 commonest, and of a number that has few values these. All lists but `nulls` are empty for
-    a text.
+    `lows` and `highs` are the smallest and largest finite number, 0 for a day without; `values`
+    counts categories, the 5,000 commonest, and of a number that has few values these. All lists but
+    `nulls` are empty for a text.
     """
 
     nulls: list[int]
     counts: list[int] = []
     sums: list[float] = []
     squares: list[float] = []
-    low: float | None = None
-    high: float | None = None
+    lows: list[float] = []
+    highs: list[float] = []
     values: dict[str, int] = {}
+
+    def bounds(self, where: Places | None = None) -> tuple[float, float] | None:
+        """Return the smallest and the largest number of all days or some; None without numbers."""
+        counts = np.asarray(self.counts, dtype=np.int64)
+        picked = np.arange(len(counts)) if where is None else where
+        there = picked[counts[picked] > 0]
+        if not len(there):
+            return None
+        return float(np.asarray(self.lows)[there].min()), float(np.asarray(self.highs)[there].max())
 
 
 class Delivered(msgspec.Struct, frozen=True):
@@ -77,10 +86,16 @@ def numbers(values: Floats, starts: NDArray[np.intp]) -> ColumnDays:
         counts.tolist(),
         np.add.reduceat(kept, starts).tolist(),
         np.add.reduceat(kept * kept, starts).tolist(),
-        float(there.min()) if len(there) else None,
-        float(there.max()) if len(there) else None,
+        _extremes(np.minimum, kept, finite, starts),
+        _extremes(np.maximum, kept, finite, starts),
         discrete(there),
     )
+
+
+def _extremes(of: np.ufunc, kept: Floats, finite: NDArray[np.bool_], starts: Places) -> list[float]:
+    edge = np.inf if of is np.minimum else -np.inf
+    found = of.reduceat(np.where(finite, kept, edge), starts)
+    return np.where(np.isfinite(found), found, 0.0).tolist()  # type: ignore[no-any-return]
 
 
 def discrete(values: Floats) -> dict[str, int]:
@@ -95,16 +110,34 @@ def discrete(values: Floats) -> dict[str, int]:
 
 
 def novelty(old: ColumnDays, new: ColumnDays) -> tuple[float, float] | None:
-    """Return the share of rows whose value never came before, and what share was to be expected.
+    """Return the share of rows with a number between others that never came, and the usual one.
 
-    That is the share of values that came just once: Good 1953. None where either is not discrete.
+    Numbers beyond the range of before are none: a season brings them. Usual is the share of numbers
+    that came just once: Good 1953. None where either has too many different ones, or none.
     """
-    total = sum(new.values.values())
+    total, bounds = sum(new.values.values()), old.bounds()
     if not old.values or not total or sum(old.values.values()) < int(np.sum(old.counts)):
         return None
-    fresh = sum(n for value, n in new.values.items() if value not in old.values)
+    low, high = bounds or (0.0, 0.0)
+    fresh = sum(
+        n
+        for value, n in new.values.items()
+        if value not in old.values and low < float(value) < high
+    )
     once = list(old.values.values()).count(1)
     return fresh / total, once / sum(old.values.values())
+
+
+def gap(old: ColumnDays, near: Places, new: ColumnDays, first: Places) -> float:
+    """Return how far all numbers of the first days lie beyond all of the days lately.
+
+    In widths of these; 0 where they touch, or one has no numbers.
+    """
+    lately, now = old.bounds(near[-BACK:]), new.bounds(first)
+    if lately is None or now is None:
+        return 0.0
+    apart = max(now[0] - lately[1], lately[0] - now[1], 0.0)
+    return apart / max(lately[1] - lately[0], 1e-12)
 
 
 def added(parts: Sequence[Delivered]) -> Delivered | None:
@@ -113,10 +146,19 @@ def added(parts: Sequence[Delivered]) -> Delivered | None:
         return None
     every = np.concatenate([np.array(p.days, dtype=np.int64) for p in parts])
     days, places = np.unique(every, return_inverse=True)
+    ends = np.cumsum([len(p.days) for p in parts])[:-1]
 
     def total(lists: Iterable[Sequence[float]]) -> NDArray[np.float64]:
         flat = np.concatenate([np.asarray(one, dtype=np.float64) for one in lists])
         return np.bincount(places, weights=flat, minlength=len(days)).astype(np.float64)
+
+    def extreme(of: np.ufunc, key: str, found: list[ColumnDays | None]) -> list[float]:
+        edge = np.inf if of is np.minimum else -np.inf
+        best = np.full(len(days), edge)
+        for c, where in zip(found, np.split(places, ends), strict=True):
+            if c is not None and c.counts:
+                of.at(best, where, np.where(np.asarray(c.counts) > 0, getattr(c, key), edge))
+        return np.where(np.isfinite(best), best, 0.0).tolist()  # type: ignore[no-any-return]
 
     def whole(lists: Iterable[Sequence[float]]) -> list[int]:
         return [int(v) for v in total(lists)]
@@ -134,7 +176,6 @@ def added(parts: Sequence[Delivered]) -> Delivered | None:
             pairs = zip(found, blank, strict=True)
             return [(getattr(c, key) if c is not None else None) or b for c, b in pairs]
 
-        bounds = [(c.low, c.high) for c in found if c is not None and c.low is not None]
         values: dict[str, int] = {}
         # A number that had too many values in one batch counts none: see novelty.
         whole_counts = all(c.values for c in found if c is not None and any(c.counts))
@@ -146,8 +187,8 @@ def added(parts: Sequence[Delivered]) -> Delivered | None:
             whole(of("counts")) if numeric else [],
             total(of("sums")).tolist() if numeric else [],
             total(of("squares")).tolist() if numeric else [],
-            min((b[0] for b in bounds), default=None),
-            max((b[1] for b in bounds if b[1] is not None), default=None),
+            extreme(np.minimum, "lows", found) if numeric else [],
+            extreme(np.maximum, "highs", found) if numeric else [],
             values,
         )
     lefts = [(n, v) for p in parts for n, v in p.left.items()]
