@@ -6,7 +6,7 @@ The footer, the help page, the one-shot commands and the README are made from it
 from dataclasses import dataclass
 from enum import Enum
 
-from cdml_tui.state import KeyHelp
+from cdml_tui.keyhelp import KeyHelp
 
 
 class Danger(Enum):
@@ -186,6 +186,17 @@ ACTIONS: tuple[Action, ...] = (
         "on an incident: write its report to a file",
         command="cdml incident N --report FILE",
     ),
+    Action(
+        "past",
+        ("b",),
+        "past",
+        "go back in time, to when something last happened",
+        command="cdml versions {model} --at TIME",
+    ),
+    Action("earlier", (",",), "hour back", "go an hour back in time"),
+    Action("later", (".",), "hour on", "go an hour on, up to the present"),
+    Action("day_earlier", ("<",), "day back", "go a day back in time"),
+    Action("day_later", (">",), "day on", "go a day on, up to the present"),
     Action("model", ("m",), "model", "show the next model", command="cdml status"),
     Action("reload", ("r",), "reload", "ask the engine for a fresh state", command="cdml status"),
     Action("glyphs", ("a",), "ascii", "switch between Unicode and ASCII signs"),

@@ -62,9 +62,9 @@ class Client:
 
     # ------------------------------------------------------------ looking
 
-    def state(self) -> wire.State:
-        """Return one snapshot of everything the console shows."""
-        return self._get("/state", wire.State)
+    def state(self, at: str | None = None) -> wire.State:
+        """Return one snapshot of everything the console shows, or that of a past moment."""
+        return self._get("/state", wire.State, {"at": at} if at else None)
 
     def status(self) -> wire.Status:
         """Return the engine, the serving process and the models in a few words."""
@@ -264,6 +264,10 @@ class Client:
     def quiet(self, verb: str, number: int, request: wire.AlertRequest) -> wire.AlertAnswer:
         """Acknowledge or mute an alert."""
         return self._post(f"/alerts/{number}/{verb}", wire.AlertAnswer, request)
+
+    def back_up(self) -> wire.BackupAnswer:
+        """Have the workspace copied, which takes as long as its size asks for."""
+        return self._post("/backup", wire.BackupAnswer, None, timeout=None)
 
     def stop(self) -> None:
         """Stop the engine."""

@@ -36,9 +36,16 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class AskPast:
+    """Ask the engine for the snapshot of a past moment."""
+
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Quit:
     """Leave."""
 
 
-Effect = Send | Prove | Fetch | Ask | Quit
+Effect = Send | Prove | Fetch | Ask | AskPast | Quit
 Step = tuple[Screen, tuple[Effect, ...]]

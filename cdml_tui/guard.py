@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import get_args
 
-from cdml_tui import turning
+from cdml_tui import travel, turning
 from cdml_tui.effects import Fetch, Prove, Quit, Send, Step
 from cdml_tui.screens.table import PAGES
 from cdml_tui.state import (
@@ -98,8 +98,8 @@ def _look(screen: Screen, press: Press, *, quit_asked: bool) -> Step:
             return (turning.moved if screen.sheets else moved)(screen, way), ()
         case "open":
             return turning.entered(screen)
-        case "back" | "quit" if screen.sheets and not _open_end(screen):
-            return turning.closed(screen)
+        case "back" | "quit" if (screen.sheets or screen.past) and not _open_end(screen):
+            return turning.closed(screen) if screen.sheets else (travel.present(screen), ())
         case "reload":
             screen, asked = turning.asked_again(screen)
             message = "asked the engine for a fresh state"
@@ -110,6 +110,8 @@ def _look(screen: Screen, press: Press, *, quit_asked: bool) -> Step:
             return replace(screen, quit_asked=True, message="press q again to leave"), ()
         case "back":
             return _closed(screen), ()
+        case str(name) if name in travel.KEYS:
+            return travel.KEYS[name](screen)
         case str(name) if name in PAGES:
             return turning.opened(screen, name)
         case name if name in _LOOKS:
@@ -183,6 +185,8 @@ def _refusal(screen: Screen, *, quiet: bool) -> str:
     """Say why no change can be asked for now, whatever it is; empty where one can."""
     if not quiet:
         return "another key came within 0.12 s before it; press it again"
+    if screen.past is not None:
+        return "this is a past moment; Esc returns to the present"
     if isinstance(screen.bar, Asking):
         return "the last change has no answer yet; Esc stops asking"
     if screen.snapshot is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
+from cdml_tui.keyhelp import KeyHelp
 from cdml_tui.sheet import Sheet
 from engine import wire
 
@@ -23,26 +24,11 @@ Glyphs = Literal["unicode", "ascii"]
 
 
 @dataclass(frozen=True, slots=True)
-class KeyHelp:
-    """One key as footer and help show it."""
-
-    name: str
-    keys: tuple[str, ...]
-    short: str
-    help: str
-    danger: str
-    command: str
-    way_back: str
-    in_footer: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Intent:
     """One change as the operator saw it; the idempotency key makes asking twice harmless.
 
-    What a page offers names the run, incident or batch that it is `about`, says its `effect` line
-    by line, what to be `careful` about, the command that does the `same_as`, and what it `wants`
-    typed before it is sent: for a guard that is overridden, the `word` first.
+    What a page offers says also what it is `about`, its `effect`, what to be `careful` about, and
+    what it `wants` typed before it is sent: for a guard that is overridden, the `word` first.
     """
 
     verb: Verb
@@ -81,7 +67,7 @@ class Confirm:
 
 @dataclass(frozen=True, slots=True)
 class Typing:
-    """Class D: the version is typed, then a reason. Or only a reason, or a note."""
+    """Class D: the version is typed, then a reason; or only a reason, or a note."""
 
     intent: Intent
     stage: Stage = "version"
@@ -139,6 +125,14 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """The past moment that is looked at; `state` is of the one before until its own has come."""
+
+    at: str
+    state: wire.State | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Screen:
     """Everything the panes draw from."""
 
@@ -163,10 +157,21 @@ class Screen:
     message: str = ""
     last_key: float = float("-inf")
     sheets: tuple[Sheet, ...] = ()
+    past: Past | None = None
     quit_asked: bool = False
 
 
 # ---------------------------------------------------------------- what the screen says
+
+
+def then_of(screen: Screen) -> Screen:
+    """Return the screen as it is drawn: of the past moment that is looked at, if any."""
+    if screen.past is None or screen.past.state is None:
+        return screen
+    then = replace(screen, snapshot=screen.past.state, received=screen.at)
+    names = [row.version for row in ordered(model)] if (model := model_of(then)) else []
+    selected = screen.selected if screen.selected in names else next(iter(names), None)
+    return replace(then, selected=selected)
 
 
 def model_of(screen: Screen) -> wire.ModelState | None:
@@ -277,7 +282,9 @@ def works(screen: Screen, name: str) -> bool:
     model = model_of(screen)
     if name not in get_args(Verb):
         return True
-    if model is None or (screen.snapshot is not None and screen.snapshot.role == "viewer"):
+    if screen.past is not None or model is None:
+        return False
+    if screen.snapshot is not None and screen.snapshot.role == "viewer":
         return False
     match name:
         case "abort":

@@ -6,9 +6,10 @@ import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from pathlib import Path
 from threading import Lock
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import anyio.to_thread
 import msgspec
@@ -16,15 +17,18 @@ from litestar.datastructures import State
 
 from engine import wire
 from engine.api import run_log
+from engine.api.conductor import Conductor
 from engine.api.verbs import CHANGES, LOCKS
 from engine.clock import Clock, SimulatedClock, iso, parse_time
 from engine.errors import InvalidError, RefusedError, UnavailableError, UnknownError
 from engine.ledger.change import Actor
 from engine.ledger.ledger import Ledger
 from engine.pipeline import (
+    backups,
     compare,
     deliver_labels,
     overview,
+    past,
     quarantine,
     reproduce,
     requests,
@@ -41,57 +45,6 @@ T = TypeVar("T")
 PROBE_CLIENT = "cdml-probe"
 EVENTS_SHOWN = 200
 _NAME = re.compile(r"[^A-Za-z0-9._-]+")
-
-
-class Conductor(Protocol):
-    """What the desk asks of whoever keeps the beat; the daemon has the real one."""
-
-    pid: int
-    boot: str
-    started: str
-    version: str
-
-    def submit(self, model: str, job: str, cause: str, version: str | None = None) -> wire.JobRow:
-        """Queue a run; `version` is what a validation is about."""
-
-    def measure(self, model: str, verb: str, inputs: object, answer: type[T]) -> T:
-        """Run a measuring verb in a limited process now and return its checked answer."""
-
-    def runs(self, limit: int = EVENTS_SHOWN) -> list[wire.JobRow]:
-        """Return running and queued runs, and the newest of the finished ones."""
-
-    def a_run(self, run: str) -> wire.JobRow:
-        """Return one run."""
-
-    def check_cancel(self, run: str) -> None:
-        """Raise RefusedError where nothing of a run can be cancelled."""
-
-    def cancel(self, run: str) -> wire.JobRow:
-        """End a run that waits or works."""
-
-    def schedules(self) -> list[wire.ScheduleRow]:
-        """Return when each schedule is due next."""
-
-    def arrived(self, model: str) -> None:
-        """Do what new accepted rows call for."""
-
-    def move(self, to: str) -> None:
-        """Move a simulated clock and do all that is due by then."""
-
-    def reload(self) -> str:
-        """Read cdml.toml again; return what happened."""
-
-    def wake_due(self) -> None:
-        """Look at what is due now: a lock may have been lifted."""
-
-    def stop(self) -> None:
-        """End the engine and what it started."""
-
-    def serving_state(self) -> wire.ServingState:
-        """Return the serving process as last heard."""
-
-    def answers(self, model: str) -> tuple[int, dict[str, int]]:
-        """Return serving's generation of a model and its answers since, asked now."""
 
 
 class Desk:
@@ -132,6 +85,28 @@ class Desk:
             consoles=consoles,
         )
 
+    def state_then(self, you: str, role: str, consoles: int, moment: datetime) -> wire.State:
+        """Return the snapshot of a past moment; serving and schedules are not of it."""
+        then = past.site_then(self.site, moment)
+        try:
+            return wire.State(
+                workspace=then.settings.workspace.name,
+                path=str(then.workspace.root),
+                you=you,
+                role=role,  # type: ignore[arg-type]
+                engine=self._engine(then.clock),
+                serving=wire.ServingState(False, None, "", 0, 0, 0, 0, None, None, None),
+                models=past.model_states(then),
+                jobs=past.run_rows(then),
+                schedules=[],
+                events=then.ledger.events(limit=EVENTS_SHOWN),
+                event_id=then.ledger.last_event(),
+                consoles=consoles,
+                past=True,
+            )
+        finally:
+            then.ledger.close()
+
     def _engine(self, clock: Clock) -> wire.EngineState:
         c = self._conductor
         return wire.EngineState(
@@ -142,7 +117,8 @@ class Desk:
             iso(clock.now()),
             iso(clock.wall()),
             clock.simulated,
-            "ready",
+            "store_suspect" if self.site.suspect else "ready",
+            self.site.suspect,
         )
 
     def runs(self, limit: int) -> list[wire.JobRow]:
@@ -343,6 +319,10 @@ class Desk:
         done = self._conductor.reload()
         self.site.tell("ACT", "reload", None, f"{actor.name}: {done}")
         return {"message": done}
+
+    def back_up(self, actor: Actor) -> wire.BackupAnswer:
+        """Copy the workspace, hot; one copy at a time."""
+        return backups.made(self.site, actor.name)
 
     def stop(self, actor: Actor) -> dict[str, str]:
         """End the engine."""

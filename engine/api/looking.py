@@ -7,6 +7,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from engine import wire
+from engine.api.conductor import SHOWN
 from engine.api.desk import desk_of, site_of
 from engine.api.peer import Req, actor_of, role_of
 from engine.api.stream import hub_of
@@ -33,11 +34,13 @@ from engine.pipeline import taints as tainting
 
 
 @get("/api/v1/state", sync_to_thread=True)
-def snapshot(request: Req, state: State) -> wire.State:
-    """Return one snapshot for the console."""
+def snapshot(request: Req, state: State, at: FromQuery[str] = "") -> wire.State:
+    """Return one snapshot for the console, or that of a past moment."""
     peer = request.scope["state"]
-    readers = hub_of(state).readers
-    return desk_of(state).state(actor_of(peer).name, role_of(peer), readers)
+    you, role, readers = actor_of(peer).name, role_of(peer), hub_of(state).readers
+    if at:
+        return desk_of(state).state_then(you, role, readers, parse_time(at))
+    return desk_of(state).state(you, role, readers)
 
 
 @get("/api/v1/status", sync_to_thread=True)
@@ -62,7 +65,7 @@ def recent(state: State, limit: FromQuery[int] = 50) -> list[wire.EventRow]:
 
 
 @get("/api/v1/jobs", sync_to_thread=True)
-def jobs(state: State, limit: FromQuery[int] = 50) -> list[wire.JobRow]:
+def jobs(state: State, limit: FromQuery[int] = SHOWN) -> list[wire.JobRow]:
     """Return running and queued runs, and the newest of the finished ones."""
     return desk_of(state).runs(max(1, min(limit, 10_000)))
 

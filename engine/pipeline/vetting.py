@@ -9,8 +9,8 @@ import numpy as np
 
 from engine.clock import iso
 from engine.domain.acceptance import Found, Verdict, judged
-from engine.pipeline import past, poisoning, train, waiting
-from engine.pipeline.past import Beside
+from engine.pipeline import deliveries, poisoning, train, waiting
+from engine.pipeline.deliveries import Beside
 from engine.pipeline.site import Site
 from engine.settings import ModelSettings
 from engine.stats import days
@@ -47,9 +47,9 @@ def vet(
 ) -> Vetted:
     """Judge a snapshot in a folder beside the accepted ones of every batch of its model."""
     settings = site.model(model)
-    of = past.columns_of(settings, types)
+    of = deliveries.columns_of(settings, types)
     batches = train.accepted_of(site, model, every)
-    known = past.history(site, model, of, batches)
+    known = deliveries.history(site, model, of, batches)
     path = folder / f"{taken.batch}.parquet"
     with delivered.opened(site.store, path, of, taken.rows) as arrived:
         new = delivered.profile(arrived, of, taken.unordered)
@@ -120,7 +120,7 @@ def _ids(
             rows,
         )
     first, last = new.days[0], new.days[-1]
-    over = [past.path_of(site, b) for b in batches if _meets(b, first, last)]
+    over = [deliveries.path_of(site, b) for b in batches if _meets(b, first, last)]
     same, other = arrived.restated([p for p in over if p.is_file()])
     if other:
         yield Found(
@@ -194,7 +194,7 @@ def _rates(of: Columns, beside: Beside) -> Iterator[Found]:
     now = [sum(d) for d in zip(*beside.new.labels.values(), strict=True)]
     for name, rows in beside.known.labels.items():
         new = beside.new.labels.get(name, [0] * len(now))
-        beyond = past.share_beyond(beside, rows, total, new, now)
+        beyond = deliveries.share_beyond(beside, rows, total, new, now)
         if beyond is not None and sum(now):
             was = sum(rows) / max(sum(total), 1)
             yield Found(
@@ -238,7 +238,9 @@ def _nulls(beside: Beside, name: str) -> Iterator[Found]:
     if not total:
         return
     was = sum(old.nulls) / beside.known.n
-    beyond = past.share_beyond(beside, old.nulls, beside.known.rows, new.nulls, beside.new.rows)
+    beyond = deliveries.share_beyond(
+        beside, old.nulls, beside.known.rows, new.nulls, beside.new.rows
+    )
     if beyond is None:
         beyond = total / beside.new.n - was - 1 / beside.new.n**0.5
     if beyond > 0:
@@ -259,7 +261,7 @@ def _unseen(beside: Beside, name: str) -> Iterator[Found]:
 
 def _numbers(arrived: Arrived, beside: Beside, name: str) -> Iterator[Found]:
     old, new = beside.known.columns[name], beside.new.columns[name]
-    moved = past.moved(beside, name)
+    moved = deliveries.moved(beside, name)
     if moved is not None and (moved.unit is not None or moved.by > 0):
         said = (
             f'"{name}" has the mean {moved.mean:.4g}, was {moved.was[0]:.4g} to {moved.was[1]:.4g}'

@@ -70,6 +70,11 @@ MIGRATIONS = [
     alter table runs add column memory_mib bigint;
     """,
     """
+    alter table scores add column measured timestamp;
+    create table tide (commits bigint not null);
+    insert into tide values (0);
+    """,
+    """
     alter table batches add column findings varchar default '[]';
     alter table batches add column kind varchar default 'rows';
     create table delivered (
