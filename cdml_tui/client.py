@@ -60,8 +60,6 @@ class Client:
         if self._http is not None:
             self._http.close()
 
-    # ------------------------------------------------------------ looking
-
     def state(self, at: str | None = None) -> wire.State:
         """Return one snapshot of everything the console shows, or that of a past moment."""
         return self._get("/state", wire.State, {"at": at} if at else None)
@@ -101,6 +99,11 @@ class Client:
     def drift(self, model: str) -> wire.DriftAnswer:
         """Return the drift of every column, worst first."""
         return self._get(f"{_model(model)}/drift", wire.DriftAnswer)
+
+    def shape(self, model: str, part: str, column: str) -> wire.ColumnShape:
+        """Return one column as bars, of the reference and of now."""
+        params = {"part": part, "column": column}
+        return self._get(f"{_model(model)}/drift/shape", wire.ColumnShape, params)
 
     def quality(self, model: str) -> wire.QualityAnswer:
         """Return the data quality of the newest look, what is wrong first."""
@@ -205,8 +208,6 @@ class Client:
             raise self._lost("Following the events", fault) from None
         raise EngineLost("Following the events: the engine closed the stream.", sent=True)
 
-    # ------------------------------------------------------------ changing
-
     def change(self, verb: str, model: str, change: wire.Change) -> wire.ChangeAnswer:
         """Move who serves: promote, rollback, undo and the like."""
         return self._post(f"{_model(model)}/{verb}", wire.ChangeAnswer, change)
@@ -282,8 +283,6 @@ class Client:
         request = wire.ClockRequest(now=now)
         # What falls due may be a training run: no limit but the connection itself.
         return self._post("/clock", wire.ClockAnswer, request, timeout=None)
-
-    # ------------------------------------------------------------ the one way out
 
     def _get(self, path: str, kind: type[T], params: dict[str, Any] | None = None) -> T:
         return self._ask("GET", path, kind, params=params)

@@ -60,6 +60,12 @@ def _rollback(argv: list[str]) -> int:
     return offline.main(argv)
 
 
+def _doctor(argv: list[str]) -> int:
+    from engine.doctor import verb
+
+    return verb.main(argv)
+
+
 def _backup(argv: list[str]) -> int:
     from engine import backup
 
@@ -162,6 +168,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "init": _init,
     "check": _check,
     "demo": _demo,
+    "doctor": _doctor,
     "drift": _drift,
     "predict": _predict,
     "rollback": _rollback,

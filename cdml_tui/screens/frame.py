@@ -31,7 +31,7 @@ def body_of(screen: Screen, sheet: Sheet, width: int) -> Body:
     """Return what the page has to show, or why it has nothing."""
     page = PAGES[sheet.subject.page]
     if sheet.value is None and page.ask is not None:
-        why = sheet.why or "asking the engine"
+        why = sheet.why or page.waiting
         return Body([line((f" {t}", "dim")) for t in wrapped(inert(why), max(1, width - 2))])
     body = page.draw(screen, sheet, width)
     return body if body.rows else Body([line((" nothing yet", "dim"))], body.head)
@@ -90,6 +90,6 @@ def _title(screen: Screen, sheet: Sheet, width: int) -> Line:
         old = screen.at - sheet.came
         if sheet.why:
             note = line((f"{span_of(old)} old, could not be asked again ", "alarm"))
-        elif old >= _OLD_S:
+        elif old >= max(_OLD_S, 2 * page.rest_s):
             note = line((f"asked {span_of(old)} ago ", "dim"))
     return title(inert(page.title(sheet.subject)), width, note)

@@ -16,6 +16,9 @@ from cdml_tui.state import Intent, Screen
 # Terminals less high show the list alone: Enter opens the rest.
 _ROOM_FOR_FOOT = 20
 
+# From this width on a page puts its parts beside each other.
+WIDE = 120
+
 
 class Rows(Sequence[Line]):
     """Rows that are drawn only when they are shown, so that ten thousand cost as little as ten."""
@@ -88,10 +91,11 @@ class Page:
     """One page. `draw` gets a value that has come, or None where nothing is asked for.
 
     `about` says what it opens on, or, as text, why it cannot; `keys` are the actions its last line
-    names beside those that move; `live` asks again when the engine tells of a change, `every` says
-    after how many seconds it is asked again in any case. `changes` are the change keys that act
-    here: each gives what it would do or, as text, why it cannot. `renew` asks only for what may be
-    new beside what is shown, where the whole is much.
+    names beside those that move; `live` asks again when the engine tells of a change, after
+    `rest_s` at the earliest, `every` says after how many seconds in any case; `waiting` is said
+    until the answer is there. `changes` are the change keys that act here: each gives what it would
+    do or, as text, why it cannot. `renew` asks only for what may be new beside what is shown, where
+    the whole is much.
     """
 
     name: str
@@ -105,3 +109,5 @@ class Page:
     live: bool = True
     every: Callable[[Sheet], float | None] = lambda _: None
     changes: Mapping[str, Offer] = field(default_factory=dict)
+    rest_s: float = 0.0
+    waiting: str = "asking the engine"

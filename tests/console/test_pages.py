@@ -3,6 +3,7 @@
 from typing import Any
 
 import flights
+import measured
 import pytest
 from page_desk import SIZES, golden, opened, texts
 
@@ -67,6 +68,12 @@ def test_a_hint_asks_again_but_not_too_often() -> None:
     screen, effects = turning.asked_again(desk.screen, soon=False)
     assert effects == (Ask(Subject("events")),)
     assert turning.asked_again(screen, soon=False)[1] == ()
+
+
+def test_a_page_that_costs_the_engine_more_is_asked_for_less_often() -> None:
+    desk = opened("drift", measured.drift_page()).wait(turning.ASK_AGAIN_S)
+    assert turning.asked_again(desk.screen, soon=False)[1] == ()
+    assert turning.asked_again(desk.wait(8).screen, soon=False)[1] != ()
 
 
 def test_what_cannot_be_asked_again_stays_and_says_how_old_it_is() -> None:
