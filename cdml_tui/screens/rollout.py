@@ -4,12 +4,11 @@ from cdml_tui.panes.facts import facts
 from cdml_tui.panes.figures import clock, span_of
 from cdml_tui.panes.line import EMPTY, Line, Style, beside, fit, inert, line, title
 from cdml_tui.panes.path import path
-from cdml_tui.screens.page import Body, Page
+from cdml_tui.screens.page import WIDE, Body, Page
 from cdml_tui.sheet import Sheet
 from cdml_tui.state import Intent, Screen, Verb, decision_now
 from engine import wire
 
-_WIDE = 120
 _CHART = 9
 _STEPS: dict[str, Style] = {"now": "bold", "done": "dim", "to come": ""}
 
@@ -108,7 +107,7 @@ def _evidence(screen: Screen, page: wire.RolloutPage, width: int) -> list[Line]:
     if not page.guardrails:
         why = "no look yet: the first one follows within a minute of a rollout's begin"
         return [line((f" {why}", "dim"))]
-    if width < _WIDE or len(page.guardrails) == 1:
+    if width < WIDE or len(page.guardrails) == 1:
         return [one for g in page.guardrails for one in (*path(g, width, _CHART), EMPTY)]
     half = width // 2
     height = max(_CHART, (screen.height - 20) // 2)
