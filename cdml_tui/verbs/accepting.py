@@ -3,7 +3,7 @@
 from cdml_tui.output import json_line, line, table
 from cdml_tui.verbs.changing import certainly
 from cdml_tui.verbs.session import Session, new_key, usage
-from engine.wire import LockRequest, QuarantineRequest, SchemaAnswer
+from engine.wire import LockRequest, QuarantineRequest, SchemaAnswer, SchemaChange
 
 _VERBS = ("accept", "discard")
 
@@ -35,11 +35,9 @@ def _list(session: Session, model: str) -> int:
         return 0
     for row in found:
         line(f"{row.batch}  {row.file}  received {row.received}")
-        for reason in row.reasons:
-            line(f"  {reason}")
-    if found:
-        line(f"cdml quarantine {model} accept|discard BATCH --reason T decides about one")
-    else:
+        for said in [*row.reasons, *row.commands]:
+            line(f"  {said}")
+    if not found:
         line(f"{model}: nothing is set aside")
     return 0
 
@@ -63,10 +61,17 @@ def _show(answer: SchemaAnswer) -> None:
     by = f" since {answer.since}, by {answer.approved_by}" if answer.since else ""
     line(f"{answer.model}: columns, version {answer.version}{by}")
     table(["COLUMN", "TYPE"], [[name, kind] for name, kind in answer.columns.items()])
-    if not answer.proposed:
-        return
-    line(f'"{answer.file}" differs:')
-    for change in answer.proposed:
-        sign, kind = ("-", change.now) if change.then is None else ("+", change.then)
-        line(f"  {sign} {change.column} {kind}")
-    line(f"cdml schema {answer.model} --approve puts that in force for the files to come")
+    for version in answer.versions[1:]:
+        line(
+            f"version {version.version}, {version.since}, by {version.by}: {_said(version.changes)}"
+        )
+    if answer.proposed:
+        line(f'"{answer.file}" differs: {_said(answer.proposed)}')
+    for command in answer.commands:
+        line(f"  {command}   puts that in force for the files to come")
+
+
+def _said(changes: list[SchemaChange]) -> str:
+    return ", ".join(
+        f"- {c.column} {c.now}" if c.then is None else f"+ {c.column} {c.then}" for c in changes
+    )

@@ -57,7 +57,7 @@ def schema(
     request: Req, state: State, model: FromPath[str], data: JSONBody[wire.LockRequest]
 ) -> wire.SchemaAnswer:
     """Approve the columns that the newest file which differs has."""
-    return desk_of(state).approve_columns(model, operator(request), data)
+    return desk_of(state).columns(model, operator(request), data)
 
 
 @post("/api/v1/models/{model:str}/train", status_code=200, sync_to_thread=True)

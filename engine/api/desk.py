@@ -234,9 +234,7 @@ class Desk:
             self._conductor.arrived(model)
         return answer
 
-    def approve_columns(
-        self, model: str, actor: Actor, asked: wire.LockRequest
-    ) -> wire.SchemaAnswer:
+    def columns(self, model: str, actor: Actor, asked: wire.LockRequest) -> wire.SchemaAnswer:
         """Put the proposed columns of a model in force."""
         requests.check_key(self.site, "schema", model, asked.idempotency_key)
         return schema.approve(self.site, model, actor, asked)

@@ -1,7 +1,8 @@
 """A delivered file becomes a batch, is recognised as delivered before, or goes to quarantine."""
 
-import tempfile
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from engine.store import batches, delivered, intake
 from engine.store.batches import Batch
 from engine.store.intake import Snapshot
 from engine.wire import UploadAnswer
+
+JUDGED = ".judged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +50,9 @@ def _ingest(site: Site, model: str, path: Path, noted: Sequence[str], waived: st
     if (twin := _twin(known, source)) is not None:
         path.unlink()
         return _tell(site, model, path.name, "duplicate", twin.batch, 0, [_same(twin)])
-    # Judged where it can be renamed into place, and where nobody takes it for a batch.
-    with tempfile.TemporaryDirectory(prefix=".judged-", dir=site.workspace.batches) as folder:
+    with _aside(site.workspace.batches / JUDGED) as folder:
         try:
-            found = _judge(site, model, path, Path(folder), every)
+            found = _judge(site, model, path, folder, every)
         except InvalidError as e:
             return _quarantine(site, model, path, source, [e.message])
         if isinstance(found, Batch):
@@ -60,7 +62,21 @@ def _ingest(site: Site, model: str, path: Path, noted: Sequence[str], waived: st
         if refused and not waived:
             return _quarantine(site, model, path, source, refused, found)
         warnings = [*([waived] if waived else []), *refused, *found.warnings, *noted]
-        return _accept(site, model, path, source, found, warnings, Path(folder))
+        return _accept(site, model, path, source, found, warnings, folder)
+
+
+@contextmanager
+def _aside(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder from which a snapshot can be renamed into place.
+
+    Nobody takes for a batch what lies there; what a crash left goes.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _twin(known: list[Batch], *digests: str) -> Batch | None:
@@ -115,7 +131,8 @@ def _accept(
     batches.add(site.store, batch, found.types if first else {})
     if first:
         schema.infer(site, model, found.types, path.name)
-    delivered.keep(site.store, model, taken.batch, found.vetted.profile)
+    if found.vetted.profile is not None:
+        delivered.keep(site.store, model, taken.batch, found.vetted.profile)
     path.unlink()
     return _tell(site, model, path.name, verdict, taken.batch, taken.rows, warnings)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine.domain.acceptance import Verdict, judged
-from engine.pipeline import deliveries, poisoning, train, waiting
+from engine.pipeline import poisoning, train, waiting, yardstick
 from engine.pipeline.site import Site
 from engine.stats import outcomes
 from engine.store import batches, logged
@@ -16,9 +16,9 @@ from engine.wire import Label
 def vet(site: Site, model: str, labels: Sequence[Label]) -> Verdict:
     """Judge labels by what was asked under their ids; those of unknown ids are not judged."""
     settings = site.model(model)
-    of = deliveries.columns_of(settings, batches.columns(site.store, model))
+    of = yardstick.columns_of(settings, batches.columns(site.store, model))
     accepted = train.accepted(site, model)
-    known = deliveries.history(site, model, of, accepted) if accepted else None
+    known = yardstick.history(site, model, of, accepted) if accepted else None
     by = poisoning.trusted_of(site, model, of, accepted, known)
     value = {label.id: label.value for label in labels if label.value is not None}
     if by is None or not value:

@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.clock import parse_time
 from engine.domain.acceptance import Found
-from engine.pipeline import deliveries, features, taints, trusted
+from engine.pipeline import features, taints, trusted, yardstick
 from engine.pipeline.site import Site
 from engine.pipeline.trusted import Labelled, Reference, Trust
 from engine.stats import poisoning
@@ -21,7 +21,7 @@ from engine.store.batches import Batch
 from engine.store.delivered import Arrived, Columns
 
 SURE, EFFECT = 3.0, 1.2
-OVERALL, OVERALL_EFFECT = 5.0, 0.25
+OVERALL, OVERALL_EFFECT = 6.0, 0.25
 TRIGGER = 6.0
 SLACK = 1.5
 TOGETHER = 5
@@ -90,7 +90,7 @@ def _table(
     site: Site, model: str, types: dict[str, str], of: Columns, batches: Sequence[Batch]
 ) -> dict[str, Any]:
     """Return labelled rows of the oldest batches in order of time, without tainted ones."""
-    paths = [str(p) for b in batches if (p := deliveries.path_of(site, b)).is_file()]
+    paths = [str(p) for b in batches if (p := yardstick.path_of(site, b)).is_file()]
     ends = [b.time_to for b in batches if b.time_to is not None]
     if not paths or not ends:
         return {}
@@ -123,7 +123,7 @@ def _since(
     for batch in wanted:
         judged = trust.seen.get(batch.batch)
         if judged is None and trust.reference is not None:
-            path = deliveries.path_of(site, batch)
+            path = yardstick.path_of(site, batch)
             if not path.is_file():
                 continue
             with delivered.opened(site.store, path, of, batch.rows) as arrived:

@@ -92,12 +92,15 @@ def _accept(
 ) -> QuarantineAnswer:
     waived = f"accepted by {actor}: {reason}"
     with tempfile.TemporaryDirectory(prefix=".", dir=site.workspace.quarantine(model)) as folder:
-        moved = path.rename(Path(folder) / batch.file)
+        # Under its own name; what lies in quarantine stays until the rows are in.
+        named = Path(folder) / batch.file
+        named.hardlink_to(path)
         take = deliver if batch.kind == "labels" else ingest
-        found = take(site, model, moved, waived=waived)
+        found = take(site, model, named, waived=waived)
     if found.verdict == "quarantined":
         said = f"it cannot be read as rows of {model}: {found.reasons[0]}"
         return QuarantineAnswer(model, batch.batch[:SHORT], None, 0, said, changed=False)
+    path.unlink()
     waiting.why_of(path).unlink(missing_ok=True)
     batches.resolve(site.store, model, batch.batch, "released")
     said = f'"{batch.file}" is taken in, {found.rows} rows'

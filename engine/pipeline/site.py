@@ -156,8 +156,9 @@ class Site(Control):
     `untaken` remembers why a waiting file could not be taken in, so that it is told once; `watched`
     is what clients sent lately, `rehashed` when a version's files were last read again,
     `looked` when and after how many changes of the store the log was last looked at,
-    `compared` when the sources of labels last were, `trusted` and `histories` are what new batches
-    are judged by; `suspect` says what the metric store has lost, until that is loaded again.
+    `compared` when the sources of labels last were; by `trusted` and `histories` new batches are
+    judged, with `judging` off, in a replay, none: they were when they came. `suspect` says what the
+    metric store has lost, until that is loaded again.
     """
 
     store: Store
@@ -170,5 +171,6 @@ class Site(Control):
     compared: dict[str, datetime] = field(default_factory=dict)
     trusted: dict[str, "Trust"] = field(default_factory=dict)
     histories: dict[str, "History"] = field(default_factory=dict)
+    judging: bool = True
     suspect: str = ""
     backing_up: Lock = field(default_factory=Lock)

@@ -9,9 +9,9 @@ import numpy as np
 
 from engine.clock import iso
 from engine.domain.acceptance import Found, Verdict, judged
-from engine.pipeline import deliveries, poisoning, train, waiting
-from engine.pipeline.deliveries import Beside
+from engine.pipeline import poisoning, train, waiting, yardstick
 from engine.pipeline.site import Site
+from engine.pipeline.yardstick import Beside
 from engine.settings import ModelSettings
 from engine.stats import days
 from engine.stats.days import Delivered
@@ -31,10 +31,10 @@ NAMES = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Vetted:
-    """The verdict on a batch, and what the batch was summed up to."""
+    """The verdict on a batch, and what the batch was summed up to; None where nobody judged."""
 
     verdict: Verdict
-    profile: Delivered
+    profile: Delivered | None
 
 
 def vet(
@@ -46,10 +46,12 @@ def vet(
     every: Sequence[Batch],
 ) -> Vetted:
     """Judge a snapshot in a folder beside the accepted ones of every batch of its model."""
+    if not site.judging:
+        return Vetted(Verdict([]), None)
     settings = site.model(model)
-    of = deliveries.columns_of(settings, types)
+    of = yardstick.columns_of(settings, types)
     batches = train.accepted_of(site, model, every)
-    known = deliveries.history(site, model, of, batches)
+    known = yardstick.history(site, model, of, batches)
     path = folder / f"{taken.batch}.parquet"
     with delivered.opened(site.store, path, of, taken.rows) as arrived:
         new = delivered.profile(arrived, of, taken.unordered)
@@ -120,7 +122,7 @@ def _ids(
             rows,
         )
     first, last = new.days[0], new.days[-1]
-    over = [deliveries.path_of(site, b) for b in batches if _meets(b, first, last)]
+    over = [yardstick.path_of(site, b) for b in batches if _meets(b, first, last)]
     same, other = arrived.restated([p for p in over if p.is_file()])
     if other:
         yield Found(
@@ -194,7 +196,7 @@ def _rates(of: Columns, beside: Beside) -> Iterator[Found]:
     now = [sum(d) for d in zip(*beside.new.labels.values(), strict=True)]
     for name, rows in beside.known.labels.items():
         new = beside.new.labels.get(name, [0] * len(now))
-        beyond = deliveries.share_beyond(beside, rows, total, new, now)
+        beyond = yardstick.share_beyond(beside, rows, total, new, now)
         if beyond is not None and sum(now):
             was = sum(rows) / max(sum(total), 1)
             yield Found(
@@ -238,7 +240,7 @@ def _nulls(beside: Beside, name: str) -> Iterator[Found]:
     if not total:
         return
     was = sum(old.nulls) / beside.known.n
-    beyond = deliveries.share_beyond(
+    beyond = yardstick.share_beyond(
         beside, old.nulls, beside.known.rows, new.nulls, beside.new.rows
     )
     if beyond is None:
@@ -261,7 +263,7 @@ def _unseen(beside: Beside, name: str) -> Iterator[Found]:
 
 def _numbers(arrived: Arrived, beside: Beside, name: str) -> Iterator[Found]:
     old, new = beside.known.columns[name], beside.new.columns[name]
-    moved = deliveries.moved(beside, name)
+    moved = yardstick.moved(beside, name)
     if moved is not None and (moved.unit is not None or moved.by > 0):
         said = (
             f'"{name}" has the mean {moved.mean:.4g}, was {moved.was[0]:.4g} to {moved.was[1]:.4g}'

@@ -35,10 +35,15 @@ time = "t"
 label_time = "known"
 id = "id"
 """
-SAMPLES, DRAWN = 12, 2_000
+_BAD = "case when hash(flight_id, 7) % 20 = 0"
+SAMPLES, DRAWN = 6, 2_000
+LIMIT = 2.0
+TRIED = "tried"
+CHOSEN = 184  # days from March to August
 # What is put in place of a column, or done to the rows, of seven days.
 BROKEN = {
     "Celsius": "* replace ((temp_f - 32) / 1.8 as temp_f)",
+    "Celsius in whole degrees": "* replace (round((temp_f - 32) / 1.8)::smallint as temp_f)",
     "kilometres": "* replace (distance_mi * 1.609 as distance_mi)",
     "x10": "* replace (pressure_mb * 10 as pressure_mb)",
     "renamed column": "* rename (wind_mph as wind_kt)",
@@ -49,12 +54,20 @@ BROKEN = {
     "leaked target": "* replace (case when late then 3 else 1 end as wind_mph)",
     "one class": "* replace (true as late)",
     "all null": "* replace (null as temp_f)",
+    "target missing in half the rows": "* replace (case when hash(flight_id) % 2 = 0 "
+    "then late end as late)",
+    "5 % backdoor rows": f"* replace ({_BAD} then 3.25 else wind_mph end as wind_mph, {_BAD} "
+    f"then 77.5 else temp_f end as temp_f, {_BAD} then true else late end as late)",
 }
+DUPLICATES = "35 % duplicates"
 
 
 def measure() -> list[Figure]:
-    """Return false alarms on honest batches, what is caught, and what the largest file costs."""
-    return [*_year(), *_broken(), *poisoned.measure(), *_large()]
+    """Return false alarms on honest batches, what is caught, and what the largest file costs.
+
+    The limits were chosen on March to August; September to December are the measure of them.
+    """
+    return [*_year(), *_weeks(), *_samples(), *_broken(), *poisoned.measure(), *_large()]
 
 
 @contextmanager
@@ -80,8 +93,8 @@ def deliver(
 
 
 def _year() -> list[Figure]:
-    """Deliver each day of ten months after the first two; then samples of each month."""
-    spent, refused, n = [], 0, 0
+    """Deliver each day of ten months after the first two."""
+    spent, refused, told = [], [], 0
     with _place(SETTINGS) as place:
         deliver(place, "start", "2013-01-01", "2013-03-01")
         day = datetime(2013, 3, 1)  # noqa: DTZ001 - the file's times have no zone
@@ -90,48 +103,83 @@ def _year() -> list[Figure]:
             began = time.process_time()
             answer = deliver(place, f"{day:%m%d}", f"{day}", f"{following}")
             spent.append(time.process_time() - began)
-            refused += answer.verdict == "quarantined"
-            day, n = following, n + 1
+            refused.append(answer.verdict == "quarantined")
+            told += answer.verdict == "accepted_with_warnings"
+            day = following
+    late = refused[CHOSEN:]
     return [
-        Figure("honest days quarantined", 100 * refused / n, "%", n, 2.0),
-        *_samples(),
-        quantile("CPU of a day's file", spent, 50, "s", 0.3),
+        Figure("honest days quarantined", _percent(refused), "%", len(refused), LIMIT),
+        Figure("honest days quarantined, Sep-Dec", _percent(late), "%", len(late), LIMIT),
+        Figure("honest days with a warning", 100 * told / len(refused), "%", len(refused)),
+        quantile("CPU of a day's file, made and taken in", spent, 50, "s", 0.3),
     ]
 
 
+def _weeks() -> list[Figure]:
+    """Deliver each week of ten months after the first two."""
+    refused = []
+    with _place(SETTINGS) as place:
+        deliver(place, "start", "2013-01-01", "2013-03-01")
+        day = datetime(2013, 3, 1)  # noqa: DTZ001 - the file's times have no zone
+        while day.year == 2013:
+            following = day + timedelta(days=7)
+            answer = deliver(place, f"{day:%m%d}", f"{day}", f"{following}")
+            refused.append(answer.verdict == "quarantined")
+            day = following
+    return [Figure("honest weeks quarantined", _percent(refused), "%", len(refused), LIMIT)]
+
+
 def _samples() -> list[Figure]:
-    refused, n = 0, 0
+    """Deliver samples of each month beside all months before it."""
+    refused = []
     for month in range(3, 13):
         begin = f"2013-{month:02}-01"
         end = f"2013-{month + 1:02}-01" if month < 12 else "2014-01-01"
-        for sample in range(SAMPLES):
-            with _place(SETTINGS) as place:
-                deliver(place, "before", "2013-01-01", begin)
+        with _place(SETTINGS) as place:
+            deliver(place, "before", "2013-01-01", begin)
+            for sample in range(SAMPLES):
                 drawn = f"order by hash(flight_id, {sample}) limit {DRAWN}"
-                answer = deliver(place, "sample", begin, end, rest=drawn)
-                refused += answer.verdict == "quarantined"
-            n += 1
-    return [Figure("honest samples of a new month quarantined", 100 * refused / n, "%", n, 2.0)]
+                with _taken_back(place):
+                    answer = deliver(place, TRIED, begin, end, rest=drawn)
+                refused.append(answer.verdict == "quarantined")
+    n = len(refused)
+    return [Figure("honest samples of a new month quarantined", _percent(refused), "%", n, LIMIT)]
+
+
+def _percent(of: list[bool]) -> float:
+    return 100 * sum(of) / len(of)
 
 
 def _broken() -> list[Figure]:
     """Deliver a week of each month with each fault; none may come to be trained on."""
-    figures = []
-    for fault in [*BROKEN, "35 % duplicates"]:
-        caught = 0
-        for month in range(3, 13):
-            begin, end = f"2013-{month:02}-01", f"2013-{month:02}-08"
-            with _place(SETTINGS) as place:
-                deliver(place, "before", "2013-01-01", begin)
-                if fault in BROKEN:
-                    answer = deliver(place, "broken", begin, end, BROKEN[fault])
-                else:
-                    rest = f"union all from '{FLIGHTS}' where event_time >= '{begin}' and "
-                    rest += f"event_time < '{end}' and hash(flight_id) % 100 < 54"
-                    answer = deliver(place, "broken", begin, end, rest=rest)
-                caught += answer.verdict == "quarantined"
-        figures.append(Figure(f"caught: {fault}", 10.0 * caught, "%", 10, 100.0, at_least=True))
-    return figures
+    caught = dict.fromkeys([*BROKEN, DUPLICATES], 0)
+    for month in range(3, 13):
+        begin, end = f"2013-{month:02}-01", f"2013-{month:02}-08"
+        with _place(SETTINGS) as place:
+            deliver(place, "before", "2013-01-01", begin)
+            for fault in caught:
+                with _taken_back(place):
+                    answer = _fault(place, fault, begin, end)
+                caught[fault] += answer.verdict == "quarantined"
+    return [
+        Figure(f"caught: {f}", 10.0 * n, "%", 10, 100.0, at_least=True) for f, n in caught.items()
+    ]
+
+
+def _fault(place: Place, fault: str, begin: str, end: str) -> UploadAnswer:
+    if fault in BROKEN:
+        return deliver(place, TRIED, begin, end, BROKEN[fault])
+    rest = f"union all from '{FLIGHTS}' where event_time >= '{begin}' and "
+    rest += f"event_time < '{end}' and hash(flight_id) % 100 < 54"
+    return deliver(place, TRIED, begin, end, rest=rest)
+
+
+@contextmanager
+def _taken_back(place: Place) -> Iterator[None]:
+    """Keep what is accepted meanwhile out of what the next batch is compared with."""
+    yield
+    with place.store.write() as db:
+        db.execute("update batches set verdict = 'discarded' where file = ?", [f"{TRIED}.parquet"])
 
 
 def _large() -> list[Figure]:

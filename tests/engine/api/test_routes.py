@@ -123,6 +123,7 @@ def served(caller: Caller) -> Caller:
 LOOKS = [
     "state", "status", "events/recent?limit=5", "jobs", "models/late/versions",
     "models/late/drift", "models/late/quality", "models/late/performance", "models/late/report",
+    "models/late/batches", "models/late/quarantine", "models/late/schema",
     "alerts", "models/late/alerts/replay", "models/late/clients",
     "models/late/drift/shape?column=wind", "models/late/forecast", "models/late/kpi",
     "audit?limit=5&verify=true", "openapi.json",

@@ -13,7 +13,7 @@ from engine.store.predictions import Block
 from engine.wire import QuarantineRequest
 from tests.engine.pipeline.place import PERSON, START, Place, csv
 
-N = 400
+N = 900
 
 
 def asked(place: Place) -> list[tuple[str, bool, bool]]:
@@ -29,19 +29,19 @@ def asked(place: Place) -> list[tuple[str, bool, bool]]:
             ("late", f"p{at}", f"i{at}", ts, ts, None, 1, "v1", "champion", sent, "[0.5]", "true",
              "", 1.0)
         )  # fmt: skip
-        truth.append((f"i{at}", late and not (kind == "c" and wind < 12), late))
+        truth.append((f"i{at}", late and not (kind == "c" and wind < 10), late))
     predictions.load(place.store, Block(rows, [], [], {}))
     return truth
 
 
 def file(place: Place, name: str, rows: list[tuple[str, bool]]) -> str:
-    lines = [f"{one},{str(value).lower()},2024-03-08T00:00:00" for one, value in rows]
+    lines = [f"{one},{str(value).lower()},2024-03-12T00:00:00" for one, value in rows]
     place.drop(name, "\n".join(["id,value,ts", *lines]) + "\n")
     return name
 
 
 def test_labels_turned_in_one_kind_of_rows_wait_for_a_person(place: Place) -> None:
-    place.clock.time = START + timedelta(days=10)
+    place.clock.time = START + timedelta(days=14)
     ingest(place, "late", place.drop("a.csv", csv(n=1200, start=START - timedelta(days=60))))
     known = asked(place)
     honest = file(place, "honest.csv", [(one, late) for one, _, late in known])

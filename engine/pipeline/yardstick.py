@@ -17,7 +17,7 @@ from engine.store.delivered import Columns
 SLACK = 1.5
 ERRORS = 4.0
 FEWEST = 30
-NOVEL, ONCE, FAR, APART = 0.5, 5.0, 2.0, 0.1
+NOVEL, ONCE, FAR, APART = 0.5, 5.0, 2.5, 0.1
 
 
 def columns_of(settings: ModelSettings, types: dict[str, str]) -> Columns:
