@@ -71,7 +71,7 @@ VERBS: dict[str, Verb] = {
         running.monitor,
         ("wait", "rebuild", "reason"),
     ),
-    "jobs": Verb("", "the runs, newest first", looking.jobs),
+    "jobs": Verb("", "the runs, newest first", looking.jobs, ("limit",)),
     "job": Verb("ID", "one run", looking.job, ("log",)),
     "cancel": Verb("ID", "end a run that waits or works", running.cancel, ("reason",)),
     "promote": Verb(

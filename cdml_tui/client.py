@@ -68,13 +68,17 @@ class Client:
         """Return the engine, the serving process and the models in a few words."""
         return self._get("/status", wire.Status)
 
-    def jobs(self) -> list[wire.JobRow]:
-        """Return the runs, newest first."""
-        return self._get("/jobs", list[wire.JobRow])
+    def jobs(self, limit: int = 50) -> list[wire.JobRow]:
+        """Return the runs, newest first; of those that ended at most `limit`."""
+        return self._get("/jobs", list[wire.JobRow], {"limit": limit})
 
     def job(self, run_id: str) -> wire.JobRow:
         """Return one run."""
         return self._get(f"/jobs/{_path(run_id)}", wire.JobRow)
+
+    def run_log(self, run_id: str) -> wire.RunLog:
+        """Return the end of what the process of a run wrote."""
+        return self._get(f"/jobs/{_path(run_id)}/log", wire.RunLog)
 
     def versions(self, model: str) -> list[wire.VersionRow]:
         """Return the versions of a model."""
@@ -144,9 +148,9 @@ class Client:
         """Return the files of a model that are set aside."""
         return self._get(f"{_model(model)}/quarantine", list[wire.BatchRow])
 
-    def batches(self, model: str) -> wire.BatchesAnswer:
+    def batches(self, model: str, limit: int = 100) -> wire.BatchesAnswer:
         """Return the newest files delivered for a model, and what was found of each."""
-        return self._get(f"{_model(model)}/batches", wire.BatchesAnswer)
+        return self._get(f"{_model(model)}/batches", wire.BatchesAnswer, {"limit": limit})
 
     def schema(self, model: str) -> wire.SchemaAnswer:
         """Return the columns of a model, and what is proposed to change."""

@@ -130,7 +130,7 @@ def _transform(sealed: dict[str, Any] | None) -> str:
 
 def jobs(session: Session) -> int:
     """List the runs, newest first."""
-    rows = session.client.jobs()
+    rows = session.client.jobs(session.args.limit)
     if session.json:
         json_line(rows)
         return 0

@@ -7,6 +7,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from engine import wire
+from engine.api.conductor import SHOWN
 from engine.api.desk import desk_of, site_of
 from engine.api.peer import Req, actor_of, role_of
 from engine.api.stream import hub_of
@@ -66,15 +67,21 @@ def recent(state: State, limit: FromQuery[int] = 50) -> list[wire.EventRow]:
 
 
 @get("/api/v1/jobs", sync_to_thread=True)
-def jobs(state: State) -> list[wire.JobRow]:
-    """Return running, queued and finished runs."""
-    return desk_of(state).runs()
+def jobs(state: State, limit: FromQuery[int] = SHOWN) -> list[wire.JobRow]:
+    """Return running and queued runs, and the newest of the finished ones."""
+    return desk_of(state).runs(max(1, min(limit, 10_000)))
 
 
 @get("/api/v1/jobs/{run:str}", sync_to_thread=True)
 def job(state: State, run: FromPath[str]) -> wire.JobRow:
     """Return one run."""
     return desk_of(state).a_run(run)
+
+
+@get("/api/v1/jobs/{run:str}/log", sync_to_thread=True)
+def run_log(state: State, run: FromPath[str]) -> wire.RunLog:
+    """Return the end of what the process of a run wrote."""
+    return desk_of(state).run_log(run)
 
 
 @get("/api/v1/models/{model:str}/versions", sync_to_thread=True)
@@ -275,6 +282,7 @@ ROUTES = [
     recent,
     jobs,
     job,
+    run_log,
     versions,
     version,
     compare,
