@@ -12,14 +12,20 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from textual.app import App
 from textual.message import Message
 
-from cdml_tui import actions, effects, guard, offline, turning
+from cdml_tui import actions, command_line, effects, guard, offline, preferences, turning
 from cdml_tui import answers as answered
 from cdml_tui.client import Client, ConsoleError, EngineLost
+from cdml_tui.effects import Ran
 from cdml_tui.feed import Feed, HeartbeatCame, LinkLost, SnapshotCame
+from cdml_tui.history import History
+from cdml_tui.keyhelp import VerbHelp
+from cdml_tui.reach import action_for
+from cdml_tui.request_key import GivenKey
 from cdml_tui.screens.frame import shown
 from cdml_tui.screens.table import PAGES
 from cdml_tui.sheet import Subject
@@ -29,12 +35,13 @@ from cdml_tui.state import (
     heartbeat_came,
     link_lost,
     link_of,
-    resized,
     snapshot_came,
 )
 from cdml_tui.terminal import Terminal
-from cdml_tui.widgets.line_screen import KeyCame, LineScreen, SizeCame
+from cdml_tui.widgets.line_screen import KeyCame, LineScreen, PasteCame, SizeCame
 from engine import wire
+
+RunWords = Callable[[str, tuple[str, ...], GivenKey], Ran]
 
 
 class Answered(Message):
@@ -56,6 +63,8 @@ class Console(App[int], inherit_bindings=False):
         client: Client,
         screen: Screen,
         *,
+        run_words: RunWords | None = None,
+        history: History | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         new_token: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
@@ -64,8 +73,11 @@ class Console(App[int], inherit_bindings=False):
         self.animation_level = "none"
         # Before the first paint: a change of theme paints everything once more.
         self.set_reactive(App.theme, screen.theme)
-        self.state = replace(screen, keys=actions.key_rows(), at=monotonic())
+        keys = screen.keys or actions.key_rows()
+        self.state = replace(screen, keys=keys, at=monotonic())
         self._client = client
+        self._run_words = run_words
+        self._history = history
         self._monotonic = monotonic
         self._real_time = monotonic is time.monotonic
         self._new_token = new_token
@@ -99,10 +111,9 @@ class Console(App[int], inherit_bindings=False):
 
     def on_key_came(self, event: KeyCame) -> None:
         """Let a key act."""
-        if event.key in ("ctrl+c", "ctrl+q"):
-            # Both ask as q does: they are pressed by habit, and q q is always at hand.
-            event.key = "q"
-        action = actions.for_key(event.key)
+        # These two ask as the key to leave does: they are pressed by habit.
+        habit = event.key in ("ctrl+c", "ctrl+q")
+        action = actions.named("quit") if habit else action_for(self.state, event.key)
         now = self._monotonic()
         press = guard.Press(
             event.key,
@@ -114,13 +125,13 @@ class Console(App[int], inherit_bindings=False):
         )
         self._become(*guard.pressed(self.state, press))
 
-    def on_paste_came(self) -> None:
+    def on_paste_came(self, event: PasteCame) -> None:
         """Let a paste stop what is pending."""
-        self._become(guard.pasted(self.state, self._monotonic()))
+        self._become(guard.pasted(self.state, self._monotonic(), event.text))
 
     def on_size_came(self, event: SizeCame) -> None:
         """Take in the size."""
-        self._become(resized(self.state, event.width, event.height))
+        self._become(turning.resized(self.state, event.width, event.height))
 
     def on_snapshot_came(self, event: SnapshotCame) -> None:
         """Take in a fresh state."""
@@ -176,7 +187,11 @@ class Console(App[int], inherit_bindings=False):
                 self._in_thread(lambda: self._send(intent))
             case effects.Prove(model=model, generation=generation):
                 self._in_thread(lambda: self._prove(model, generation))
-
+            case effects.Copy(text=text):
+                self.copy_to_clipboard(text)
+            case effects.Remember(lines=lines):
+                if self._history is not None:
+                    self._history.keep(lines)
             case effects.Ask(subject=subject):
                 self._in_thread(lambda: self._ask(subject))
 
@@ -195,6 +210,8 @@ class Console(App[int], inherit_bindings=False):
                 request = wire.RunRequest(idempotency_key=intent.idempotency_key)
                 run = self._client.start("train", intent.model, request)
                 return lambda s, at: answered.run_answered(s, intent, run, at)
+            if intent.words:
+                return self._send_words(intent)
             if intent.alert is not None:
                 asked = guard.quiet_of(intent)
                 quiet = self._client.quiet(intent.verb, intent.alert.number, asked)
@@ -207,13 +224,30 @@ class Console(App[int], inherit_bindings=False):
             return lambda s, at: answered.unanswered(s, intent, why, was_sent=was_sent, at=at)
         except ConsoleError as no:
             why, code, status = no.message, no.code, no.status
-            if code in ("bad_answer", "unconfirmed"):
+            if code in ("bad_answer", "unconfirmed", "outcome_unknown"):
                 return lambda s, at: answered.unanswered(s, intent, why, was_sent=True, at=at)
             return lambda s, at: answered.refused(s, intent, why, status=status, at=at)
         except Exception as fault:  # noqa: BLE001 - whatever broke, the change may have happened
             why = f"The console failed to ask: {fault!r}."
             return lambda s, at: answered.unanswered(s, intent, why, was_sent=True, at=at)
         return lambda s, at: answered.change_answered(s, intent, answer, at)
+
+    def _send_words(self, intent: Intent) -> Callable[[Screen, float], effects.Step]:
+        """Carry out a line that has no key; without an idempotency key it is not asked again."""
+        key = GivenKey(intent.idempotency_key)
+        try:
+            ran = self._ran(intent.words, key)
+        except EngineLost as lost:
+            if not lost.sent or key.used:
+                raise
+            why = lost.message
+            return lambda s, at: answered.words_lost(s, intent, why, at)
+        return lambda s, at: answered.words_answered(s, intent, ran, at)
+
+    def _ran(self, words: tuple[str, ...], key: GivenKey) -> Ran:
+        if self._run_words is None:
+            raise ConsoleError("no_command_line", "This console has no command line.")
+        return self._run_words(self.state.path, words, key)
 
     def _send_offline(self, intent: Intent) -> Callable[[Screen, float], effects.Step]:
         """Roll back without the engine: the ledger and the prediction service are enough."""
@@ -228,7 +262,11 @@ class Console(App[int], inherit_bindings=False):
         """Ask for what a page shows; return what the answer makes of the screen."""
         ask = PAGES[subject.page].ask
         try:
-            value = ask(self._client, subject) if ask else None
+            if subject.page == "output":
+                words = command_line.words_of(subject.id)
+                value: Any = self._ran(tuple(words), GivenKey(self._new_token()))
+            else:
+                value = ask(self._client, subject) if ask else None
         except ConsoleError as no:
             why = no.message
             return lambda s, _: (turning.not_came(s, subject, why), ())
@@ -245,15 +283,31 @@ class Console(App[int], inherit_bindings=False):
         return lambda s, at: answered.proof_came(s, proof, at)
 
 
-def run(client: Client, workspace_path: str, *, on_exit: Callable[[], None] | None = None) -> int:
+def run(
+    client: Client,
+    workspace_path: str,
+    *,
+    verbs: tuple[VerbHelp, ...] = (),
+    run_words: RunWords | None = None,
+    on_exit: Callable[[], None] | None = None,
+) -> int:
     """Open the console on a workspace; return the exit code."""
     terminal = Terminal()
     try:
         refusal = terminal.refusal()
         if refusal:
             return terminal.plain(client, str(workspace_path), refusal)
-        glyphs = terminal.glyphs()
-        console = Console(client, Screen(path=str(workspace_path), glyphs=glyphs))
+        liked, history = preferences.read(), History()
+        screen = Screen(
+            path=str(workspace_path),
+            glyphs=liked.glyphs or terminal.glyphs(),
+            theme=liked.theme or "ansi-dark",
+            keys=actions.key_rows(liked.keys),
+            verbs=verbs,
+            history=history.lines(),
+            message=liked.warning,
+        )
+        console = Console(client, screen, run_words=run_words, history=history)
         with terminal.guarded():
             code = console.run(mouse=False)
         return 1 if code is None else code

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import NoReturn
 
+from cdml_tui.actions import Danger
+from cdml_tui.keyhelp import VerbHelp
+from cdml_tui.options import OPTIONS
 from cdml_tui.verbs import (
     alerting,
     bringing,
@@ -14,6 +17,7 @@ from cdml_tui.verbs import (
     expecting,
     incident,
     judging,
+    keys,
     locking,
     looking,
     report,
@@ -27,32 +31,60 @@ Run = Callable[[Session], int]
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """One verb. `run` is None where `python -m engine` carries it out, engine running or not."""
+    """One verb. `run` is None where `python -m engine` carries it out, engine running or not.
+
+    `danger` is its class where it changes something: with `changes_with` only beside one of these
+    words, with `looks_with` not beside these. `elsewhere` says why only a shell runs it.
+    """
 
     words: str
     help: str
     run: Run | None = None
     options: tuple[str, ...] = ()
+    danger: Danger = Danger.LOOK
+    changes_with: tuple[str, ...] = ()
+    looks_with: tuple[str, ...] = ()
+    elsewhere: str = ""
 
 
 VERBS: dict[str, Verb] = {
-    "init": Verb("DIR --data FILE... --target C", "make a workspace from a table of your own"),
-    "check": Verb("[--keys]", "check cdml.toml and say what it will do"),
-    "demo": Verb("[--headless]", "replay real flights through a workspace of its own"),
-    "backtest": Verb(
-        "[MODEL] [--policy P]...", "what other policies would have done with a model's history"
+    "init": Verb(
+        "DIR --data FILE... --target C",
+        "make a workspace from a table of your own",
+        elsewhere="makes another workspace; run it in a shell",
     ),
-    "up": Verb("[--foreground]", "start the engine and the prediction service"),
-    "down": Verb("", "stop them", changing.down),
+    "check": Verb("[--keys]", "check cdml.toml and say what it will do"),
+    "demo": Verb(
+        "[--headless]",
+        "replay real flights through a workspace of its own",
+        elsewhere="makes a workspace of its own; run it in a shell",
+    ),
+    "backtest": Verb(
+        "[MODEL] [--policy P]...",
+        "what other policies would have done with a model's history",
+        elsewhere="takes minutes; run it in a shell",
+    ),
+    "up": Verb(
+        "[--foreground]", "start the engine and the prediction service", danger=Danger.SURPRISING
+    ),
+    "down": Verb("", "stop them", changing.down, danger=Danger.FINAL),
     "status": Verb("", "engine, serving and models in a few lines", looking.status),
     "versions": Verb("[MODEL]", "the versions of a model", looking.versions),
     "show": Verb("[MODEL] VERSION", "one version: lineage and gate report", looking.show),
-    "train": Verb("[MODEL]", "train candidates now", running.train, ("wait", "plan", "reason")),
+    "train": Verb(
+        "[MODEL]",
+        "train candidates now",
+        running.train,
+        ("wait", "plan", "reason"),
+        danger=Danger.SURPRISING,
+        looks_with=("--plan",),
+    ),
     "validate": Verb(
         "[MODEL] VERSION",
         "judge a version again on today's mature rows",
         running.validate,
         ("wait", "reason"),
+        danger=Danger.SURPRISING,
     ),
     "compare": Verb("[MODEL] A B", "two versions on the same rows", judging.compare),
     "monitor": Verb(
@@ -60,51 +92,61 @@ VERBS: dict[str, Verb] = {
         "watch the champion now",
         running.monitor,
         ("wait", "rebuild", "reason"),
+        danger=Danger.SURPRISING,
     ),
     "jobs": Verb("", "the runs, newest first", looking.jobs),
     "job": Verb("ID", "one run", looking.job, ("log",)),
-    "cancel": Verb("ID", "end a run that waits or works", running.cancel, ("reason",)),
+    "cancel": Verb(
+        "ID", "end a run that waits or works", running.cancel, ("reason",), danger=Danger.SURPRISING
+    ),
     "promote": Verb(
         "[MODEL] [VERSION]",
         "make a version the champion",
         changing.promote,
         ("expect", "reason", "no-way-back", "override", "override-freeze"),
+        danger=Danger.REVERSIBLE,
     ),
     "rollback": Verb(
         "[MODEL]",
         "back to the last known good version, and hold it",
         changing.rollback,
         ("to", "before", "expect", "reason", "attack", "offline", "override"),
+        danger=Danger.REVERSIBLE,
     ),
     "canary": Verb(
         "[MODEL] VERSION",
         "have a version answer a share, or the next share of the policy",
         bringing.canary,
         ("share", "expect", "reason", "override-freeze"),
+        danger=Danger.SURPRISING,
     ),
     "abort": Verb(
         "[MODEL]",
         "stop canary and shadow; the champion stays (rollback takes that back)",
         bringing.abort,
         ("expect", "reason"),
+        danger=Danger.REVERSIBLE,
     ),
     "roll-through": Verb(
         "[MODEL]",
         "promote the canary now, because the champion is sick; needs --reason",
         bringing.roll_through,
         ("expect", "reason", "override-freeze"),
+        danger=Danger.OVERRIDING,
     ),
     "approve": Verb(
         "[MODEL] VERSION",
         "say yes to the step that a version waits for",
         bringing.approve,
         ("expect", "reason"),
+        danger=Danger.SURPRISING,
     ),
     "reject": Verb(
         "[MODEL] VERSION",
         "say no to a version that waits; needs --reason",
         bringing.reject,
         ("expect", "reason"),
+        danger=Danger.SURPRISING,
     ),
     "rollout": Verb("[MODEL]", "the rollout's evidence, and what follows", bringing.rollout),
     "undo": Verb(
@@ -112,29 +154,58 @@ VERBS: dict[str, Verb] = {
         "take back the last promotion or rollback, within 60 s",
         changing.undo,
         ("expect", "reason", "override-freeze"),
+        danger=Danger.REVERSIBLE,
     ),
-    "hold": Verb("[MODEL]", "no automatic change of champion", locking.hold, ("reason",)),
-    "resume": Verb("[MODEL]", "lift a hold", locking.resume, ("reason",)),
+    "hold": Verb(
+        "[MODEL]",
+        "no automatic change of champion",
+        locking.hold,
+        ("reason",),
+        danger=Danger.SURPRISING,
+    ),
+    "resume": Verb("[MODEL]", "lift a hold", locking.resume, ("reason",), danger=Danger.SURPRISING),
     "freeze": Verb(
-        "[MODEL]", "no automatic change, of a model or of all", locking.freeze, ("reason",)
+        "[MODEL]",
+        "no automatic change, of a model or of all",
+        locking.freeze,
+        ("reason",),
+        danger=Danger.SURPRISING,
     ),
-    "thaw": Verb("[MODEL]", "lift a freeze", locking.thaw, ("reason",)),
+    "thaw": Verb("[MODEL]", "lift a freeze", locking.thaw, ("reason",), danger=Danger.SURPRISING),
     "pin": Verb(
-        "[MODEL] [VERSION]", "not even a person replaces the champion", locking.pin, ("reason",)
+        "[MODEL] [VERSION]",
+        "not even a person replaces the champion",
+        locking.pin,
+        ("reason",),
+        danger=Danger.SURPRISING,
     ),
-    "unpin": Verb("[MODEL]", "lift a pin", locking.unpin, ("reason",)),
+    "unpin": Verb("[MODEL]", "lift a pin", locking.unpin, ("reason",), danger=Danger.SURPRISING),
     "taint": Verb(
         "[MODEL]",
         "do not trust rows, a batch or a version; alone: list",
         locking.taint,
         ("from", "to/time", "batch", "version/taint", "lift", "reason"),
+        danger=Danger.SURPRISING,
+        changes_with=("--from", "--to", "--batch", "--version", "--lift"),
     ),
-    "ingest": Verb("[MODEL] FILE...", "hand over files of rows", running.ingest),
+    "ingest": Verb(
+        "[MODEL] FILE...", "hand over files of rows", running.ingest, danger=Danger.SURPRISING
+    ),
     "pull": Verb(
-        "[MODEL]", "ask the model's source for rows now", running.pull, ("wait", "reason")
+        "[MODEL]",
+        "ask the model's source for rows now",
+        running.pull,
+        ("wait", "reason"),
+        danger=Danger.SURPRISING,
     ),
-    "labels": Verb("[MODEL] FILE...", "hand over files of labels", running.labels),
-    "predict": Verb("[MODEL] FILE", "ask the prediction service about every row of a file"),
+    "labels": Verb(
+        "[MODEL] FILE...", "hand over files of labels", running.labels, danger=Danger.SURPRISING
+    ),
+    "predict": Verb(
+        "[MODEL] FILE",
+        "ask the prediction service about every row of a file",
+        danger=Danger.SURPRISING,
+    ),
     "drift": Verb(
         "[MODEL] | --reference FILE --current FILE",
         "drift of every column, or of one file against another",
@@ -185,68 +256,27 @@ VERBS: dict[str, Verb] = {
         "one alert and what to do; acknowledge it, or mute it for a time",
         alerting.alert,
         ("for", "reason"),
+        danger=Danger.REVERSIBLE,
+        changes_with=("ack", "mute"),
     ),
     "incident": Verb(
         "[N]",
         "what happened on a bad day: list, show, note, close, report",
         incident.incident,
         ("note", "close", "report"),
+        danger=Danger.SURPRISING,
+        changes_with=("--note", "--close"),
     ),
-    "token": Verb("new|list|revoke [NAME]", "who may call the prediction port"),
-    "reload": Verb("", "have the engine read cdml.toml again", changing.reload),
-    "keys": Verb("", "the console's keys and the commands that do the same", looking.keys),
-}
-
-_OPTIONS: dict[str, dict[str, object]] = {
-    "wait": {"action": "store_true", "help": "until it is done; exit 0 pass, 4 refused, 1 failed"},
-    "plan": {"action": "store_true", "help": "only say on what; exit 4 if it would be refused"},
-    "rebuild": {
-        "action": "store_true",
-        "help": "measure all earlier looks again from the raw rows, and say what differs",
-    },
-    "reason": {"default": "", "metavar": "T", "help": "why; kept in the audit"},
-    "expect": {"metavar": "V", "help": "do it only if V is the champion; else exit 5"},
-    "to": {"metavar": "V", "help": "the version to go back to"},
-    "before": {"metavar": "T", "help": "to a version trained on rows before T only"},
-    "note": {"metavar": "T", "help": "add a note to it"},
-    "close": {"action": "store_true", "help": "it is over"},
-    "report": {"metavar": "FILE", "help": "write the post-mortem as Markdown; - for stdout"},
-    "attack": {"action": "store_true", "help": "the version left is tainted, not only held"},
-    "offline": {"action": "store_true", "help": "without the engine, straight in the ledger"},
-    "no-way-back": {"action": "store_true", "help": "even if nothing could be rolled back to"},
-    "override": {
-        "action": "append",
-        "default": [],
-        "metavar": "GUARD",
-        "help": "in spite of this guard; needs --reason",
-    },
-    "override-freeze": {"action": "store_true", "help": "in spite of a freeze; needs --reason"},
-    "from": {"dest": "from_", "metavar": "T", "help": "the first moment of the rows"},
-    "to/time": {"metavar": "T", "help": "the moment after the last row; of a day alone, its end"},
-    "out": {"metavar": "FILE", "help": "where to; - for stdout"},
-    "batch": {"metavar": "SHA", "help": "a batch, by the beginning of its digest"},
-    "version/taint": {"metavar": "V", "help": "a version"},
-    "version/audit": {"metavar": "V", "help": "what happened to a version, on what evidence"},
-    "lift": {
-        "type": int,
-        "nargs": "?",
-        "const": 0,
-        "metavar": "ID",
-        "help": "trust it again; without ID the only taint that stands",
-    },
-    "at": {"metavar": "T", "help": "what served then"},
-    "overrides": {"action": "store_true", "help": "what was done in spite of a guard"},
-    "since": {"metavar": "T", "help": "from then on (of --overrides: this month)"},
-    "all": {"action": "store_true", "help": "ended and pending ones too"},
-    "replay": {"action": "store_true", "help": "try today's rules on the stored looks"},
-    "from/replay": {"dest": "from_", "metavar": "T", "help": "looks from then on"},
-    "to/replay": {"metavar": "T", "help": "looks before then"},
-    "for": {"dest": "for_", "metavar": "D", "help": "how long a mute lasts, like 12h (1d)"},
-    "share": {"type": float, "metavar": "PCT", "help": "percent of the answers, 1 to 99"},
-    "limit": {"type": int, "default": 50, "metavar": "N", "help": "how many (50)"},
-    "follow": {"action": "store_true", "help": "go on as they come"},
-    "log": {"action": "store_true", "help": "what its process wrote, too"},
-    "verify": {"action": "store_true", "help": "check the whole chain; exit 1 if it is broken"},
+    "token": Verb(
+        "new|list|revoke [NAME]",
+        "who may call the prediction port",
+        danger=Danger.FINAL,
+        changes_with=("new", "revoke"),
+    ),
+    "reload": Verb(
+        "", "have the engine read cdml.toml again", changing.reload, danger=Danger.SURPRISING
+    ),
+    "keys": Verb("", "the console's keys and the commands that do the same", keys.keys),
 }
 
 
@@ -270,8 +300,25 @@ def parser(name: str) -> argparse.ArgumentParser:
     for option in verb.options:
         # What follows a slash tells apart options of one name in different verbs.
         flag = option.partition("/")[0]
-        made.add_argument(f"--{flag}", **_OPTIONS[option])  # type: ignore[arg-type]
+        made.add_argument(f"--{flag}", **OPTIONS[option])  # type: ignore[arg-type]
     return made
+
+
+def verb_rows() -> tuple[VerbHelp, ...]:
+    """Return the table as the console's command line knows it."""
+    return tuple(
+        VerbHelp(
+            name,
+            verb.words,
+            verb.help,
+            tuple(option.partition("/")[0] for option in verb.options),
+            verb.danger.value,
+            verb.changes_with,
+            verb.looks_with,
+            verb.elsewhere,
+        )
+        for name, verb in VERBS.items()
+    )
 
 
 def unknown(name: str) -> str:

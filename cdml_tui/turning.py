@@ -1,13 +1,16 @@
 """Opening, closing and moving about in pages, and taking in what the engine says of them. Pure."""
 
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from cdml_tui import state
 from cdml_tui.effects import Ask, Effect, Step
-from cdml_tui.screens.frame import body_of, room_of
+from cdml_tui.panes.line import text_of
+from cdml_tui.screens.frame import body_of, room_of, rows_of
 from cdml_tui.screens.table import PAGES
-from cdml_tui.sheet import Sheet, Subject
+from cdml_tui.sheet import Filter, Sheet, Subject, lets
 from cdml_tui.state import Screen, seen_anew
 
 # A page is asked for anew at most this often, however fast the engine tells of changes.
@@ -23,7 +26,7 @@ def opened(screen: Screen, name: str) -> Step:
     subject = PAGES[name].about(screen, name)
     if isinstance(subject, str):
         return replace(screen, message=subject), ()
-    return _put(replace(screen, sheets=()), subject)
+    return put(screen if PAGES[name].over else replace(screen, sheets=()), subject)
 
 
 def entered(screen: Screen) -> Step:
@@ -35,7 +38,7 @@ def entered(screen: Screen) -> Step:
     subject = opens(screen, sheet) if opens and sheet.value is not None else None
     if subject is None:
         return replace(screen, message="there is nothing more to open here"), ()
-    return _put(screen, subject)
+    return put(screen, subject)
 
 
 def closed(screen: Screen) -> Step:
@@ -47,9 +50,10 @@ def closed(screen: Screen) -> Step:
 
 
 def moved(screen: Screen, way: str) -> Screen:
-    """Move the cursor, or scroll where nothing can be selected."""
+    """Move the cursor among the rows shown, or scroll where nothing can be selected."""
     sheet, room = screen.sheets[-1], room_of(screen)
     body = body_of(screen, sheet, screen.width)
+    rows = rows_of(sheet, body)
     step = {
         "up": -1,
         "down": 1,
@@ -58,13 +62,52 @@ def moved(screen: Screen, way: str) -> Screen:
         "first": -_FAR,
         "last": _FAR,
     }[way]
-    last_top = max(0, len(body.rows) - room)
+    last_top = max(0, len(rows) - room)
     if not body.selects:
         top = max(0, min(min(sheet.top, last_top) + step, last_top))
         return _topped(screen, replace(sheet, top=top))
-    cursor = max(0, min(sheet.cursor + step, len(body.rows) - 1))
-    top = max(min(sheet.top, cursor), cursor - room + 1)
-    return _topped(screen, replace(sheet, cursor=cursor, top=top))
+    if not rows:
+        return screen
+    return _topped(screen, _stood(sheet, rows, bisect_left(rows, sheet.cursor) + step, room))
+
+
+def filtered(screen: Screen, a_filter: Filter | None) -> Screen:
+    """Show only the rows of the open page that a filter lets through."""
+    sheet = replace(screen.sheets[-1], filter=a_filter, top=0)
+    return _topped(screen, _sifted(screen, sheet))
+
+
+def next_hit(screen: Screen, step: int) -> Screen:
+    """Go to the next row that the filter lets through; behind the last one comes the first."""
+    sheet, room = screen.sheets[-1], room_of(screen)
+    body = body_of(screen, sheet, screen.width)
+    rows = rows_of(sheet, body)
+    if not rows:
+        return replace(screen, message="the filter lets no row through")
+    if not body.selects:
+        last_top = max(0, len(rows) - room)
+        return _topped(screen, replace(sheet, top=(sheet.top + step) % (last_top + 1)))
+    at = (bisect_left(rows, sheet.cursor) + step) % len(rows)
+    return _topped(screen, _stood(sheet, rows, at, room))
+
+
+def _stood(sheet: Sheet, rows: Sequence[int], at: int, room: int) -> Sheet:
+    """Stand on one of the rows shown, which stays in view."""
+    at = max(0, min(at, len(rows) - 1))
+    top = max(min(sheet.top, at), at - room + 1)
+    return replace(sheet, cursor=rows[at], top=top)
+
+
+def _sifted(screen: Screen, sheet: Sheet) -> Sheet:
+    """Find the rows that the filter lets through, and stand on one of them."""
+    wanted = sheet.filter
+    if wanted is None:
+        return replace(sheet, hits=None)
+    body = body_of(screen, sheet, screen.width)
+    hits = tuple(at for at, row in enumerate(body.rows) if lets(wanted, text_of(row)))
+    nearest = bisect_left(hits, sheet.cursor)
+    cursor = hits[min(nearest, len(hits) - 1)] if hits else sheet.cursor
+    return replace(sheet, hits=hits, cursor=cursor)
 
 
 def asked_again(screen: Screen, *, soon: bool = True) -> Step:
@@ -75,7 +118,7 @@ def asked_again(screen: Screen, *, soon: bool = True) -> Step:
     page = PAGES[sheet.subject.page]
     if page.ask is None or sheet.asked is not None:
         return screen, ()
-    if not soon and not (page.live and _aged(screen, sheet)):
+    if not soon and not (page.live and _aged(screen, sheet) and screen.paused is None):
         return screen, ()
     return _topped(screen, replace(sheet, asked=screen.at)), (Ask(sheet.subject),)
 
@@ -86,9 +129,16 @@ def came(screen: Screen, subject: Subject, value: Any, at: float) -> Screen:
     def taken(sheet: Sheet) -> Sheet:
         sheet = replace(sheet, value=value, came=at, asked=None, why="")
         rows = len(body_of(screen, sheet, screen.width).rows)
-        return replace(sheet, cursor=max(0, min(sheet.cursor, rows - 1)))
+        return _sifted(screen, replace(sheet, cursor=max(0, min(sheet.cursor, rows - 1))))
 
     return _of_subject(screen, subject, taken)
+
+
+def resized(screen: Screen, width: int, height: int) -> Screen:
+    """Take in the size of the terminal; rows fold otherwise, so filters are looked at again."""
+    screen = state.resized(screen, width, height)
+    sheets = tuple(_sifted(screen, sheet) for sheet in screen.sheets)
+    return replace(screen, sheets=sheets)
 
 
 def not_came(screen: Screen, subject: Subject, why: str) -> Screen:
@@ -100,7 +150,8 @@ def _aged(screen: Screen, sheet: Sheet) -> bool:
     return sheet.came is None or screen.at - sheet.came >= ASK_AGAIN_S
 
 
-def _put(screen: Screen, subject: Subject) -> Step:
+def put(screen: Screen, subject: Subject) -> Step:
+    """Put a page on top of what is open, and ask for what it shows."""
     effects: tuple[Effect, ...] = ()
     sheet = Sheet(subject)
     if PAGES[subject.page].ask is not None:

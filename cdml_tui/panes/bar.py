@@ -1,5 +1,7 @@
 """The last lines: the action bar while a change is meant, else what happened last and the keys."""
 
+import shlex
+
 from cdml_tui.panes.figures import percent, span_of
 from cdml_tui.panes.line import (
     EMPTY,
@@ -15,7 +17,10 @@ from cdml_tui.panes.line import (
     width_of,
     wrapped,
 )
+from cdml_tui.panes.line_bar import line_rows, prompt_lines
 from cdml_tui.panes.plan import checks
+from cdml_tui.prompt import Prompt
+from cdml_tui.reach import key_of, works
 from cdml_tui.state import (
     Asking,
     Bar,
@@ -33,7 +38,6 @@ from cdml_tui.state import (
     safe_mode,
     undo_left_s,
     undo_of,
-    works,
 )
 from engine import wire
 
@@ -47,6 +51,7 @@ _VERBS = {
     "train": "Train",
     "ack": "Acknowledge",
     "mute": "Mute for a day",
+    "words": "Command",
 }
 _AFTER = {
     "rollback": "   afterwards u = undo for 60 s",
@@ -64,6 +69,8 @@ _OUTCOME_STYLE: dict[str, Style] = {
 
 def rows_needed(screen: Screen, width: int) -> int:
     """Return how many lines the bottom takes now."""
+    if isinstance(screen.bar, Prompt):
+        return line_rows(screen, screen.bar, width)
     if screen.bar is not None:
         return BAR_ROWS
     return len(_said(screen, width)) + 1
@@ -71,6 +78,8 @@ def rows_needed(screen: Screen, width: int) -> int:
 
 def bottom(screen: Screen, width: int, height: int, names: tuple[str, ...] = ()) -> list[Line]:
     """Draw the action bar, or the last outcome and the keys; without names those of the base."""
+    if isinstance(screen.bar, Prompt):
+        return prompt_lines(screen, screen.bar, width, height)
     if screen.bar is not None:
         return action_bar(screen, screen.bar, width, height)
     said = _said(screen, width)
@@ -81,7 +90,8 @@ def footer(screen: Screen, width: int, names: tuple[str, ...] = ()) -> Line:
     """Draw the keys that fit."""
     parts: list[Span] = []
     by_name = {k.name: k for k in screen.keys}
-    wanted = [by_name[n] for n in names] or [k for k in screen.keys if k.in_footer]
+    usual = sorted((k for k in screen.keys if k.in_footer), key=lambda k: k.in_footer)
+    wanted = [by_name[n] for n in names] or usual
     for key in wanted:
         style: tuple[Style, Style] = ("key", "") if works(screen, key.name) else ("dim", "dim")
         gap = "  " if parts else " "
@@ -100,7 +110,11 @@ def _said(screen: Screen, width: int) -> list[Line]:
     elif screen.lost:
         lines += [line((t, "bad")) for t in wrapped(inert(screen.lost), width - 2)]
     undo = undo_left_s(screen)
-    tail = line(("  u", "key"), f" = undo {undo_of(screen)}{undo:.0f} s ") if undo > 0 else EMPTY
+    tail = (
+        line((f"  {key_of(screen, 'undo')}", "key"), f" = undo {undo_of(screen)}{undo:.0f} s ")
+        if undo > 0
+        else EMPTY
+    )
     if screen.outcome is not None:
         style = _OUTCOME_STYLE[screen.outcome.kind]
         texts = wrapped(inert(screen.outcome.text), max(20, width - width_of(text_of(tail)) - 1))
@@ -147,6 +161,8 @@ def action_bar(screen: Screen, bar: Bar, width: int, height: int) -> list[Line]:
             head, body, prompt = _asking(screen, asking, width)
         case Proving() as proving:
             head, body, prompt = _proving(screen, proving, width)
+        case Prompt() as typed:
+            return prompt_lines(screen, typed, width, height)
     room = max(0, height - 2)
     drawn = _shared([_labelled(label, text, width) for label, text in body], room, width)
     drawn += [EMPTY] * (room - len(drawn))
@@ -194,6 +210,8 @@ def _heading(intent: Intent, note: str, width: int) -> Line:
     way = f"  {intent.from_version or 'none'} → {intent.to}" if intent.to else ""
     if intent.verb == "abort":
         way = f"  {intent.to}"
+    if intent.words:
+        return _rule(f"cdml {' '.join(intent.words[:3])}", note, width)
     if intent.alert is not None:
         way = f"  alert {intent.alert.number}"
     model = f" {intent.model}" if width >= NARROW else ""
@@ -202,7 +220,7 @@ def _heading(intent: Intent, note: str, width: int) -> Line:
 
 def _effect(screen: Screen, intent: Intent, width: int) -> list[tuple[_Label, str]]:
     """Say what would happen: traffic, what was measured, what was checked, the same by command."""
-    same = intent.plan.same_as if intent.plan and intent.plan.same_as else _command(screen, intent)
+    same = same_as(screen, intent)
     body: list[tuple[_Label, str]] = []
     if intent.verb in ("rollback", "promote"):
         body.append((("traffic", ""), _traffic(screen, intent)))
@@ -211,6 +229,8 @@ def _effect(screen: Screen, intent: Intent, width: int) -> list[tuple[_Label, st
     if intent.verb == "undo":
         what = f"the last change ({intent.reason})" if intent.reason else "the last change"
         body.append((("takes", ""), f"back {what}: roles, fitness and locks as they were"))
+    if intent.words:
+        body.append((("does", ""), _meaning(screen, intent)))
     if intent.verb == "train":
         body.append((("trains", ""), f"new candidates of {intent.model}; nobody is served by them"))
     if intent.alert is not None:
@@ -222,6 +242,12 @@ def _effect(screen: Screen, intent: Intent, width: int) -> list[tuple[_Label, st
     if width >= NARROW:
         body.append((("same as", ""), same))
     return body
+
+
+def _meaning(screen: Screen, intent: Intent) -> str:
+    verb = next((v.help for v in screen.verbs if v.name == intent.words[0]), "")
+    champion = f"; {intent.from_version} is the champion now" if intent.from_version else ""
+    return f"{verb}{champion}"
 
 
 def _quieted(intent: Intent, alert: wire.AlertRow) -> list[tuple[_Label, str]]:
@@ -253,7 +279,12 @@ def _stopped(screen: Screen, intent: Intent) -> str:
     return f"shadow of {row.version}; it answers nobody, {intent.from_version} serves on"
 
 
-def _command(screen: Screen, intent: Intent) -> str:
+def same_as(screen: Screen, intent: Intent) -> str:
+    """Return the command that asks for the same change."""
+    if intent.words:
+        return f"cdml {shlex.join(intent.words)}"
+    if intent.plan is not None and intent.plan.same_as:
+        return intent.plan.same_as
     if intent.alert is not None:
         return f"cdml alert {intent.verb} {intent.alert.number}"
     template = next((k.command for k in screen.keys if k.name == intent.verb), "")
@@ -265,16 +296,25 @@ def _typing(
 ) -> tuple[Line, list[tuple[_Label, str]], Line]:
     intent = typing.intent
     why = intent.plan.why if intent.plan else ""
-    body: list[tuple[_Label, str]] = [
-        (("GUARD", "alarm"), why or "a guard says no"),
-        (("override", "warn"), ", ".join(intent.override)),
-        *_effect(screen, intent, width)[:2],
-    ]
-    wanted = f"type {intent.to} and Enter" if typing.stage == "version" else "type why and Enter"
+    body: list[tuple[_Label, str]]
+    if typing.stage == "name":
+        body = [(("FINAL", "alarm"), "no key and no command takes this back")]
+    elif intent.words:
+        body = [(("GUARD", "alarm"), "this line overrides a guard")]
+    else:
+        body = [
+            (("GUARD", "alarm"), why or "a guard says no"),
+            (("override", "warn"), ", ".join(intent.override)),
+        ]
+    body += _effect(screen, intent, width)[:2]
+    wanted = "type why" if typing.stage == "reason" else f"type {typing.needed}"
     prompt = line(
-        (f" {inert(wanted)}: ", "key"), (inert(typing.text) + "_", "bold"), "   Esc = stop"
+        (f" {inert(wanted)} and Enter: ", "key"),
+        (inert(typing.text) + "_", "bold"),
+        "   Esc = stop",
     )
-    return _heading(intent, "overrides a guard", width), body, prompt
+    note = "no way back" if typing.stage == "name" else "overrides a guard"
+    return _heading(intent, note, width), body, prompt
 
 
 def _asking(

@@ -15,6 +15,7 @@ from cdml_tui.panes.line import (
     width_of,
     wrapped,
 )
+from cdml_tui.reach import is_viewer, key_of
 from cdml_tui.state import Screen, age_s, decision_now, link_of, model_of, moment, safe_mode, wall
 from engine import wire
 
@@ -27,6 +28,10 @@ def header(screen: Screen, width: int) -> Line:
     state = screen.snapshot
     name = inert(state.workspace) if state else ""
     parts: list[Line] = [line((f" cdml {name}", "bold")), _feed(screen)]
+    if screen.paused is not None:
+        parts.append(line((f"PAUSED {span_of(screen.at - screen.paused)}", "alarm")))
+    if is_viewer(screen):
+        parts.append(line(("viewer: looks only", "warn")))
     if state is not None:
         parts += _processes(state)
     room = width - width_of(text_of(right)) - 1
@@ -96,11 +101,14 @@ def what_r_does(screen: Screen) -> tuple[str, bool]:
     if model is None:
         return "", False
     plan = model.rollback
+    key = key_of(screen, "rollback")
+    if is_viewer(screen):
+        return "", False
     if plan.to is None:
-        return "R: no way back yet", False
+        return f"{key}: no way back yet", False
     state = "READY" if plan.ready else "NOT READY"
     what = "go to SAFE MODE" if safe_mode(model, plan.to) else f"roll back to {inert(plan.to)}"
-    return f"R = {what} ({state})", plan.ready
+    return f"{key} = {what} ({state})", plan.ready
 
 
 def incident(screen: Screen, width: int) -> Line:
@@ -160,7 +168,8 @@ def _calm(screen: Screen, model: wire.ModelState) -> str:
     if model.champion is None:
         runs = screen.snapshot.jobs if screen.snapshot else []
         busy = any(j.model == model.model and j.state in RUNNING for j in runs)
-        return "no version serves yet" + ("; training runs" if busy else "; T trains one")
+        soon = "training runs" if busy else f"{key_of(screen, 'train')} trains one"
+        return f"no version serves yet; {soon}"
     measured = [s for s in model.signals if s.last is not None]
     if not measured:
         return f"nothing measured yet of {inert(model.champion)}{then}"

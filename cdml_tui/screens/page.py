@@ -70,7 +70,8 @@ class Page:
     """One page. `draw` gets a value that has come, or None where nothing is asked for.
 
     `about` says what it opens on, or, as text, why it cannot; `keys` are the actions its last line
-    names beside those that move; `live` asks again when the engine tells of a change.
+    names beside those that move; `live` asks again when the engine tells of a change; what
+    opens `over` others lets them stay open below.
     """
 
     name: str
@@ -81,3 +82,4 @@ class Page:
     opens: Callable[[Screen, Sheet], Subject | None] | None = None
     keys: tuple[str, ...] = ()
     live: bool = True
+    over: bool = False
