@@ -161,7 +161,6 @@ ROUTES += [
     note,
     ack,
     mute,
-    reload,
-    stop,
-    clock,
 ]
+# They end the engine or change what it goes by.
+ADMIN = [reload, stop, clock]

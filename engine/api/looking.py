@@ -8,7 +8,8 @@ from litestar.response import Stream
 
 from engine import wire
 from engine.api.desk import desk_of, site_of
-from engine.api.peer import Req, actor_of, role_of
+from engine.api.peer import Req, actor_of
+from engine.api.roles import role_of
 from engine.api.stream import hub_of
 from engine.clock import parse_time
 from engine.errors import InvalidError
@@ -33,9 +34,9 @@ from engine.pipeline import taints as tainting
 @get("/api/v1/state", sync_to_thread=True)
 def snapshot(request: Req, state: State) -> wire.State:
     """Return one snapshot for the console."""
-    peer = request.scope["state"]
-    readers = hub_of(state).readers
-    return desk_of(state).state(actor_of(peer).name, role_of(peer), readers)
+    peer, desk = request.scope["state"], desk_of(state)
+    role = role_of(peer["peer"], desk.site.settings.roles) or "viewer"
+    return desk.state(actor_of(peer).name, role, hub_of(state).readers)
 
 
 @get("/api/v1/status", sync_to_thread=True)
