@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import get_args
 
 from cdml_tui import filtering, selecting, turning, zooming
 from cdml_tui.effects import Copy, Fetch, Quit, Step
@@ -9,7 +10,7 @@ from cdml_tui.panes.layout import panes_at, zoomed_room
 from cdml_tui.prompt import Kind, Prompt
 from cdml_tui.reach import place_of, why_not
 from cdml_tui.screens.table import PAGES
-from cdml_tui.state import Asking, Outcome, Proving, Screen, resumed
+from cdml_tui.state import Asking, Outcome, Pane, Proving, Screen, resumed
 
 _PROMPTS: dict[str, Kind] = {"command": ":", "filter": "/", "note": "note", "palette": "palette"}
 _MOVES = ("up", "down", "first", "last", "page_up", "page_down")
@@ -34,7 +35,8 @@ def done(screen: Screen, action: str | None, key: str, *, quit_asked: bool = Fal
         case "next_hit" | "last_hit":
             return filtering.gone_to(screen, 1 if action == "next_hit" else -1), ()
         case "next_pane" | "last_pane":
-            panes = panes_at(screen.width, screen.height)
+            every: tuple[Pane, ...] = get_args(Pane)
+            panes = every if screen.zoomed else panes_at(screen.width, screen.height)
             return zooming.focused(screen, panes, 1 if action == "next_pane" else -1), ()
         case str(name) if name in _PROMPTS:
             return prompted(screen, _PROMPTS[name]), ()

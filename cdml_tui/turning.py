@@ -104,7 +104,7 @@ def _sifted(screen: Screen, sheet: Sheet) -> Sheet:
     if wanted is None:
         return replace(sheet, hits=None)
     body = body_of(screen, sheet, screen.width)
-    hits = tuple(at for at, row in enumerate(body.rows) if lets(wanted, text_of(row)))
+    hits = tuple(at for at, row in enumerate(body.rows) if lets(wanted, text_of(row).strip()))
     nearest = bisect_left(hits, sheet.cursor)
     cursor = hits[min(nearest, len(hits) - 1)] if hits else sheet.cursor
     return replace(sheet, hits=hits, cursor=cursor)

@@ -10,7 +10,8 @@ _END = 1_000_000
 def focused(screen: Screen, panes: tuple[Pane, ...], step: int) -> Screen:
     """Give the next of the panes on the screen the focus."""
     if len(panes) < 2:
-        return replace(screen, message="there is only this pane at this size; z zooms it")
+        said = "there is room for this pane only; zoomed, it changes with every pane"
+        return replace(screen, focus=panes[0], message=said)
     at = panes.index(screen.focus) + step if screen.focus in panes else 0
     focus = panes[at % len(panes)]
     screen = replace(screen, focus=focus, top=_first_of(focus))

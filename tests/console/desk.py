@@ -1,6 +1,7 @@
 """An operator's desk without a terminal: the pure state machine, keys, and a clock one can turn."""
 
 from dataclasses import replace
+from typing import Any
 
 import flights
 
@@ -58,6 +59,13 @@ class Desk:
                 return self.wait(1.5)
             self.press("j")
         raise AssertionError(version)
+
+    def line(self, text: str) -> "Desk":
+        """Type a command and enter it."""
+        return self.press(":").type(text).press("enter")
+
+    def replaced(self, **values: Any) -> Screen:
+        return replace(self.screen, **values)
 
     @property
     def sent(self) -> list[effects.Send]:
