@@ -120,7 +120,8 @@ class Console(App[int], inherit_bindings=False):
             event.at if self._real_time else now,
             action.name if action else None,
             event.character,
-            self._new_token(),
+            # The audit keeps the key, and so by which way a change was asked for.
+            f"console.{event.key}.{self._new_token()}",
             handled=now,
         )
         self._become(*guard.pressed(self.state, press))

@@ -22,7 +22,8 @@ def new_key() -> str:
     """Return a fresh idempotency key, or the one given to this thread."""
     given = _GIVEN.get()
     if given is None:
-        return os.urandom(16).hex()
+        # The audit keeps the key, and so by which way a change was asked for.
+        return f"cdml.{os.urandom(16).hex()}"
     given.used = True
     return given.value
 

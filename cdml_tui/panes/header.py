@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from cdml_tui.panes.figures import NONE, age, clock, count, figure, span_of
+from cdml_tui.panes.first_steps import next_step
 from cdml_tui.panes.line import (
     EMPTY,
     Line,
@@ -168,8 +169,9 @@ def _calm(screen: Screen, model: wire.ModelState) -> str:
     if model.champion is None:
         runs = screen.snapshot.jobs if screen.snapshot else []
         busy = any(j.model == model.model and j.state in RUNNING for j in runs)
-        soon = "training runs" if busy else f"{key_of(screen, 'train')} trains one"
-        return f"no version serves yet; {soon}"
+        if model.versions and not busy:
+            return f"no version serves yet; {key_of(screen, 'train')} trains one"
+        return f"no version serves yet; {'training runs' if busy else next_step(screen)}"
     measured = [s for s in model.signals if s.last is not None]
     if not measured:
         return f"nothing measured yet of {inert(model.champion)}{then}"

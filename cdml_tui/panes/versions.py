@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from itertools import compress
 
 from cdml_tui.panes.figures import NONE, age, clock, count, figure, metric_word, percent
+from cdml_tui.panes.first_steps import first_steps
 from cdml_tui.panes.header import locks
 from cdml_tui.panes.line import Line, Span, Style, fit, inert, lead, line, pad, title, width_of
-from cdml_tui.reach import key_of
 from cdml_tui.state import Screen, decision_now, filter_of, listed, model_of, promotable
 from engine import wire
 
@@ -28,7 +28,8 @@ def versions(screen: Screen, width: int, height: int) -> list[Line]:
     model = model_of(screen)
     if model is None:
         why = "the engine has not answered yet" if screen.snapshot is None else "no model here yet"
-        return [title("Versions", width, number="1"), line((f"   {why}", "dim"))][:height]
+        head = [title("Versions", width, number="1"), line((f"   {why}", "dim"))]
+        return [*head, *first_steps(screen, width)][:height]
     rows = listed(screen, model)
     view = _in_view(rows, _pinned(model, rows), screen.selected, height - 2)
     hidden = len(rows) - len(view)
@@ -37,12 +38,10 @@ def versions(screen: Screen, width: int, height: int) -> list[Line]:
     note = (name, *filtered(screen, "versions"), *more, *locks(model, screen))
     columns = _columns(model, width)
     shown = [width >= c.shown_from for c in columns]
-    head = "   " + " ".join(_put(c.head, c) for c in compress(columns, shown)) + "  STATE"
-    lines = [title("Versions", width, note, "1"), line((head, "dim"))]
+    columns_head = "   " + " ".join(_put(c.head, c) for c in compress(columns, shown)) + "  STATE"
+    lines = [title("Versions", width, note, "1"), line((columns_head, "dim"))]
     if not rows:
-        lines.append(
-            line((f"   no version trained yet; {key_of(screen, 'train')} trains the first", "dim"))
-        )
+        lines += first_steps(screen, width)
     lines += [_row(screen, model, row, columns, shown, width) for row in view]
     return lines[:height]
 
@@ -58,7 +57,8 @@ def filtered(screen: Screen, pane: str) -> Line:
 def wanted_height(screen: Screen) -> int:
     """Return the lines that would show every version."""
     model = model_of(screen)
-    return 2 + max(1, len(model.versions) if model else 1)
+    rows = len(model.versions) if model else 0
+    return 2 + max(1, rows or len(first_steps(screen, screen.width)))
 
 
 def _pinned(model: wire.ModelState, rows: list[wire.VersionRow]) -> int:

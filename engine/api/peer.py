@@ -5,12 +5,14 @@ import os
 import pwd
 import socket
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from litestar import Request
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from engine.api.origin import ssh_of, tty_of
 from engine.ledger.change import Actor
 from engine.serving.control import short_path
 
@@ -43,8 +45,10 @@ def _name(uid: int) -> str:
 
 
 def operator(request: Req) -> Actor:
-    """Return who asks for a change; that they may was looked at before."""
-    return actor_of(request.scope["state"])
+    """Return who asks for a change, and from where; that they may was looked at before."""
+    found = actor_of(request.scope["state"])
+    pid = found.pid or 0
+    return replace(found, tty=tty_of(pid), ssh=ssh_of(pid))
 
 
 def listen(path: Path) -> socket.socket:
