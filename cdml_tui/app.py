@@ -17,7 +17,7 @@ from typing import Any
 from textual.app import App
 from textual.message import Message
 
-from cdml_tui import actions, command_line, effects, guard, offline, preferences, turning
+from cdml_tui import actions, command_line, effects, guard, offline, preferences, travel, turning
 from cdml_tui import answers as answered
 from cdml_tui.client import Client, ConsoleError, EngineLost
 from cdml_tui.effects import Ran
@@ -193,6 +193,9 @@ class Console(App[int], inherit_bindings=False):
             case effects.Remember(lines=lines):
                 if self._history is not None:
                     self._history.keep(lines)
+
+            case effects.AskPast(at=at):
+                self._in_thread(lambda: self._ask_past(at))
             case effects.Ask(subject=subject):
                 self._in_thread(lambda: self._ask(subject))
 
@@ -258,6 +261,17 @@ class Console(App[int], inherit_bindings=False):
             why = no.message
             return lambda s, at: answered.refused(s, intent, why, status=409, at=at)
         return lambda s, at: answered.offline_answered(s, intent, answer, doubt, at)
+
+    def _ask_past(self, moment: str) -> Callable[[Screen, float], effects.Step]:
+        try:
+            state = self._client.state(moment)
+        except ConsoleError as no:
+            why = no.message
+            return lambda s, _: (travel.not_came(s, moment, why), ())
+        except Exception as fault:  # noqa: BLE001 - the present is shown, and why not the past
+            why = f"The console failed to ask: {fault!r}."
+            return lambda s, _: (travel.not_came(s, moment, why), ())
+        return lambda s, _: (travel.came(s, moment, state), ())
 
     def _ask(self, subject: Subject) -> Callable[[Screen, float], effects.Step]:
         """Ask for what a page shows; return what the answer makes of the screen."""

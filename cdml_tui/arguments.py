@@ -69,7 +69,7 @@ VERBS: dict[str, Verb] = {
     ),
     "down": Verb("", "stop them", changing.down, danger=Danger.FINAL),
     "status": Verb("", "engine, serving and models in a few lines", looking.status),
-    "versions": Verb("[MODEL]", "the versions of a model", looking.versions),
+    "versions": Verb("[MODEL]", "the versions of a model, now or then", looking.versions, ("at",)),
     "show": Verb("[MODEL] VERSION", "one version: lineage and gate report", looking.show),
     "train": Verb(
         "[MODEL]",

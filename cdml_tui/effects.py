@@ -48,11 +48,18 @@ class Remember:
 
 
 @dataclass(frozen=True, slots=True)
+class AskPast:
+    """Ask the engine for the snapshot of a past moment."""
+
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Quit:
     """Leave."""
 
 
-Effect = Send | Prove | Fetch | Ask | Copy | Remember | Quit
+Effect = Send | Prove | Fetch | Ask | AskPast | Copy | Remember | Quit
 Step = tuple[Screen, tuple[Effect, ...]]
 
 

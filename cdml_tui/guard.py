@@ -10,6 +10,7 @@ from typing import cast, get_args
 from cdml_tui import looks, strength, typed_line
 from cdml_tui.effects import Prove, Send, Step
 from cdml_tui.panes.bar import same_as
+from cdml_tui.pausing import resumed
 from cdml_tui.prompt import Prompt
 from cdml_tui.state import (
     Asking,
@@ -22,7 +23,6 @@ from cdml_tui.state import (
     Verb,
     Window,
     looked_at,
-    resumed,
 )
 from engine import wire
 

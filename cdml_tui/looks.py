@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import get_args
 
-from cdml_tui import filtering, selecting, turning, zooming
+from cdml_tui import filtering, pausing, selecting, travel, turning, zooming
 from cdml_tui.effects import Copy, Fetch, Quit, Step
 from cdml_tui.panes.layout import panes_at, zoomed_room
 from cdml_tui.prompt import Kind, Prompt
 from cdml_tui.reach import place_of, why_not
 from cdml_tui.screens.table import PAGES
-from cdml_tui.state import Asking, Outcome, Pane, Proving, Screen, resumed
+from cdml_tui.state import Asking, Outcome, Pane, Proving, Screen, then_of
 
 _PROMPTS: dict[str, Kind] = {"command": ":", "filter": "/", "note": "note", "palette": "palette"}
 _MOVES = ("up", "down", "first", "last", "page_up", "page_down")
@@ -23,28 +23,28 @@ def done(screen: Screen, action: str | None, key: str, *, quit_asked: bool = Fal
     match action:
         case str(way) if way in _MOVES:
             return _moved(screen, way), ()
-        case "open":
-            return turning.entered(screen)
-        case "reload":
-            screen, asked = turning.asked_again(screen)
-            return replace(screen, message="asked the engine for a fresh state"), (Fetch(), *asked)
         case "back" | "quit":
             return _back(screen, action, quit_asked=quit_asked)
-        case "copy":
-            return copied(screen)
-        case "next_hit" | "last_hit":
-            return filtering.gone_to(screen, 1 if action == "next_hit" else -1), ()
-        case "next_pane" | "last_pane":
-            every: tuple[Pane, ...] = get_args(Pane)
-            panes = every if screen.zoomed else panes_at(screen.width, screen.height)
-            return zooming.focused(screen, panes, 1 if action == "next_pane" else -1), ()
         case str(name) if name in _PROMPTS:
             return prompted(screen, _PROMPTS[name]), ()
+        case str(name) if name in _STEPS:
+            return _STEPS[name](screen)
         case str(name) if name in PAGES:
             return turning.opened(screen, name)
         case str(name) if name in _LOOKS:
             return _LOOKS[name](screen), ()
     return replace(screen, message=f"{key} does nothing here; ? shows the keys"), ()
+
+
+def _reloaded(screen: Screen) -> Step:
+    screen, asked = turning.asked_again(screen)
+    return replace(screen, message="asked the engine for a fresh state"), (Fetch(), *asked)
+
+
+def _focused(screen: Screen, step: int) -> Screen:
+    every: tuple[Pane, ...] = get_args(Pane)
+    panes = every if screen.zoomed else panes_at(screen.width, screen.height)
+    return zooming.focused(screen, panes, step)
 
 
 def prompted(screen: Screen, kind: Kind) -> Screen:
@@ -59,7 +59,7 @@ def _moved(screen: Screen, way: str) -> Screen:
     if screen.sheets:
         return turning.moved(screen, way)
     if screen.zoomed and screen.focus != "versions":
-        return zooming.scrolled(screen, way, *zoomed_room(screen))
+        return zooming.scrolled(screen, way, *zoomed_room(then_of(screen)))
     return selecting.moved(screen, way)
 
 
@@ -71,6 +71,8 @@ def _back(screen: Screen, action: str, *, quit_asked: bool) -> Step:
         return filtering.ended(screen), ()
     if screen.sheets:
         return turning.closed(screen)
+    if screen.past is not None:
+        return travel.present(screen), ()
     if screen.zoomed:
         return zooming.zoomed(screen), ()
     if action == "back":
@@ -117,12 +119,6 @@ def twin_of(screen: Screen) -> str:
     return f"cdml show {screen.model}{chosen}" if chosen else f"cdml versions {screen.model}"
 
 
-def _paused(screen: Screen) -> Screen:
-    if screen.paused is not None:
-        return replace(resumed(screen), message="the screen goes on")
-    return replace(screen, paused=screen.at, message="paused: the screen stays as it is; p goes on")
-
-
 def _glyphs_switched(screen: Screen) -> Screen:
     return replace(screen, glyphs="ascii" if screen.glyphs == "unicode" else "unicode")
 
@@ -132,11 +128,21 @@ def _theme_switched(screen: Screen) -> Screen:
     return replace(screen, theme="ansi-light" if theme == "ansi-dark" else "ansi-dark")
 
 
+_STEPS: dict[str, Callable[[Screen], Step]] = {
+    "open": turning.entered,
+    "reload": _reloaded,
+    "copy": copied,
+    **travel.KEYS,
+}
 _LOOKS: dict[str, Callable[[Screen], Screen]] = {
+    "next_hit": lambda screen: filtering.gone_to(screen, 1),
+    "last_hit": lambda screen: filtering.gone_to(screen, -1),
+    "next_pane": lambda screen: _focused(screen, 1),
+    "last_pane": lambda screen: _focused(screen, -1),
     "model": selecting.model_changed,
     "glyphs": _glyphs_switched,
     "theme": _theme_switched,
     "mark": selecting.marked,
     "zoom": zooming.zoomed,
-    "pause": _paused,
+    "pause": pausing.paused,
 }

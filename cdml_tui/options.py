@@ -37,7 +37,7 @@ OPTIONS: dict[str, dict[str, object]] = {
         "metavar": "ID",
         "help": "trust it again; without ID the only taint that stands",
     },
-    "at": {"metavar": "T", "help": "what served then"},
+    "at": {"metavar": "T", "help": "as it stood at a past moment"},
     "overrides": {"action": "store_true", "help": "what was done in spite of a guard"},
     "since": {"metavar": "T", "help": "from then on (of --overrides: this month)"},
     "all": {"action": "store_true", "help": "ended and pending ones too"},

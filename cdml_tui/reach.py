@@ -61,6 +61,8 @@ def is_viewer(screen: Screen) -> bool:
 
 def covered(screen: Screen) -> str:
     """Say what hides the versions that a change would be about; empty where nothing does."""
+    if screen.past is not None:
+        return f"this is a past moment; {key_of(screen, 'back')} returns to the present"
     if screen.sheets:
         return "close this page first, to see what it would do"
     if screen.zoomed and screen.focus != "versions":

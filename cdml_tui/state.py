@@ -117,6 +117,14 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """The past moment that is looked at; `state` is of the one before until its own has come."""
+
+    at: str
+    state: wire.State | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Screen:
     """Everything the panes draw from."""
 
@@ -143,6 +151,7 @@ class Screen:
     message: str = ""
     last_key: float = float("-inf")
     sheets: tuple[Sheet, ...] = ()
+    past: Past | None = None
     quit_asked: bool = False
     marks: tuple[str, ...] = ()
     focus: Pane = "versions"
@@ -155,6 +164,16 @@ class Screen:
 
 
 # ---------------------------------------------------------------- what the screen says
+
+
+def then_of(screen: Screen) -> Screen:
+    """Return the screen as it is drawn: of the past moment that is looked at, if any."""
+    if screen.past is None or screen.past.state is None:
+        return screen
+    then = replace(screen, snapshot=screen.past.state, received=screen.at)
+    names = [row.version for row in ordered(model)] if (model := model_of(then)) else []
+    selected = screen.selected if screen.selected in names else next(iter(names), None)
+    return replace(then, selected=selected)
 
 
 def model_of(screen: Screen) -> wire.ModelState | None:
@@ -290,16 +309,6 @@ def snapshot_came(screen: Screen, snapshot: wire.State, at: float) -> Screen:
         return replace(screen, behind=(snapshot, at), heard=at, lost="", at=at)
     came = replace(screen, snapshot=snapshot, received=at, heard=at, lost="", at=at)
     return looked_at(came)
-
-
-def resumed(screen: Screen) -> Screen:
-    """End a pause: the newest state that came meanwhile is what the screen shows."""
-    behind, at = screen.behind, screen.at
-    screen = replace(screen, paused=None, behind=None)
-    if behind is None:
-        return screen
-    heard = screen.heard
-    return replace(snapshot_came(replace(screen, at=at), *behind), heard=heard, at=at)
 
 
 def heartbeat_came(screen: Screen, at: float) -> Screen:

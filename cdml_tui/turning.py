@@ -23,6 +23,8 @@ def opened(screen: Screen, name: str) -> Step:
     """Open a page from the base or in the place of another; its own key closes it again."""
     if screen.sheets and screen.sheets[-1].subject.page == name:
         return closed(screen)
+    if screen.past is not None and PAGES[name].ask is not None:
+        return replace(screen, message="pages are of the present; Esc returns to it first"), ()
     subject = PAGES[name].about(screen, name)
     if isinstance(subject, str):
         return replace(screen, message=subject), ()

@@ -19,6 +19,7 @@ from engine.jobs.schedule import Alarm, schedules
 from engine.pipeline import aftermath, baking, lookout, readiness, rollout, selftest, streams
 from engine.pipeline.ingest import ingest_waiting
 from engine.pipeline.load import forget_loaded, load
+from engine.pipeline.recover import recover
 from engine.pipeline.site import Site
 from engine.serving_process import ServingProcess
 
@@ -162,6 +163,7 @@ class Beat:
                 "on and stay in the spool. Free disk space.",
                 code="no_space",
             )
+        recover(self._site)
         if load(self._site):
             self._hub.touch()
 

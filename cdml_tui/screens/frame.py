@@ -11,7 +11,7 @@ from cdml_tui.panes.line import EMPTY, Line, Span, block, drawn, inert, line, ti
 from cdml_tui.screens.page import Body
 from cdml_tui.screens.table import PAGES
 from cdml_tui.sheet import Sheet
-from cdml_tui.state import Screen
+from cdml_tui.state import Screen, then_of
 
 # A page older than this says so: the engine was asked and has not answered, or nothing changed.
 _OLD_S = 5.0
@@ -20,7 +20,7 @@ _OLD_S = 5.0
 def shown(screen: Screen, width: int, height: int) -> list[Line]:
     """Return all that the terminal shows: exactly `height` lines of exactly `width` columns."""
     if not screen.sheets:
-        return watch(screen, width, height)
+        return watch(then_of(screen), width, height)
     sheet = screen.sheets[-1]
     head = _head(screen, width, height)
     foot = _foot(screen, sheet, width, height)

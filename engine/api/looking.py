@@ -32,11 +32,14 @@ from engine.pipeline import taints as tainting
 
 
 @get("/api/v1/state", sync_to_thread=True)
-def snapshot(request: Req, state: State) -> wire.State:
-    """Return one snapshot for the console."""
+def snapshot(request: Req, state: State, at: FromQuery[str] = "") -> wire.State:
+    """Return one snapshot for the console, or that of a past moment."""
     peer, desk = request.scope["state"], desk_of(state)
     role = role_of(peer["peer"], desk.site.settings.roles) or "viewer"
-    return desk.state(actor_of(peer).name, role, hub_of(state).readers)
+    you, readers = actor_of(peer).name, hub_of(state).readers
+    if at:
+        return desk.state_then(you, role, readers, parse_time(at))
+    return desk.state(you, role, readers)
 
 
 @get("/api/v1/status", sync_to_thread=True)

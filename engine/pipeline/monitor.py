@@ -31,7 +31,8 @@ def monitor(site: Site, model: str) -> str:
     found = measured(site, look)
     scores.put_look(site.store, model, look.at, found)
     looks.taken(site.store, model, arrived)
-    scores.put(site.store, rehearse(site, model, look.mature_since, look.mature_until))
+    rehearsed = rehearse(site, model, look.mature_since, look.mature_until)
+    scores.put(site.store, rehearsed, look.at)
     alerts.judge(site, look, found)
     aftermath.assess(site, model)
     # After the alerts are known: what fails now has not proven itself.
