@@ -83,7 +83,7 @@ def changed(screen: Screen, words: list[str], token: str) -> Screen:
             return strength.typing(screen, intent)
         case "E":
             return strength.naming(screen, intent)
-    return strength.confirming(screen, intent, verb_help.help if verb_help else "")
+    return strength.confirming(screen, intent, "no plan of it was on the screen before")
 
 
 def completions(screen: Screen, text: str) -> list[str]:

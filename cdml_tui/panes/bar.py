@@ -42,6 +42,7 @@ from cdml_tui.state import (
 from engine import wire
 
 BAR_ROWS = 6
+_MESSAGE = 3
 NARROW = 60
 _VERBS = {
     "rollback": "Roll back",
@@ -121,7 +122,9 @@ def _said(screen: Screen, width: int) -> list[Line]:
         told: list[Line] = [(Span(f" {t}", style),) for t in texts]
         lines += [*told[:-1], ends(told[-1], tail, width)] if told else []
     elif screen.message:
-        lines.append(ends(line((f" {inert(screen.message)}", "bold")), tail, width))
+        room = max(20, width - width_of(text_of(tail)) - 1)
+        lines += [line((f" {t}", "bold")) for t in wrapped(inert(screen.message), room)[:_MESSAGE]]
+        lines[-1] = ends(lines[-1], tail, width)
     else:
         lines.append(ends(EMPTY, tail, width))
     if screen.outcome is not None and screen.message:

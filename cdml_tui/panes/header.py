@@ -130,15 +130,17 @@ def incident(screen: Screen, width: int) -> Line:
     return (*fit(parts, room), Span(" "), *right)
 
 
-def incident_wrapped(screen: Screen, width: int) -> list[Line]:
-    """Say the same on a narrow screen, over as many lines as it takes."""
+def incident_wrapped(screen: Screen, width: int, height: int) -> list[Line]:
+    """Say the same on a narrow screen in at most `height` lines, of which R keeps its own."""
     parts = _situation(screen)
     style = parts[0].style if parts else ""
     lines = [line((t, style)) for t in wrapped(text_of(parts), width)]
     text, ready = what_r_does(screen)
-    if text:
-        lines.append(line((text, "key" if ready else "dim")))
-    return lines
+    room = max(0, height - 1) if text else height
+    if len(lines) > room > 0:
+        lines[room - 1] = fit((*lines[room - 1], Span(" …", "dim")), width)
+    last = [line((text, "key" if ready else "dim"))] if text else []
+    return [*lines[:room], *last]
 
 
 def _situation(screen: Screen) -> Line:

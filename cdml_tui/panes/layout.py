@@ -101,12 +101,12 @@ def _pane(screen: Screen, name: Pane, width: int, height: int) -> list[Line]:
 
 def _short(screen: Screen, width: int, height: int) -> list[Line]:
     rows = min(max(1, rows_needed(screen, width)), max(1, height - 1))
-    top = block(incident_wrapped(screen, width), height - rows, width)
+    top = block(incident_wrapped(screen, width, height - rows), height - rows, width)
     return [*top, *block(bottom(screen, width, rows), rows, width)]
 
 
 def _narrow(screen: Screen, width: int, height: int) -> list[Line]:
-    head = [header(screen, width), *incident_wrapped(screen, width)]
+    head = [header(screen, width), *incident_wrapped(screen, width, max(3, height // 4))]
     room = max(3, height - len(head) - 2)
     if screen.bar is not None:
         room = max(3, height - len(head) - BAR_ROWS)

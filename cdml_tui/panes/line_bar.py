@@ -65,10 +65,10 @@ def _above(screen: Screen, prompt: Prompt, width: int) -> list[Line]:
 
 def _actions(screen: Screen, prompt: Prompt, width: int) -> list[Line]:
     """Draw the actions found, each with its key and the command that does the same."""
-    rows = found(screen.keys, prompt.text)
-    first = max(0, min(prompt.picked - _LISTED + 1, len(rows) - _LISTED))
+    rows, room = found(screen.keys, prompt.text), max(1, min(_LISTED, screen.height - 4))
+    first = max(0, min(prompt.picked - room + 1, len(rows) - room))
     lines: list[Line] = []
-    for number, row in enumerate(rows[first : first + _LISTED], first):
+    for number, row in enumerate(rows[first : first + room], first):
         names = {"model": screen.model or "MODEL", "version": screen.selected or "VERSION"}
         command = inert(row.command.format(**names))
         mark = Span(" > " if number == prompt.picked else "   ", "bold")

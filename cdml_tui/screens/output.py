@@ -32,6 +32,7 @@ PAGE = Page(
     about=of_nothing,
     # Not by the client: the console carries the verb out.
     ask=lambda _client, _subject: None,
+    keys=("filter", "copy", "reload"),
     live=False,
     over=True,
 )

@@ -276,3 +276,27 @@ def test_in_a_terminal_too_low_to_show_the_version_p_asks_for_y() -> None:
 def test_a_heartbeat_does_not_end_a_pause() -> None:
     desk = Desk().press("p")
     assert heartbeat_came(desk.screen, desk.at + 1).paused is not None
+
+
+def test_however_much_is_wrong_a_low_terminal_says_what_the_key_back_does() -> None:
+    breach = "; ".join(f"column_{n} psi 0.{n}1, limit 0.2, n 1949" for n in range(40))
+    desk = Desk(flights.state(flights.model(breach=breach)))
+    for width, height in ((40, 10), (40, 12), (60, 24)):
+        said = text(desk.replaced(width=width, height=height))
+        assert "R = roll back to v1 (READY)" in said
+        assert "v3" in said or height < 12
+
+
+def test_the_palettes_selected_row_is_in_view_in_any_terminal() -> None:
+    desk = Desk()
+    desk.screen = desk.replaced(width=40, height=10)
+    desk.press("w")
+    assert " > " in text(desk.screen)
+    for _ in range(20):
+        desk.press("down")
+    assert " > " in text(desk.screen)
+
+
+def test_a_long_message_is_folded_and_not_cut() -> None:
+    screen = Desk().replaced(message="one two three four five six " * 5 + "end")
+    assert "end" in text(screen)
