@@ -20,6 +20,7 @@ from cdml_tui.verbs import (
     keys,
     locking,
     looking,
+    noting,
     report,
     running,
     tracing,
@@ -266,6 +267,13 @@ VERBS: dict[str, Verb] = {
         ("note", "close", "report"),
         danger=Danger.SURPRISING,
         changes_with=("--note", "--close"),
+    ),
+    "note": Verb(
+        "[MODEL]",
+        "say in the audit why the last change was made; needs --reason",
+        noting.note,
+        ("reason",),
+        danger=Danger.SURPRISING,
     ),
     "token": Verb(
         "new|list|revoke [NAME]",

@@ -102,11 +102,7 @@ def _no_note(screen: Screen) -> str:
     model = model_of(screen)
     if is_viewer(screen):
         return "your role here is viewer, which looks but changes nothing"
-    if model is None:
-        return "nothing is known of any model yet"
-    if model.incident is None:
-        return "no incident is open; the audit keeps what --reason says of a change"
-    return ""
+    return "nothing is known of any model yet" if model is None else ""
 
 
 def _no_change(screen: Screen, verb: str) -> str:

@@ -77,9 +77,11 @@ def _noted(screen: Screen, prompt: Prompt, text: str, token: str) -> Step:
     model = model_of(screen)
     if not text:
         return _put(screen, replace(prompt, said="say why, or Esc"))
-    if model is None or model.incident is None:
-        return replace(screen, bar=None, message="the incident is closed; nothing was noted"), ()
-    words = ("incident", str(model.incident), "--note", text)
+    if model is None:
+        return replace(screen, bar=None, message="the model is gone; nothing was noted"), ()
+    words = ("note", model.model, "--reason", text)
+    if model.incident is not None:
+        words = ("incident", str(model.incident), "--note", text)
     intent = Intent("words", model.model, model.champion, None, token, words=words)
     return replace(screen, bar=Asking(intent, screen.at), outcome=None), (Send(intent),)
 

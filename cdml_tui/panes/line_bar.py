@@ -22,7 +22,7 @@ _LISTED = 8
 _HINTS = {
     ":": "a verb of cdml; Tab completes, Up is the line before, Esc leaves",
     "/": "a pattern; ! before it shows the other rows; Enter filters, Esc leaves",
-    "note": "why it was done, for the open incident; Enter notes it, Esc leaves",
+    "note": "why the last change was made; the audit or the open incident keeps it; Esc leaves",
     "palette": "letters of an action; Up and Down select, Enter does it, Esc leaves",
 }
 _NAMES = {":": ":", "/": "/", "note": "why: ", "palette": "find: "}
