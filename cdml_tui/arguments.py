@@ -17,6 +17,7 @@ from cdml_tui.verbs import (
     expecting,
     incident,
     judging,
+    keeping,
     keys,
     locking,
     looking,
@@ -280,6 +281,18 @@ VERBS: dict[str, Verb] = {
         "who may call the prediction port",
         danger=Danger.FINAL,
         changes_with=("new", "revoke"),
+    ),
+    "doctor": Verb("", "look at everything, and say how to mend what is not well"),
+    "backup": Verb(
+        "[--offline]",
+        "copy the workspace, hot, and verify it",
+        keeping.backup,
+        danger=Danger.SURPRISING,
+    ),
+    "restore": Verb(
+        "BACKUP DIR",
+        "bring a backup back into a new folder, verified",
+        elsewhere="makes another workspace; run it in a shell",
     ),
     "reload": Verb(
         "", "have the engine read cdml.toml again", changing.reload, danger=Danger.SURPRISING

@@ -14,6 +14,10 @@ from cdml_tui.verbs.session import Session, usage
 from engine.wire import ErrorAnswer, ErrorBody
 
 _EXITS = {403: 4, 404: 2, 409: 4, 422: 2, 503: 3}
+# Verbs of a workspace that `python -m engine` carries out: it is told which one.
+_OF_WORKSPACE = (
+    "check", "up", "rollback", "backup", "doctor", "predict", "token", "backtest",
+)  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from cdml_tui import location
 
-_NEED_A_WORKSPACE = ("check", "up", "rollback", "predict", "token", "backtest")
+_NEED_A_WORKSPACE = ("check", "up", "rollback", "predict", "token", "backtest", "backup", "doctor")
 
 
 def needs_no_engine(name: str, after: list[str]) -> bool:
     """Say whether a verb of the engine's client is carried out without one, by its options."""
     flags = {word.partition("=")[0] for word in after}
-    if name == "rollback":
+    if name in ("rollback", "backup"):
         return "--offline" in flags
     return name == "drift" and bool(flags & {"--reference", "--current"})
 

@@ -130,6 +130,7 @@ def _theme_switched(screen: Screen) -> Screen:
 
 _STEPS: dict[str, Callable[[Screen], Step]] = {
     "open": turning.entered,
+    "model": turning.model_changed,
     "reload": _reloaded,
     "copy": copied,
     **travel.KEYS,
@@ -139,7 +140,6 @@ _LOOKS: dict[str, Callable[[Screen], Screen]] = {
     "last_hit": lambda screen: filtering.gone_to(screen, -1),
     "next_pane": lambda screen: _focused(screen, 1),
     "last_pane": lambda screen: _focused(screen, -1),
-    "model": selecting.model_changed,
     "glyphs": _glyphs_switched,
     "theme": _theme_switched,
     "mark": selecting.marked,

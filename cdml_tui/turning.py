@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from cdml_tui import state
+from cdml_tui import selecting, state
 from cdml_tui.effects import Ask, Effect, Step
 from cdml_tui.panes.line import text_of
 from cdml_tui.screens.frame import body_of, room_of, rows_of
 from cdml_tui.screens.table import PAGES
-from cdml_tui.sheet import Filter, Sheet, Subject, lets
-from cdml_tui.state import Screen, seen_anew
+from cdml_tui.sheet import BASE, Filter, Sheet, Subject, lets
+from cdml_tui.state import Screen, looked_at, seen_anew
 
 # A page is asked for anew at most this often, however fast the engine tells of changes.
 ASK_AGAIN_S = 2.0
@@ -40,6 +40,8 @@ def entered(screen: Screen) -> Step:
     subject = opens(screen, sheet) if opens and sheet.value is not None else None
     if subject is None:
         return replace(screen, message="there is nothing more to open here"), ()
+    if subject.page == BASE:
+        return _shown(screen, subject.model), ()
     return put(screen, subject)
 
 
@@ -48,7 +50,26 @@ def closed(screen: Screen) -> Step:
     screen = replace(screen, sheets=screen.sheets[:-1])
     if not screen.sheets:
         return seen_anew(screen), ()
-    return asked_again(screen)
+    return asked_again(screen, soon=PAGES[screen.sheets[-1].subject.page].live)
+
+
+def _shown(screen: Screen, model: str | None) -> Screen:
+    """Go back to the base screen, on a model."""
+    selected = screen.selected if model == screen.model else None
+    base = replace(screen, sheets=(), model=model, selected=selected, outcome=None)
+    return seen_anew(looked_at(base))
+
+
+def model_changed(screen: Screen) -> Step:
+    """Show the next model, and of it the page that is open."""
+    changed = selecting.model_changed(screen)
+    if not screen.sheets or changed.model == screen.model:
+        return changed, ()
+    base, name = replace(changed, sheets=()), screen.sheets[0].subject.page
+    subject = PAGES[name].about(base, name)
+    if isinstance(subject, str):
+        return replace(base, message=subject), ()
+    return put(base, subject)
 
 
 def moved(screen: Screen, way: str) -> Screen:
@@ -149,7 +170,8 @@ def not_came(screen: Screen, subject: Subject, why: str) -> Screen:
 
 
 def _aged(screen: Screen, sheet: Sheet) -> bool:
-    return sheet.came is None or screen.at - sheet.came >= ASK_AGAIN_S
+    rest = max(ASK_AGAIN_S, PAGES[sheet.subject.page].rest_s)
+    return sheet.came is None or screen.at - sheet.came >= rest
 
 
 def put(screen: Screen, subject: Subject) -> Step:

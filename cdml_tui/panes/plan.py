@@ -13,13 +13,13 @@ def plan(screen: Screen, width: int, height: int) -> list[Line]:
     if model is None:
         return [head, line((" no model", "dim"))][:height]
     back, forth = key_of(screen, "rollback"), key_of(screen, "promote")
-    lines = [head, *_one(back, "roll back", model.rollback, width)]
+    lines = [head, *one_plan(back, "roll back", model.rollback, width)]
     chosen = model.promote.get(screen.selected or "")
     lines.append(line(""))
     if screen.selected == model.champion:
         lines.append(line((f" {forth}  the champion is selected; j and k select another", "dim")))
     elif chosen is not None:
-        lines += _one(forth, "promote", chosen, width)
+        lines += one_plan(forth, "promote", chosen, width)
     else:
         lines.append(line((f" {forth}  {inert(screen.selected)} cannot be promoted now", "dim")))
     lines += [line(""), _stop(screen, model)]
@@ -41,7 +41,8 @@ def checks(of: wire.Plan) -> str:
     )
 
 
-def _one(key: str, verb: str, of: wire.Plan, width: int) -> list[Line]:
+def one_plan(key: str, verb: str, of: wire.Plan, width: int) -> list[Line]:
+    """Draw what one key would do, and the checks behind it."""
     if of.to is None:
         why = wrapped(f"{verb}: {inert(of.why) or 'nothing to go to'}", width - 5)
         starts = [f" {key}  ", *["    "] * len(why)]

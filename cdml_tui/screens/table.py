@@ -1,7 +1,19 @@
 """Every page by its name, which is also the name of the action that opens it."""
 
-from cdml_tui.screens import events, output
+from cdml_tui.screens import compare, drift, events, output, overview, performance, version
 from cdml_tui.screens import help as keys
 from cdml_tui.screens.page import Page
 
-PAGES: dict[str, Page] = {page.name: page for page in (events.PAGE, keys.PAGE, output.PAGE)}
+PAGES: dict[str, Page] = {
+    page.name: page
+    for page in (
+        events.PAGE,
+        keys.PAGE,
+        output.PAGE,
+        version.PAGE,
+        compare.PAGE,
+        drift.PAGE,
+        performance.PAGE,
+        overview.PAGE,
+    )
+}

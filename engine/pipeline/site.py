@@ -165,3 +165,4 @@ class Site(Control):
     looked: tuple[float, int] = (-1e9, -1)
     compared: dict[str, datetime] = field(default_factory=dict)
     suspect: str = ""
+    backing_up: Lock = field(default_factory=Lock)

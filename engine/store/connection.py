@@ -79,8 +79,16 @@ class Store:
 
     def checkpoint(self) -> None:
         """Bring all that is committed from the write-ahead log into the file itself."""
-        with self._write_lock, self.cursor() as cursor:
-            cursor.execute("checkpoint")
+        with self.still():
+            pass
+
+    @contextmanager
+    def still(self) -> Iterator[Path]:
+        """Keep everybody from writing, with all that is committed in the file that is yielded."""
+        with self._write_lock:
+            with self.cursor() as cursor:
+                cursor.execute("checkpoint")
+            yield self._path
 
     @contextmanager
     def read(self, deadline_s: float = READ_DEADLINE_S) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -141,6 +149,15 @@ class Store:
             self._db.execute(MIGRATIONS[number])
             self._db.execute("insert into format values (?)", [number + 1])
             self._db.execute("commit")
+
+
+def commits_in(path: Path) -> int:
+    """Return the commits of a store that nobody has open; 0 where it cannot be read."""
+    try:
+        with duckdb.connect(str(path), read_only=True) as db:
+            return sum(n for (n,) in db.execute("select commits from tide").fetchall())
+    except duckdb.Error:
+        return 0
 
 
 def insert(db: duckdb.DuckDBPyConnection, table: str, block: dict[str, Any], select: str) -> None:

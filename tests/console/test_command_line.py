@@ -24,7 +24,7 @@ from engine import wire
 LOOKS = {
     "init", "check", "demo", "backtest", "status", "versions", "show", "compare", "jobs", "job",
     "rollout", "drift", "quality", "performance", "forecast", "kpi", "report", "clients", "events",
-    "audit", "lineage", "reproduce", "alerts", "keys",
+    "audit", "doctor", "restore", "lineage", "reproduce", "alerts", "keys",
 }  # fmt: skip
 
 

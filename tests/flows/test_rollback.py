@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
+from engine.engine_link import EngineLink
 from engine.errors import CdmlError
-from engine.replay import Engine
 from engine.wire import Change
 from tests.box import SECOND, Box, deliver, eventually, row
 from tests.flows.test_changes import is_over
@@ -103,7 +103,7 @@ def asked_in_background(box: Box, verb: str, change: Change) -> threading.Thread
         # Killed meanwhile: the same key is asked again.
         with contextlib.suppress(CdmlError):
             body = msgspec.to_builtins(change)
-            Engine(box.control.socket).post(f"/api/v1/models/late/{verb}", body)
+            EngineLink(box.control.socket, 60.0).post(f"/api/v1/models/late/{verb}", body)
 
     thread = threading.Thread(target=ask)
     thread.start()
