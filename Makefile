@@ -66,7 +66,7 @@ bench: .venv/ready ## the figures of the README, measured on this machine; also:
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 ifeq ($(firstword $(MAKECMDGOALS)),bench)
-PARTS := serving rollback monitoring console engine
+PARTS := serving rollback monitoring console engine training_data
 ARGS += $(filter $(PARTS),$(MAKECMDGOALS))
 .PHONY: $(PARTS)
 $(PARTS): ; @:

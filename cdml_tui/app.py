@@ -17,7 +17,17 @@ from typing import Any
 from textual.app import App
 from textual.message import Message
 
-from cdml_tui import actions, command_line, effects, guard, offline, preferences, travel, turning
+from cdml_tui import (
+    actions,
+    command_line,
+    effects,
+    guard,
+    offline,
+    preferences,
+    sending,
+    travel,
+    turning,
+)
 from cdml_tui import answers as answered
 from cdml_tui.client import Client, ConsoleError, EngineLost
 from cdml_tui.effects import Ran
@@ -193,11 +203,10 @@ class Console(App[int], inherit_bindings=False):
             case effects.Remember(lines=lines):
                 if self._history is not None:
                     self._history.keep(lines)
-
             case effects.AskPast(at=at):
                 self._in_thread(lambda: self._ask_past(at))
-            case effects.Ask(subject=subject):
-                self._in_thread(lambda: self._ask(subject))
+            case effects.Ask(subject=subject, before=before):
+                self._in_thread(lambda: self._ask(subject, before))
 
     def _in_thread(self, ask: Callable[[], Callable[[Screen, float], effects.Step]]) -> None:
         def work() -> None:
@@ -210,17 +219,9 @@ class Console(App[int], inherit_bindings=False):
     def _send(self, intent: Intent) -> Callable[[Screen, float], effects.Step]:
         """Ask for a change; return what its answer makes of the screen."""
         try:
-            if intent.verb == "train":
-                request = wire.RunRequest(idempotency_key=intent.idempotency_key)
-                run = self._client.start("train", intent.model, request)
-                return lambda s, at: answered.run_answered(s, intent, run, at)
             if intent.words:
                 return self._send_words(intent)
-            if intent.alert is not None:
-                asked = guard.quiet_of(intent)
-                quiet = self._client.quiet(intent.verb, intent.alert.number, asked)
-                return lambda s, at: answered.quiet_answered(s, intent, quiet, at)
-            answer = self._client.change(intent.verb, intent.model, guard.change_of(intent))
+            return sending.send(self._client, intent)
         except EngineLost as lost:
             if intent.verb == "rollback" and not lost.sent:
                 return self._send_offline(intent)
@@ -234,7 +235,6 @@ class Console(App[int], inherit_bindings=False):
         except Exception as fault:  # noqa: BLE001 - whatever broke, the change may have happened
             why = f"The console failed to ask: {fault!r}."
             return lambda s, at: answered.unanswered(s, intent, why, was_sent=True, at=at)
-        return lambda s, at: answered.change_answered(s, intent, answer, at)
 
     def _send_words(self, intent: Intent) -> Callable[[Screen, float], effects.Step]:
         """Carry out a line that has no key; without an idempotency key it is not asked again."""
@@ -273,15 +273,17 @@ class Console(App[int], inherit_bindings=False):
             return lambda s, _: (travel.not_came(s, moment, why), ())
         return lambda s, _: (travel.came(s, moment, state), ())
 
-    def _ask(self, subject: Subject) -> Callable[[Screen, float], effects.Step]:
+    def _ask(self, subject: Subject, before: Any) -> Callable[[Screen, float], effects.Step]:
         """Ask for what a page shows; return what the answer makes of the screen."""
-        ask = PAGES[subject.page].ask
+        page = PAGES[subject.page]
         try:
             if subject.page == "output":
                 words = command_line.words_of(subject.id)
                 value: Any = self._ran(tuple(words), GivenKey(self._new_token()))
+            elif page.renew is not None and before is not None:
+                value = page.renew(self._client, subject, before)
             else:
-                value = ask(self._client, subject) if ask else None
+                value = page.ask(self._client, subject) if page.ask else None
         except ConsoleError as no:
             why = no.message
             return lambda s, _: (turning.not_came(s, subject, why), ())

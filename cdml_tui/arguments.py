@@ -10,6 +10,7 @@ from cdml_tui.actions import Danger
 from cdml_tui.keyhelp import VerbHelp
 from cdml_tui.options import OPTIONS
 from cdml_tui.verbs import (
+    accepting,
     alerting,
     bringing,
     changing,
@@ -96,7 +97,7 @@ VERBS: dict[str, Verb] = {
         ("wait", "rebuild", "reason"),
         danger=Danger.SURPRISING,
     ),
-    "jobs": Verb("", "the runs, newest first", looking.jobs),
+    "jobs": Verb("", "the runs, newest first", looking.jobs, ("limit",)),
     "job": Verb("ID", "one run", looking.job, ("log",)),
     "cancel": Verb(
         "ID", "end a run that waits or works", running.cancel, ("reason",), danger=Danger.SURPRISING
@@ -207,6 +208,22 @@ VERBS: dict[str, Verb] = {
         "[MODEL] FILE",
         "ask the prediction service about every row of a file",
         danger=Danger.SURPRISING,
+    ),
+    "quarantine": Verb(
+        "[MODEL] [accept|discard BATCH]",
+        "files set aside and why; take one in or discard it, with --reason",
+        accepting.quarantine,
+        ("reason",),
+        danger=Danger.SURPRISING,
+        changes_with=("accept", "discard"),
+    ),
+    "schema": Verb(
+        "[MODEL]",
+        "the columns of a model, and what the newest file that differs would change",
+        accepting.schema,
+        ("approve", "reason"),
+        danger=Danger.SURPRISING,
+        changes_with=("--approve",),
     ),
     "drift": Verb(
         "[MODEL] | --reference FILE --current FILE",

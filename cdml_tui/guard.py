@@ -7,7 +7,7 @@ what was seen sent along, the truth looked at afterwards. Does nothing itself; i
 from dataclasses import dataclass, replace
 from typing import cast, get_args
 
-from cdml_tui import looks, strength, typed_line
+from cdml_tui import looks, strength, turning, typed_line
 from cdml_tui.effects import Prove, Send, Step
 from cdml_tui.panes.bar import same_as
 from cdml_tui.pausing import resumed
@@ -24,7 +24,6 @@ from cdml_tui.state import (
     Window,
     looked_at,
 )
-from engine import wire
 
 QUIET_S = 0.12
 
@@ -77,7 +76,9 @@ def _acted(
         if not quiet:
             said = f"{press.key} ignored: another key came within 0.12 s before it; press it again"
             return replace(screen, message=said), ()
-        return strength.asked(screen, cast(Verb, action), press.token), ()
+        asked = strength.asked(screen, cast(Verb, action), press.token)
+        new = None if asked.bar is screen.bar else asked.bar
+        return asked, (Send(new.intent),) if isinstance(new, Asking) else ()
     return looks.done(screen, action, press.key, quit_asked=quit_asked)
 
 
@@ -116,8 +117,8 @@ def _typed(screen: Screen, typing: Typing, press: Press, *, quiet: bool) -> Step
 
 def _entered(screen: Screen, typing: Typing) -> Step:
     text = typing.text.strip()
-    if typing.stage != "reason":
-        needed = typing.needed
+    if typing.stage in ("version", "name"):
+        needed = typing.needed or typing.intent.word or typing.intent.to
         if text != needed:
             said = f"stopped: typed {text!r}, needed {needed!r}; nothing was sent"
             return _stopped(screen, said), ()
@@ -125,7 +126,8 @@ def _entered(screen: Screen, typing: Typing) -> Step:
             return _sent(screen, typing.intent)
         return replace(screen, bar=replace(typing, stage="reason", text="")), ()
     if not text:
-        return replace(screen, message="a reason is needed to override a guard; Esc stops"), ()
+        what = "a note" if typing.stage == "note" else "a reason"
+        return replace(screen, message=f"{what} is needed; Esc stops"), ()
     words = typing.intent.words and (*typing.intent.words, "--reason", text)
     return _sent(screen, replace(typing.intent, reason=text, words=words))
 
@@ -148,6 +150,8 @@ def ticked(screen: Screen, at: float) -> Step:
     """Let time pass: fire what is due, ask again what is open, let prompts lapse."""
     screen = looked_at(replace(screen, at=max(at, screen.at)))
     match screen.bar:
+        case None:
+            return turning.due(screen)
         case Window(intent=intent, fires_at=due) if at >= due:
             return _sent(screen, intent)
         case Confirm(until=until) if at >= until:
@@ -169,20 +173,3 @@ def next_tick_s(screen: Screen) -> float:
         case Asking() | Proving():
             return 0.1
     return 1.0
-
-
-def quiet_of(intent: Intent) -> wire.AlertRequest:
-    """Write an intent as the request that quiets an alert."""
-    return wire.AlertRequest(intent.idempotency_key, reason="in the console")
-
-
-def change_of(intent: Intent) -> wire.Change:
-    """Write an intent as the request that carries what the operator saw."""
-    return wire.Change(
-        idempotency_key=intent.idempotency_key,
-        expect=intent.from_version,
-        to=intent.to,
-        reason=intent.reason if intent.verb != "undo" else "",
-        no_way_back="no_way_back" in intent.override,
-        override=list(intent.override),
-    )

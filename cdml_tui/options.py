@@ -3,6 +3,7 @@
 OPTIONS: dict[str, dict[str, object]] = {
     "wait": {"action": "store_true", "help": "until it is done; exit 0 pass, 4 refused, 1 failed"},
     "plan": {"action": "store_true", "help": "only say on what; exit 4 if it would be refused"},
+    "approve": {"action": "store_true", "help": "put the proposed columns in force"},
     "rebuild": {
         "action": "store_true",
         "help": "measure all earlier looks again from the raw rows, and say what differs",

@@ -43,15 +43,25 @@ def works(screen: Screen, name: str) -> bool:
 def why_not(screen: Screen, name: str) -> str:
     """Say why an action cannot be done now; empty where it can."""
     row = next((k for k in screen.keys if k.name == name), None)
-    if row is not None and row.danger != "A" and is_viewer(screen):
+    changes = name in get_args(Verb) or (row is not None and row.danger != "A")
+    if changes and is_viewer(screen):
         return "your role here is viewer, which looks but changes nothing"
-    if row is not None and row.on and not _places(screen) & set(row.on):
-        if FILTERED in row.on:
-            return "no rows are filtered here"
-        return f"it works on {' and '.join(row.on)} only"
+    if where := misplaced(screen, name):
+        return where
     if name in get_args(Verb):
-        return _no_change(screen, name)
+        # What a page offers it says itself.
+        return "" if row is not None and row.on else _no_change(screen, name)
     return _no_look(screen, name)
+
+
+def misplaced(screen: Screen, name: str) -> str:
+    """Say where an action works, if it does not work where the operator stands."""
+    row = next((k for k in screen.keys if k.name == name), None)
+    if row is None or not row.on or _places(screen) & set(row.on):
+        return ""
+    if FILTERED in row.on:
+        return "no rows are filtered here"
+    return f"it acts on a page: {' or '.join(row.on)}"
 
 
 def is_viewer(screen: Screen) -> bool:

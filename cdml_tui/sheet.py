@@ -39,13 +39,14 @@ def lets(a_filter: Filter, text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One open page. `value` came at `came`; `asked` is set while an answer is out.
+    """One open page, since `opened`. `value` came at `came`; `asked` while an answer is out.
 
     `top` is the first row shown, `cursor` the one selected where rows can be. Monotonic seconds.
     `hits` are the rows that the filter lets through, None without one; `cursor` counts all rows.
     """
 
     subject: Subject
+    opened: float = 0.0
     value: Any = None
     came: float | None = None
     asked: float | None = None

@@ -16,7 +16,11 @@ from engine import wire
 FRESH_S = 5.0
 
 # "words" is a line of the command line that has no key of its own.
-Verb = Literal["rollback", "promote", "abort", "undo", "train", "ack", "mute", "words"]
+Verb = Literal[
+    "rollback", "promote", "abort", "undo", "train", "ack", "mute", "words",
+    "cancel", "approve", "reject", "annotate", "report", "accept", "discard", "taint",
+]  # fmt: skip
+Stage = Literal["version", "reason", "note", "name"]
 Link = Literal["connecting", "live", "stale", "lost"]
 Glyphs = Literal["unicode", "ascii"]
 Theme = Literal["ansi-dark", "ansi-light"]
@@ -25,18 +29,28 @@ Pane = Literal["versions", "signals", "jobs", "events", "drift", "plan"]
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """One change as the operator saw it; the idempotency key makes asking twice harmless."""
+    """One change as the operator saw it; the idempotency key makes asking twice harmless.
+
+    What a page offers says also what it is `about`, its `effect`, what to be `careful` about, and
+    what it `wants` typed before it is sent: for a guard that is overridden, the `word` first.
+    """
 
     verb: Verb
     model: str
     from_version: str | None
     to: str | None
-    idempotency_key: str
+    idempotency_key: str = ""
     plan: wire.Plan | None = None
     override: tuple[str, ...] = ()
     reason: str = ""
     alert: wire.AlertRow | None = None
     words: tuple[str, ...] = ()
+    about: str = ""
+    effect: tuple[tuple[str, str], ...] = ()
+    careful: str = ""
+    same_as: str = ""
+    wants: tuple[Stage, ...] = ()
+    word: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +72,10 @@ class Confirm:
 
 @dataclass(frozen=True, slots=True)
 class Typing:
-    """Class D: the version is typed, then a reason. Class E: the name of the model is typed."""
+    """Class D: the version, then a reason; or only a reason, or a note. Class E: a name."""
 
     intent: Intent
-    stage: Literal["version", "reason", "name"] = "version"
+    stage: Stage = "version"
     text: str = ""
     needed: str = ""
 

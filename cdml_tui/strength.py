@@ -5,8 +5,9 @@ The strength follows the situation: what the engine has proven, what was seen, h
 
 from dataclasses import replace
 
+from cdml_tui import turning
 from cdml_tui.panes.layout import SHORT
-from cdml_tui.reach import covered, is_viewer, key_of, plan_of, why_not
+from cdml_tui.reach import covered, is_viewer, key_of, misplaced, plan_of, why_not
 from cdml_tui.state import (
     FRESH_S,
     Asking,
@@ -42,10 +43,13 @@ _TITLES: dict[Verb, str] = {
 def asked(screen: Screen, verb: Verb, token: str, *, reason: str = "") -> Screen:
     """Ask for a change of what is shown, as strongly as it must be meant now, or say why not."""
     model = model_of(screen)
+    if screen.sheets and screen.past is None and not is_viewer(screen):
+        return _offered(screen, verb, token)
     why = why_not(screen, verb)
     if isinstance(screen.bar, Asking):
         why = "the last change has no answer yet; Esc stops asking"
-    if model is None or covered(screen) or is_viewer(screen) or isinstance(screen.bar, Asking):
+    held = is_viewer(screen) or isinstance(screen.bar, Asking)
+    if model is None or covered(screen) or held or misplaced(screen, verb):
         return replace(screen, message=f"{_said(screen, verb)} ignored: {why}")
     if why:
         return replace(screen, bar=Explain(*_explained(screen, model, verb, why)))
@@ -58,6 +62,22 @@ def asked(screen: Screen, verb: Verb, token: str, *, reason: str = "") -> Screen
         # broken has no guard to override: only the command line goes there.
         return typing(screen, replace(intent, override=tuple(plan.overrides)))
     return armed(screen, intent)
+
+
+def _offered(screen: Screen, verb: Verb, token: str) -> Screen:
+    """Ask for what a page offers: typed where that is wanted, else as its key must be meant."""
+    offer: Intent | str = "the last change has no answer yet; Esc stops asking"
+    if not isinstance(screen.bar, Asking):
+        offer = turning.offered(screen, verb)
+    if isinstance(offer, str):
+        return replace(screen, message=f"{key_of(screen, verb)} ignored: {offer}")
+    intent = replace(offer, idempotency_key=token)
+    if intent.wants:
+        return replace(screen, bar=Typing(intent, intent.wants[0]), outcome=None)
+    danger = next((k.danger for k in screen.keys if k.name == verb), "C")
+    if danger == "A":
+        return replace(screen, bar=Asking(intent, screen.at), outcome=None)
+    return armed(screen, intent) if danger == "B" else confirming(screen, intent, intent.careful)
 
 
 def _intent(screen: Screen, model: wire.ModelState, verb: Verb, token: str, reason: str) -> Intent:
@@ -139,6 +159,10 @@ def surprise(screen: Screen, verb: Verb) -> str:
         return ""  # the bar names the alert, and nothing of it moves anybody
     if screen.paused is not None:
         return f"the screen is paused and shows what was {screen.at - screen.paused:.0f} s ago"
+    if screen.sheets and screen.at - screen.sheets[-1].opened < SEEN_S:
+        return "this page has been open for less than 1 s"
+    if screen.sheets:
+        return ""
     if screen.height < SHORT and verb in ("promote", "abort"):
         return "this terminal is too low to show the version that it is about"
     known = {"promote": screen.selected_seen, "abort": screen.running_seen}

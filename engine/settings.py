@@ -198,6 +198,10 @@ class ModelSettings(Section, frozen=True, kw_only=True):
     exclude: Annotated[list[str], says("Columns that are never features.")] = []
     metric: Annotated[str, says("The number that decides; empty: the usual one of the task.")] = ""
     label_maturity: Annotated[str, says("Rows younger than this are no evidence.")] = "0d"
+    false_quarantines: Annotated[
+        float,
+        says("The share of files set aside that people may have to accept; beyond, limits widen."),
+    ] = 0.02
     contract: Annotated[
         Literal["strict", "flag"],
         says("A null where training saw none: refused, or answered and flagged."),
@@ -220,6 +224,7 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             recipe("recipe", self.recipe)
         self._check_columns()
         read("label_maturity", duration, self.label_maturity)
+        between("false_quarantines", self.false_quarantines, 0.001, 0.5)
         for name in self.kpi:
             if not NAME.fullmatch(name):
                 wrong("kpi", f'"{name[:40]}" is no name. Use letters, digits, _ and -.')

@@ -51,7 +51,8 @@ def _one(screen: Screen, key: KeyHelp, width: int) -> list[Line]:
     model, version = screen.model or "MODEL", screen.selected or "VERSION"
     command = inert(key.command.format(model=model, version=version))
     way_back = f"   back: {key.way_back}" if key.way_back else ""
-    why = why_not(screen, key.name)
+    # On a page a change key may act on what is selected; the page says that when it is pressed.
+    why = "" if screen.sheets and key.danger != "A" else why_not(screen, key.name)
     start = line((f" {key.danger} ", "dim"), (pad(" ".join(key.keys), 10), "dim" if why else "key"))
     if width >= 110 and command:
         lines = [(*start, *line(pad(key.help, 60)), *line((command + way_back, "dim")))]

@@ -116,7 +116,7 @@ def _short(key: str, value: Any) -> str:
 
 def jobs(session: Session) -> int:
     """List the runs, newest first."""
-    rows = session.client.jobs()
+    rows = session.client.jobs(session.args.limit)
     if session.json:
         json_line(rows)
         return 0

@@ -7,6 +7,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from engine import wire
+from engine.api.conductor import SHOWN
 from engine.api.desk import desk_of, site_of
 from engine.api.peer import Req, actor_of
 from engine.api.roles import role_of
@@ -21,7 +22,9 @@ from engine.pipeline import (
     performance_page,
     postmortem,
     quality_page,
+    quarantine,
     rollout_page,
+    schema,
     tracing,
     train_plan,
 )
@@ -64,15 +67,21 @@ def recent(state: State, limit: FromQuery[int] = 50) -> list[wire.EventRow]:
 
 
 @get("/api/v1/jobs", sync_to_thread=True)
-def jobs(state: State) -> list[wire.JobRow]:
-    """Return running, queued and finished runs."""
-    return desk_of(state).runs()
+def jobs(state: State, limit: FromQuery[int] = SHOWN) -> list[wire.JobRow]:
+    """Return running and queued runs, and the newest of the finished ones."""
+    return desk_of(state).runs(max(1, min(limit, 10_000)))
 
 
 @get("/api/v1/jobs/{run:str}", sync_to_thread=True)
 def job(state: State, run: FromPath[str]) -> wire.JobRow:
     """Return one run."""
     return desk_of(state).a_run(run)
+
+
+@get("/api/v1/jobs/{run:str}/log", sync_to_thread=True)
+def run_log(state: State, run: FromPath[str]) -> wire.RunLog:
+    """Return the end of what the process of a run wrote."""
+    return desk_of(state).run_log(run)
 
 
 @get("/api/v1/models/{model:str}/versions", sync_to_thread=True)
@@ -179,6 +188,24 @@ def taints(state: State, model: FromPath[str]) -> list[wire.Taint]:
     return tainting.listed(site_of(state), model)
 
 
+@get("/api/v1/models/{model:str}/quarantine", sync_to_thread=True)
+def quarantined(state: State, model: FromPath[str]) -> list[wire.BatchRow]:
+    """Return the files of a model that are set aside, with the reasons."""
+    return quarantine.listed(site_of(state), model)
+
+
+@get("/api/v1/models/{model:str}/batches", sync_to_thread=True)
+def batches(state: State, model: FromPath[str], limit: FromQuery[int] = 100) -> wire.BatchesAnswer:
+    """Return the newest files delivered for a model, what was found of each, what can be done."""
+    return quarantine.delivered(site_of(state), model, max(1, min(limit, 1000)))
+
+
+@get("/api/v1/models/{model:str}/schema", sync_to_thread=True)
+def columns(state: State, model: FromPath[str]) -> wire.SchemaAnswer:
+    """Return the columns of a model, and what is proposed to change."""
+    return schema.page(site_of(state), model)
+
+
 @get("/api/v1/models/{model:str}/versions/{version:str}/lineage", sync_to_thread=True)
 def lineage(state: State, model: FromPath[str], version: FromPath[str]) -> wire.Lineage:
     """Return what a version was made of, and what came of it."""
@@ -255,6 +282,7 @@ ROUTES = [
     recent,
     jobs,
     job,
+    run_log,
     versions,
     version,
     compare,
@@ -270,6 +298,9 @@ ROUTES = [
     proof,
     audit,
     taints,
+    quarantined,
+    batches,
+    columns,
     lineage,
     reproduction,
 ]

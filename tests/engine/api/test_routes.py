@@ -58,8 +58,8 @@ class Conducted:
     def measure(self, model: str, verb: str, inputs: Any, answer: Any) -> Any:
         return scoring.score(inputs, lambda *_: None)
 
-    def runs(self) -> list[JobRow]:
-        return self.runner.rows()
+    def runs(self, limit: int = 50) -> list[JobRow]:
+        return self.runner.rows(limit)
 
     def a_run(self, run: str) -> JobRow:
         return self.runner.row(run)

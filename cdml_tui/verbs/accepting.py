@@ -1,0 +1,73 @@
+"""The verbs that decide about what was delivered: quarantine, schema."""
+
+from cdml_tui.output import json_line, line, table
+from cdml_tui.request_key import new_key
+from cdml_tui.verbs.changing import certainly
+from cdml_tui.verbs.session import Session, usage
+from engine.wire import LockRequest, QuarantineRequest, SchemaAnswer
+
+_VERBS = ("accept", "discard")
+
+
+def quarantine(session: Session) -> int:
+    """List the files that are set aside, or accept or discard one."""
+    model, words = session.model_and(session.args.words, _decides)
+    if not words:
+        return _list(session, model)
+    if not _decides(words):
+        raise usage("write cdml quarantine [MODEL] [accept|discard BATCH --reason T].", "batch")
+    request = QuarantineRequest(new_key(), words[0], words[1], session.args.reason)  # type: ignore[arg-type]
+    answer = certainly(lambda: session.client.quarantine(model, request))
+    if session.json:
+        json_line(answer)
+    else:
+        line(f"{model}: {answer.message}")
+    return 0 if answer.changed else 4
+
+
+def _decides(words: list[str]) -> bool:
+    return not words or (len(words) == 2 and words[0] in _VERBS)
+
+
+def _list(session: Session, model: str) -> int:
+    found = session.client.quarantined(model)
+    if session.json:
+        json_line(found)
+        return 0
+    for row in found:
+        line(f"{row.batch}  {row.file}  received {row.received}")
+        for reason in row.reasons:
+            line(f"  {reason}")
+    if found:
+        line(f"cdml quarantine {model} accept|discard BATCH --reason T decides about one")
+    else:
+        line(f"{model}: nothing is set aside")
+    return 0
+
+
+def schema(session: Session) -> int:
+    """Show the columns and what is proposed, or approve that."""
+    model = session.model()
+    if session.args.approve:
+        request = LockRequest(new_key(), session.args.reason)
+        answer = certainly(lambda: session.client.approve_schema(model, request))
+    else:
+        answer = session.client.schema(model)
+    if session.json:
+        json_line(answer)
+        return 0
+    _show(answer)
+    return 0
+
+
+def _show(answer: SchemaAnswer) -> None:
+    by = f" since {answer.since}, by {answer.approved_by}" if answer.since else ""
+    line(f"{answer.model}: columns, version {answer.version}{by}")
+    table(["COLUMN", "TYPE"], [[name, kind] for name, kind in answer.columns.items()])
+    if not answer.proposed:
+        return
+    line(f'"{answer.file}" differs:')
+    for change in answer.proposed:
+        sign, kind = ("-", change.now) if change.then is None else ("+", change.then)
+        line(f"  {sign} {change.column} {kind}")
+    line(f"cdml schema {answer.model} --approve puts that in force for the files to come")
