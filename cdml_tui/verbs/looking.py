@@ -292,34 +292,6 @@ def _event(session: Session, row: EventRow) -> None:
         line(f"{cell(row.time)} {row.level:<4} {row.kind:<9} {row.model or '-'}  {row.text}")
 
 
-def keys(session: Session) -> int:
-    """List the console's keys, each with the command that does the same."""
-    from cdml_tui.actions import ACTIONS, command_for, shown_key
-
-    if session.json:
-        json_line(
-            [
-                {
-                    "name": a.name,
-                    "keys": a.keys,
-                    "help": a.help,
-                    "danger": a.danger.value,
-                    "command": a.command,
-                }
-                for a in ACTIONS
-            ]
-        )
-        return 0
-    table(
-        ["KEY", "DOES", "SAME AS"],
-        [
-            [" ".join(shown_key(k) for k in a.keys), a.help, command_for(a, None, None)]
-            for a in ACTIONS
-        ],
-    )
-    return 0
-
-
 def _days(row: VersionRow) -> str:
     return f"{(row.trained_from or '?')[:10]} .. {(row.trained_to or '?')[:10]}"
 
