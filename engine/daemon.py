@@ -23,7 +23,7 @@ from engine.errors import CdmlError, RefusedError
 from engine.jobs import triggers
 from engine.jobs.runner import Runner
 from engine.ledger.ledger import Ledger
-from engine.pipeline import locks, lookout
+from engine.pipeline import locks, lookout, transform_check
 from engine.pipeline.features import check_kpis
 from engine.pipeline.ingest import ingest_waiting
 from engine.pipeline.load import TIDE, load
@@ -162,6 +162,7 @@ class Engine(Conductor):
         locks.check_reload(self._site)
         settings = load_settings(self._workspace.config)
         check_kpis(settings, self._site.store)
+        transform_check.check_all(self._workspace.root, settings, self._site.store)
         now, former_serving = settings.serving, self._site.settings.serving
         if (now.listen, now.workers) != (former_serving.listen, former_serving.workers):
             raise RefusedError(

@@ -26,6 +26,7 @@ from engine.settings_rules import (
     wrong,
 )
 from engine.settings_source import SourceSettings
+from engine.settings_transform import TransformSettings
 from engine.settings_upkeep import BackupSettings
 
 __all__ = [
@@ -208,6 +209,9 @@ class ModelSettings(Section, frozen=True, kw_only=True):
     rollout: Annotated[RolloutSettings, says("How a version is brought in.")] = RolloutSettings()
     source: Annotated[
         SourceSettings | None, says("Where rows come from besides the drop folder.")
+    ] = None
+    transform: Annotated[
+        TransformSettings | None, says("What its rows become before the recipe sees them.")
     ] = None
     kpi: Annotated[dict[str, KpiSettings], says("Business numbers by name.")] = {}
     monitor: Annotated[MonitorSettings, says("How the champion is watched.")] = MonitorSettings()

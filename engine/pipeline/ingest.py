@@ -23,17 +23,19 @@ class _Found:
     warnings: list[str]
 
 
-def ingest(site: Site, model: str, path: Path, noted: Sequence[str] = ()) -> UploadAnswer:
+def ingest(
+    site: Site, model: str, path: Path, noted: Sequence[str] = (), query: str = ""
+) -> UploadAnswer:
     """Take one complete file in; nothing of it is ever lost, whatever the verdict.
 
     One at a time, so that the same rows delivered twice at once are recognised. `noted` stands
-    among the batch's warnings.
+    among the batch's warnings; `query` is what its rows came from, where that was no file.
     """
     with site.ingesting:
-        return _ingest(site, model, path, noted)
+        return _ingest(site, model, path, noted, query)
 
 
-def _ingest(site: Site, model: str, path: Path, noted: Sequence[str]) -> UploadAnswer:
+def _ingest(site: Site, model: str, path: Path, noted: Sequence[str], query: str) -> UploadAnswer:
     settings = site.model(model)
     source = intake.source_digest(path)
     known = batches.known(site.store, model)
@@ -75,7 +77,7 @@ def _ingest(site: Site, model: str, path: Path, noted: Sequence[str]) -> UploadA
         verdict,
         found.warnings,
     )
-    batches.add(site.store, batch, {} if columns else found.types)
+    batches.add(site.store, batch, {} if columns else found.types, query)
     path.unlink()
     return _tell(site, model, path.name, verdict, taken.batch, taken.rows, found.warnings)
 

@@ -11,7 +11,7 @@ from engine.clock import iso
 from engine.domain.lifecycle import Fitness
 from engine.errors import CorruptError, RefusedError
 from engine.ledger.change import ENGINE
-from engine.pipeline import features, taints
+from engine.pipeline import features, taints, transform_source
 from engine.pipeline.site import Site
 from engine.pipeline.training import Candidate, Kpi, Recipe, TrainInputs, TrainResult, origin_of
 from engine.quantities import duration
@@ -104,6 +104,7 @@ def gather(site: Site, model: str, run: str) -> TrainInputs:
         seconds=seconds,
         calibration=list(settings.train.calibration),
         parent=site.ledger.roles(model).champion,
+        transform=transform_source.read(site.workspace.root, settings.transform),
     )
 
 

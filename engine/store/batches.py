@@ -31,17 +31,18 @@ class _Note(msgspec.Struct, frozen=True):
 
     batch: Batch
     columns: dict[str, str]
+    query: str = ""
 
 
-def add(store: Store, batch: Batch, columns: dict[str, str]) -> None:
-    """Remember a batch; the first accepted one also fixes the model's columns."""
+def add(store: Store, batch: Batch, columns: dict[str, str], query: str = "") -> None:
+    """Remember a batch and the query it came from; the first one also fixes the model's columns."""
     note = store.batches / f"{batch.batch}{NOTE}"
     # Two models may have been handed the same rows, each with a note of its own.
     note = note.with_name(f"{batch.model}-{note.name}")
     part = note.with_suffix(".part")
-    part.write_bytes(msgspec.json.encode(_Note(batch, columns)))
+    part.write_bytes(msgspec.json.encode(_Note(batch, columns, query)))
     part.rename(note)
-    _insert(store, batch, columns)
+    _insert(store, batch, columns, query)
 
 
 def restored(store: Store) -> int:
@@ -55,11 +56,12 @@ def restored(store: Store) -> int:
     ]
     lost = [n for n in notes if (n.batch.model, n.batch.batch) not in there]
     for note in sorted(lost, key=lambda n: n.batch.received):
-        _insert(store, note.batch, {} if note.batch.model in fixed else note.columns)
+        columns = {} if note.batch.model in fixed else note.columns
+        _insert(store, note.batch, columns, note.query)
     return len(lost)
 
 
-def _insert(store: Store, batch: Batch, columns: dict[str, str]) -> None:
+def _insert(store: Store, batch: Batch, columns: dict[str, str], query: str) -> None:
     with store.write() as db:
         db.execute(
             "insert into batches values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -78,6 +80,20 @@ def _insert(store: Store, batch: Batch, columns: dict[str, str]) -> None:
         )
         for name, kind in columns.items():
             db.execute("insert into columns values (?, ?, ?)", [batch.model, name, kind])
+        if query:
+            db.execute(
+                "insert or replace into batch_queries values (?, ?, ?)",
+                [batch.model, batch.batch, query],
+            )
+
+
+def queries(store: Store, model: str) -> dict[str, str]:
+    """Return the queries that batches of a model came from, by batch."""
+    with store.read() as db:
+        found = db.execute(
+            "select batch, query from batch_queries where model = ?", [model]
+        ).fetchall()
+    return dict(found)
 
 
 def columns(store: Store, model: str) -> dict[str, str]:

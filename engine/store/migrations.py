@@ -74,4 +74,10 @@ MIGRATIONS = [
     create table tide (commits bigint not null);
     insert into tide values (0);
     """,
+    """
+    create table batch_queries (
+        model varchar not null, batch varchar not null, query varchar not null,
+        primary key (model, batch)
+    );
+    """,
 ]

@@ -122,6 +122,7 @@ class TrainPlan(msgspec.Struct, frozen=True):
     batches: dict[str, int] = {}
     notes: list[str] = []
     refused: str = ""
+    transform: str = ""
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -254,11 +255,16 @@ class GateReport(msgspec.Struct, frozen=True):
 
 
 class VersionPage(msgspec.Struct, frozen=True):
-    """`cdml show`: one version with its lineage and gate report."""
+    """`cdml show`: one version with its lineage and gate report.
+
+    `cause` is why its run was; `queries` are those that its batches came from, by batch.
+    """
 
     row: VersionRow
     report: GateReport | None
     manifest: dict[str, Any]
+    cause: str = ""
+    queries: dict[str, str] = {}
 
 
 class CompareAnswer(msgspec.Struct, frozen=True):
