@@ -25,7 +25,8 @@ from engine import wire
 LOOKS = {
     "init", "check", "demo", "backtest", "status", "versions", "show", "compare", "jobs", "job",
     "rollout", "drift", "quality", "performance", "forecast", "kpi", "report", "clients", "events",
-    "audit", "doctor", "motd", "watch", "completion", "restore", "lineage", "reproduce", "alerts", "keys",
+    "audit", "doctor", "motd", "watch", "completion", "restore", "lineage", "reproduce", "alerts",
+    "keys",
 }  # fmt: skip
 
 
