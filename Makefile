@@ -49,24 +49,27 @@ env: .venv/ready ## the environment alone
 demo: .venv/ready ## real flights, a real rollback: the console on a terminal, else headless
 	@$(BIN)/cdml demo $(ARGS)
 
-test: .venv/ready ## every test
-	@$(BIN)/python -m pytest $(ARGS)
+# A process a core; one that is through takes over from the others. ARGS=-n0 runs all in one.
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
-fast: .venv/ready ## the tests that need no processes of their own, under 30 s
-	@$(BIN)/python -m pytest --ignore=tests/flows --ignore=tests/faults $(ARGS)
+test: .venv/ready ## every test; one file: ARGS=tests/flows/test_demo.py
+	@$(PYTEST) $(ARGS)
+
+fast: .venv/ready ## the tests that need no processes of their own
+	@$(PYTEST) --ignore=tests/flows --ignore=tests/faults $(ARGS)
 
 check: .venv/ready ## format, lint, types, import contracts, docs in step
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest --quiet tests/house
+	@$(PYTEST) --quiet tests/house
 
 bench: .venv/ready ## the figures of the README, measured on this machine; also: make bench serving
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 ifeq ($(firstword $(MAKECMDGOALS)),bench)
-PARTS := serving rollback monitoring console engine
+PARTS := serving rollback monitoring console engine training transforms
 ARGS += $(filter $(PARTS),$(MAKECMDGOALS))
 .PHONY: $(PARTS)
 $(PARTS): ; @:
@@ -79,7 +82,7 @@ format: .venv/ready ## put the code into house format
 docs: .venv/ready ## the tables of keys and settings in the documents, from the code
 	@$(BIN)/python -m scripts.docs
 
-picture: .venv/ready ## docs/console.svg, from the real console on forty replayed days
+picture: .venv/ready ## docs/console*.svg, from the real console on forty replayed days
 	@$(BIN)/python -m scripts.picture
 
 # Compiled with the oldest Python we support; hashes cover the files of every platform.

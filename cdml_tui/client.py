@@ -68,13 +68,17 @@ class Client:
         """Return the engine, the serving process and the models in a few words."""
         return self._get("/status", wire.Status)
 
-    def jobs(self) -> list[wire.JobRow]:
-        """Return the runs, newest first."""
-        return self._get("/jobs", list[wire.JobRow])
+    def jobs(self, limit: int = 50) -> list[wire.JobRow]:
+        """Return the runs, newest first; of those that ended at most `limit`."""
+        return self._get("/jobs", list[wire.JobRow], {"limit": limit})
 
     def job(self, run_id: str) -> wire.JobRow:
         """Return one run."""
         return self._get(f"/jobs/{_path(run_id)}", wire.JobRow)
+
+    def run_log(self, run_id: str) -> wire.RunLog:
+        """Return the end of what the process of a run wrote."""
+        return self._get(f"/jobs/{_path(run_id)}/log", wire.RunLog)
 
     def versions(self, model: str) -> list[wire.VersionRow]:
         """Return the versions of a model."""
@@ -140,6 +144,18 @@ class Client:
         path = f"{_model(model)}/versions/{_path(version)}/reproduction"
         return self._ask("GET", path, wire.Reproduction, timeout=None)
 
+    def quarantined(self, model: str) -> list[wire.BatchRow]:
+        """Return the files of a model that are set aside."""
+        return self._get(f"{_model(model)}/quarantine", list[wire.BatchRow])
+
+    def batches(self, model: str, limit: int = 100) -> wire.BatchesAnswer:
+        """Return the newest files delivered for a model, and what was found of each."""
+        return self._get(f"{_model(model)}/batches", wire.BatchesAnswer, {"limit": limit})
+
+    def schema(self, model: str) -> wire.SchemaAnswer:
+        """Return the columns of a model, and what is proposed to change."""
+        return self._get(f"{_model(model)}/schema", wire.SchemaAnswer)
+
     def lineage(self, model: str, version: str) -> wire.Lineage:
         """Return what a version was made of and what came of it."""
         return self._get(f"{_model(model)}/versions/{_path(version)}/lineage", wire.Lineage)
@@ -204,6 +220,15 @@ class Client:
         """Taint rows, a batch or a version, or lift a taint."""
         return self._post(f"{_model(model)}/taint", wire.TaintAnswer, request)
 
+    def quarantine(self, model: str, request: wire.QuarantineRequest) -> wire.QuarantineAnswer:
+        """Accept a file that is set aside, or discard it."""
+        path = f"{_model(model)}/quarantine"
+        return self._post(path, wire.QuarantineAnswer, request, timeout=None)
+
+    def approve_schema(self, model: str, request: wire.LockRequest) -> wire.SchemaAnswer:
+        """Put the proposed columns of a model in force."""
+        return self._post(f"{_model(model)}/schema", wire.SchemaAnswer, request)
+
     def rollout(self, model: str) -> wire.RolloutPage:
         """Return the rollout that runs, or how the last one ended."""
         return self._get(f"{_model(model)}/rollout", wire.RolloutPage)
@@ -245,14 +270,12 @@ class Client:
         """Have the workspace copied, which takes as long as its size asks for."""
         return self._post("/backup", wire.BackupAnswer, None, timeout=None)
 
-    def notify(self) -> list[wire.NotifyRow]:
-        """Return who is told of what happens, and how that goes."""
-        return self._get("/notify", list[wire.NotifyRow])
-
-    def notify_test(self, target: str | None) -> list[wire.NotifyRow]:
-        """Have one target or all of them told something now, as long as their deadlines allow."""
-        named = f"?target={_path(target)}" if target else ""
-        return self._post(f"/notify/test{named}", list[wire.NotifyRow], None, timeout=None)
+    def notify(self, test: str | None = None) -> list[wire.NotifyRow]:
+        """Return who is told of what happens; with `test`, "" for all, tell them something now."""
+        if test is None:
+            return self._get("/notify", list[wire.NotifyRow])
+        path = f"/notify/test{f'?target={_path(test)}' if test else ''}"
+        return self._post(path, list[wire.NotifyRow], None, timeout=None)
 
     def stop(self) -> None:
         """Stop the engine."""
@@ -316,12 +339,9 @@ class Client:
         try:
             return msgspec.json.decode(answer.content, type=kind)
         except msgspec.MsgspecError as fault:
-            raise ConsoleError(
-                "bad_answer",
-                f"Asking the engine for {path}: its answer was not understood ({fault}). "
-                "The console and the engine may be of different versions.",
-                status=answer.status_code,
-            ) from None
+            found = f"Asking the engine for {path}: its answer was not understood ({fault}). "
+            after = "The console and the engine may be of different versions."
+            raise ConsoleError("bad_answer", found + after, status=answer.status_code) from None
 
     def _knock(self, attempt: str) -> None:
         """Find out cheaply, before httpx is even imported, that nobody listens."""
@@ -353,9 +373,8 @@ class Client:
 
         if isinstance(fault, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
             return self._nobody(attempt, str(fault))
-        found = (
-            "no answer in time" if isinstance(fault, httpx.TimeoutException) else "the line broke"
-        )
+        slow = isinstance(fault, httpx.TimeoutException)
+        found = "no answer in time" if slow else "the line broke"
         return EngineLost(f"{attempt}: {found}. Look with `cdml status`.", sent=True)
 
 

@@ -10,7 +10,7 @@ def notify(session: Session) -> int:
         case []:
             rows, failed = session.client.notify(), False
         case ["test", *name] if len(name) < 2:
-            rows = session.client.notify_test(name[0] if name else None)
+            rows = session.client.notify(name[0] if name else "")
             failed = any(row.missing for row in rows)
         case _:
             raise usage("write cdml notify, or cdml notify test [NAME].", "words")

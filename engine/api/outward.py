@@ -49,4 +49,5 @@ def notify_test(
     return _outward(state).test(target, operator(request).name)
 
 
-ROUTES = [metrics, targets, notify_test]
+ROUTES = [metrics, targets]
+CHANGING = [notify_test]

@@ -124,7 +124,7 @@ def test_killed_at_any_moment_of_a_change_it_is_whole_or_not_at_all(
             )
             thread = asked_in_background(box, verb, change)
             pause = time.monotonic() + draw.random() * 0.06
-            eventually("a moment", partial(is_over, pause), 5.0)
+            eventually("a moment", partial(is_over, pause))
             box.kill("run")
             thread.join()
             eventually("the engine is back", box.answers)
