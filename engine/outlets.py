@@ -1,5 +1,8 @@
 """What of the engine goes out to others: its numbers, and messages about what happens."""
 
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
 from engine.api.outward import Outward
 from engine.clock import iso
 from engine.errors import CdmlError, UnknownError
@@ -9,6 +12,9 @@ from engine.settings import Settings
 from engine.telemetry.listener import Listener
 from engine.telemetry.notifier import Target
 from engine.wire import EventRow, NotifyRow
+
+if TYPE_CHECKING:
+    from engine.courier import Courier
 
 
 class Outlets(Outward):
@@ -21,6 +27,7 @@ class Outlets(Outward):
         self._listens: str | None = None
         self._targets: dict[str, Target] = {}
         self._applied: Settings | None = None
+        self._courier: Courier | None = None
 
     def apply(self) -> None:
         """Open and close what the settings of now ask for; what cannot be opened is told."""
@@ -32,8 +39,12 @@ class Outlets(Outward):
             self._close_targets()
             self._targets = {name: self._target(name) for name in now.notify.targets}
 
+        if before is None or now.telemetry != before.telemetry:
+            self._send(now.telemetry.otlp)
+
     def close(self) -> None:
         """Close all of them."""
+        self._send(None)
         self._listen(None)
         self._close_targets()
 
@@ -75,6 +86,19 @@ class Outlets(Outward):
                 self._listener = Listener(listen, self.metrics)
         except CdmlError as e:
             self._site.tell("WARN", "telemetry", None, e.message)
+
+    def _send(self, otlp: str | None) -> None:
+        if self._courier is not None:
+            self._courier.close()
+        self._courier = None
+        if otlp is not None:
+            from engine.courier import Courier
+
+            site, told = self._site, f"the collector {otlp}"
+            self._courier = Courier(
+                site, self._figures, version("cdml"),
+                lambda level, text: site.tell(level, "telemetry", None, f"{told}: {text}"),
+            )  # fmt: skip
 
     def _target(self, name: str) -> Target:
         site = self._site

@@ -325,6 +325,11 @@ class Ledger:
         """Return the whole audit, oldest first."""
         return [_entry(r) for r in self._all("select * from audit order by seq")]
 
+    def entries_after(self, seq: int, limit: int) -> list[AuditEntry]:
+        """Return the first entries after one, oldest first."""
+        rows = self._all("select * from audit where seq > ? order by seq limit ?", seq, limit)
+        return [_entry(r) for r in rows]
+
     def audit_head(self) -> str:
         """Return the hash of the newest entry."""
         row = self._one("select hash from audit order by seq desc limit 1")

@@ -19,7 +19,7 @@ from engine.store import looks, runs, scores
 from engine.store.looks import Looked
 from engine.store.runs import Ended
 from engine.store.scores import Score
-from engine.telemetry.engine_metrics import JOB_BUCKETS, Durations, ModelFigures, text
+from engine.telemetry.engine_metrics import JOB_BUCKETS, Durations, ModelFigures, Shown, text
 from engine.wire import DriftColumn
 
 MAX_COLUMNS = 30
@@ -49,6 +49,11 @@ class Figures:
         """Return what is known now in the text format of Prometheus."""
         with self._asking:
             return text(self._gathered())
+
+    def shown(self) -> Shown:
+        """Return what is known now, family by family."""
+        with self._asking:
+            return Shown(self._gathered())
 
     def _gathered(self) -> dict[str, ModelFigures]:
         site = self._site

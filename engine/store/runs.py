@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from engine.clock import iso
-from engine.store.connection import Store, zoned
+from engine.store.connection import Store, naive, zoned
 from engine.wire import JobRow
 
 
@@ -107,3 +107,9 @@ def ended(store: Store, buckets: Sequence[float]) -> list[Ended]:
         Ended(model, job, outcome, n, seconds, [*upto, began])
         for model, job, outcome, n, seconds, began, *upto in found
     ]
+
+
+def ended_after(store: Store, moment: datetime, limit: int) -> list[JobRow]:
+    """Return the first runs that ended after a moment, oldest first."""
+    tail = f"where ended_at > ? order by ended_at, id limit {int(limit)}"
+    return _select(store, tail, naive(moment))

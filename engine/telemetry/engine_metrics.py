@@ -42,11 +42,11 @@ def text(models: Mapping[str, ModelFigures]) -> bytes:
     from prometheus_client import CollectorRegistry, generate_latest
 
     registry = CollectorRegistry()
-    registry.register(_Shown(models))
+    registry.register(Shown(models))
     return generate_latest(registry)
 
 
-class _Shown:
+class Shown:
     """What was just gathered, as prometheus_client asks for it."""
 
     def __init__(self, models: Mapping[str, ModelFigures]) -> None:

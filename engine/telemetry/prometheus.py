@@ -84,6 +84,9 @@ class ServingMetrics:
             registry=registry,
         )
         self._dropped = Counter("cdml_log_dropped", "Log records dropped.", registry=registry)
+        self._traces = Counter(
+            "cdml_traces_dropped", "Spans that no collector took.", registry=registry
+        )
         self._generation = Gauge(
             "cdml_generation",
             "Role changes of a model.",
@@ -136,6 +139,10 @@ class ServingMetrics:
         """Show the generation that is served."""
         self._generation.labels(model).set(generation)
 
+    def traces_dropped(self, spans: int) -> None:
+        """Count spans that were not taken."""
+        self._traces.inc(spans)
+
     def look(self) -> None:
         """Take over what is counted elsewhere, so that other workers can show it too."""
         dropped = self._dropped_now()
@@ -151,10 +158,14 @@ class ServingMetrics:
 
     def text(self) -> bytes:
         """Return everything in the text format."""
-        self.look()
         self._forget()
+        return generate_latest(self.shown())
+
+    def shown(self) -> CollectorRegistry:
+        """Return everything as it is now."""
+        self.look()
         self._spool.set(self._spool_bytes())
-        return generate_latest(self._shown)
+        return self._shown
 
     def _count(self, key: tuple[str, str, str, str], amount: int) -> None:
         counter = self._counters.get(key)

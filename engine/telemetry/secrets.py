@@ -19,6 +19,16 @@ def of_target(path: Path, name: str) -> list[str]:
     return urls
 
 
+def headers(path: Path) -> dict[str, str]:
+    """Return the headers for the collector; none where there is no file."""
+    if not path.exists():
+        return {}
+    found = _read(path, "the headers of telemetry.otlp").get("headers", {})
+    if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
+        raise _wrong(path, "the headers of telemetry.otlp", "they are no texts", "Mend it")
+    return found
+
+
 def _read(path: Path, wanted: str) -> dict[str, Any]:
     try:
         if path.stat().st_mode & 0o007:

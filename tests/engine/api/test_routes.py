@@ -426,7 +426,7 @@ def test_the_engines_own_user_and_root_may_all_and_others_what_their_group_may()
 
 def routes() -> list[tuple[str, str]]:
     """Every route of the control API as method and path, from the application itself."""
-    made = application(cast(Any, None), Hub())
+    made = application(cast(Any, None), Hub(), cast(Any, None))
     found = [(m, r.path) for r in made.routes if isinstance(r, HTTPRoute) for m in r.methods]
     return sorted((m, path) for m, path in found if m in ("GET", "POST"))
 
@@ -462,7 +462,7 @@ def test_who_asks_is_named_in_the_audit() -> None:
 
 
 async def test_whoever_may_look_reads_the_numbers_for_prometheus(served: Caller) -> None:
-    served.peer = STRANGER
+    served.peer = VIEWER
     answer = await served.ask("GET", "/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert 'cdml_generation{model="late"} ' in answer.text
