@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from engine.domain.schema import Feature, Kind, Schema
+from engine.durable import sync_folder
 from engine.errors import CorruptError, InvalidError
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -161,7 +162,7 @@ class Artifacts:
         _write(self._folder / f"{digest}.skops", content)
         _write(self._folder / f"{name}.sig", self._private_key().sign(text))
         _write(self._folder / f"{name}.json", text)
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
         return name
 
     def manifest(self, name: str) -> Manifest:
@@ -253,7 +254,7 @@ class Artifacts:
         key = Ed25519PrivateKey.from_private_bytes(path.read_bytes())
         if not public.exists():
             _write(public, key.public_key().public_bytes_raw())
-            _sync_folder(self._keys)
+            sync_folder(self._keys)
         return key
 
 
@@ -303,11 +304,3 @@ def _write(path: Path, content: bytes, mode: int = 0o440) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.rename(path)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

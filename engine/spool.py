@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from engine.durable import sync_folder
 from engine.errors import CorruptError
 from engine.wire import Label, Scalar
 
@@ -222,7 +223,7 @@ class Spool:
             fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o640)
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             part.rename(self._folder / name)
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         except OSError:
             if fd >= 0:
                 os.close(fd)
@@ -379,11 +380,3 @@ def _sealed(path: Path) -> bool:
     finally:
         os.close(fd)
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

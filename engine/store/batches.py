@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from engine.durable import replace_whole
 from engine.store.connection import Store, naive, zoned
 
 NOTE = ".batch.json"
@@ -38,9 +39,7 @@ def add(store: Store, batch: Batch, columns: dict[str, str]) -> None:
     note = store.batches / f"{batch.batch}{NOTE}"
     # Two models may have been handed the same rows, each with a note of its own.
     note = note.with_name(f"{batch.model}-{note.name}")
-    part = note.with_suffix(".part")
-    part.write_bytes(msgspec.json.encode(_Note(batch, columns)))
-    part.rename(note)
+    replace_whole(note, msgspec.json.encode(_Note(batch, columns)))
     _insert(store, batch, columns)
 
 
