@@ -324,8 +324,13 @@ def folder_bytes(folder: Path) -> int:
 
 def last_number(folder: Path) -> int:
     """Return the highest segment number in the folder, 0 where there is none."""
-    numbers = [int(m.group(2)) for p in folder.iterdir() if (m := _NAME.match(p.name))]
-    return max(numbers, default=0)
+    return max((number_of(p.name) for p in folder.iterdir()), default=0)
+
+
+def number_of(name: str) -> int:
+    """Return the number in a segment's name, 0 where it is none."""
+    found = _NAME.match(name)
+    return int(found.group(2)) if found else 0
 
 
 def read(path: Path, offset: int = 0, *, sealed: bool = False) -> Iterator[Record]:
