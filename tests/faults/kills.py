@@ -103,7 +103,7 @@ class Doing:
             "train": lambda: self._run("train"),
             "monitor": lambda: self._run("monitor"),
             "taint": self._taint,
-            "backup": box.control.back_up,
+            "backup": lambda: box.control.back_up(),
         }
 
     def do(self, name: str) -> None:
