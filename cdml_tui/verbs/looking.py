@@ -9,7 +9,7 @@ from cdml_tui.client import ConsoleError, EngineLost
 from cdml_tui.output import cell, json_line, line, table, talk
 from cdml_tui.panes.figures import age
 from cdml_tui.state import moment
-from cdml_tui.verbs import judging
+from cdml_tui.verbs import judging, tracing
 from cdml_tui.verbs.locking import lock_text, stopped_text
 from cdml_tui.verbs.session import Session, usage
 from engine import wire
@@ -45,6 +45,9 @@ def status(session: Session) -> int:
     for m in answer.models:
         if m.incident is not None:
             line(f"{m.model}: incident {m.incident} is open; look with cdml incident {m.incident}")
+        if m.alerts:
+            fire = "alert fires" if m.alerts == 1 else "alerts fire"
+            line(f"{m.model}: {m.alerts} {fire}; look with cdml alerts {m.model}")
         if not m.rollback.ready:
             line(f"{m.model}: a rollback is not ready: {m.rollback.why}")
         for lock in m.locks:
@@ -100,6 +103,10 @@ def show(session: Session) -> int:
     line("manifest (--json has all of it)")
     for key, value in page.manifest.items():
         line(f"  {key}: {_short(key, value)}")
+    if page.cause:
+        line(f"trained because {page.cause}")
+    for batch, text in page.queries.items():
+        tracing.query(batch, text)
     return 0
 
 
@@ -107,6 +114,8 @@ def _short(key: str, value: Any) -> str:
     """Write a manifest's value in a line: long lists as what they hold, or how many."""
     if key == "features":
         return ", ".join(f["name"] for f in value)
+    if key == "transform":
+        return _transform(value)
     if key == "origin":
         return f"{value['search']['chosen']}; cdml lineage has more" if value else "not recorded"
     if isinstance(value, list) and len(msgspec.json.encode(value)) > SHOWN:
@@ -114,9 +123,17 @@ def _short(key: str, value: Any) -> str:
     return str(value) if isinstance(value, str | float) else msgspec.json.encode(value).decode()
 
 
+def _transform(sealed: dict[str, Any] | None) -> str:
+    if sealed is None:
+        return "none"
+    derived = ", ".join(f["name"] for f in sealed["derived"])
+    of = sealed["source"]
+    return f"{of['name']} {of['digest']}; keeps {', '.join(sealed['kept'])}; derives {derived}"
+
+
 def jobs(session: Session) -> int:
     """List the runs, newest first."""
-    rows = session.client.jobs()
+    rows = session.client.jobs(session.args.limit)
     if session.json:
         json_line(rows)
         return 0
@@ -276,34 +293,6 @@ def _event(session: Session, row: EventRow) -> None:
         json_line(row)
     else:
         line(f"{cell(row.time)} {row.level:<4} {row.kind:<9} {row.model or '-'}  {row.text}")
-
-
-def keys(session: Session) -> int:
-    """List the console's keys, each with the command that does the same."""
-    from cdml_tui.actions import ACTIONS, command_for, shown_key
-
-    if session.json:
-        json_line(
-            [
-                {
-                    "name": a.name,
-                    "keys": a.keys,
-                    "help": a.help,
-                    "danger": a.danger.value,
-                    "command": a.command,
-                }
-                for a in ACTIONS
-            ]
-        )
-        return 0
-    table(
-        ["KEY", "DOES", "SAME AS"],
-        [
-            [" ".join(shown_key(k) for k in a.keys), a.help, command_for(a, None, None)]
-            for a in ACTIONS
-        ],
-    )
-    return 0
 
 
 def _days(row: VersionRow) -> str:

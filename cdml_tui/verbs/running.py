@@ -6,9 +6,10 @@ from pathlib import Path
 
 from cdml_tui.client import Client, ConsoleError, EngineLost
 from cdml_tui.output import json_line, line, talk
+from cdml_tui.request_key import new_key
 from cdml_tui.verbs.changing import certainly
 from cdml_tui.verbs.looking import job_text
-from cdml_tui.verbs.session import Session, new_key, usage
+from cdml_tui.verbs.session import Session, usage
 from engine.wire import JobRow, RunRequest, TrainPlan, UploadAnswer
 
 _POLL_S = 0.3
@@ -33,6 +34,8 @@ def _plan(session: Session, plan: TrainPlan) -> int:
         line(f"windows: {windows or 'none'}; {plan.seeds} seeds each, from seed {plan.seed}")
         for batch, n in plan.batches.items():
             line(f"batch {batch[:12]}: {n} rows delivered")
+        if plan.transform:
+            line(f"transformation: {plan.transform}")
         for note in plan.notes:
             line(note)
         line(f"would be refused: {plan.refused}" if plan.refused else "nothing stands in the way")

@@ -3,6 +3,7 @@
 import hashlib
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from engine.pipeline import (
     recipes,
     references,
     threshold,
+    transforming,
     windows,
 )
 from engine.pipeline.calibrating import Corrected
@@ -41,6 +43,7 @@ from engine.pipeline.training import (
     TrainInputs,
     TrainResult,
 )
+from engine.pipeline.transforming import Transformed
 from engine.stats import comparison, encoding, performance
 from engine.stats.comparison import Estimate
 
@@ -61,9 +64,15 @@ PROBES = 20
 BASELINE = Recipe("baseline", "baseline")
 
 
-class _Job(msgspec.Struct, frozen=True):
-    """What every version of a training is made from: inputs, classes and the rows by time."""
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What every version of a training is made from: inputs, classes and the rows by time.
 
+    `raw` is what the run was handed; `inputs` has the columns that the recipe sees.
+    """
+
+    raw: TrainInputs
+    made: Transformed
     inputs: TrainInputs
     classes: list[str]
     rows: Rows
@@ -84,6 +93,10 @@ def fit(
     sys.path.append(inputs.root)
     progress(0.0, "reading rows")
     rows, classes = cohort.read(inputs)
+    if inputs.transform is not None:
+        progress(0.0, f"transforming {len(rows.labels)} rows by {inputs.transform.name}")
+    made, raw = transforming.applied(inputs, rows), inputs
+    inputs, rows = made.inputs, made.rows
     end = cohort.day(parse_time(inputs.until))
     start = max(end - inputs.holdout_days, (float(rows.days[0]) + end) / 2)
     before, held = rows.between(-np.inf, start), rows.between(start, end)
@@ -92,7 +105,7 @@ def fit(
         known = windows.complete(inputs.windows, len(classes), rows.labels, rows.days, ends)
         inputs = msgspec.structs.replace(inputs, windows=known)
     found = candidates.search(inputs, classes, before, held, progress, elapsed)
-    job = _Job(inputs, classes, rows, before, held, found, folder)
+    job = _Job(raw, made, inputs, classes, rows, before, held, found, folder)
     simplest = None if found.simplest is None else _shipped(job, found.simplest, SIMPLEST)
     result = _shipped(job, found.best, "")
     progress(1.0, "sealed")
@@ -117,7 +130,7 @@ def _shipped(job: _Job, chosen: Tried, prefix: str) -> TrainResult:
         recipe=recipe.name,
         target=inputs.table.target,
         metric=inputs.metric,
-        features=features.contract(inputs.types, whole.table),
+        features=features.contract(job.raw.types, whole.table),
         classes=job.classes,
         threshold=cut,
         safe_mode=False,
@@ -135,7 +148,8 @@ def _shipped(job: _Job, chosen: Tried, prefix: str) -> TrainResult:
         run=inputs.run,
         without=inputs.table.without,
         origin=_origin(job, chosen, corrected),
-        **_probes(inputs, recipe, schema, estimator, whole),
+        transform=job.made.sealed(whole),
+        **_probes(job.raw, recipe, schema, estimator, whole),
     )
     simple = _simple(job, whole, manifest, prefix)
     inner = _inner_result(inputs, held, job.before, corrected.answers, len(job.classes))
@@ -144,7 +158,7 @@ def _shipped(job: _Job, chosen: Tried, prefix: str) -> TrainResult:
         inner = msgspec.structs.replace(inner, measured=measured)
     window = chosen.candidate.window
     note = f"{len(whole.labels)} rows, {recipe.name}, window {window}, {fits} fits"
-    profiles = references.features(inputs.types, whole.table)
+    profiles = references.features(job.raw.types, whole.table)
     shared = references.months(profiles, whole.table, whole.table[inputs.table.time])
     shared |= references.labels(inputs.task, job.classes, whole.labels)
     parts = _parts(job, chosen, corrected)
@@ -166,8 +180,11 @@ def _parts(job: _Job, chosen: Tried, corrected: Corrected) -> references.Parts:
 
 def _origin(job: _Job, chosen: Tried, corrected: Corrected) -> dict[str, Any]:
     """Return what it takes to make this version again, as the manifest keeps it."""
-    table = msgspec.structs.replace(job.inputs.table, paths=[], without=[])
-    inputs = msgspec.structs.replace(job.inputs, table=table, batches=[], root="")
+    table = msgspec.structs.replace(job.raw.table, paths=[], without=[])
+    # The windows are as the search completed them; the transformation has its place already.
+    inputs = msgspec.structs.replace(
+        job.raw, table=table, batches=[], root="", transform=None, windows=job.inputs.windows
+    )
     recipe = chosen.candidate.recipe
     source = recipes.source(recipe, Path(job.inputs.root))
     origin = Origin(
@@ -179,8 +196,11 @@ def _origin(job: _Job, chosen: Tried, corrected: Corrected) -> dict[str, Any]:
 
 
 def _simple(job: _Job, whole: Rows, beside: Manifest, prefix: str) -> Manifest:
-    """Fit the baseline on the rows of the shipped estimator and write it beside that."""
-    inputs, held = job.inputs, job.held
+    """Fit the baseline on the rows of the shipped estimator and write it beside that.
+
+    It takes rows as they are delivered: the last way back depends on no transformation.
+    """
+    inputs, held = job.raw, job.held
     schema, estimator = candidates.fitted(inputs, BASELINE, job.classes, whole, 0)
     content = artifacts.dump(estimator)
     (job.folder / f"{prefix}{SAFE_MODE}").write_bytes(content)
@@ -194,6 +214,7 @@ def _simple(job: _Job, whole: Rows, beside: Manifest, prefix: str) -> Manifest:
         artifact=hashlib.sha256(content).hexdigest(),
         size_bytes=len(content),
         origin={},
+        transform=None,
         **_probes(inputs, BASELINE, schema, estimator, whole),
     )
 
@@ -236,18 +257,7 @@ def _probes(
 ) -> dict[str, Any]:
     """Return rows spread over the training time and what this estimator answers to them."""
     picked = np.linspace(0, len(rows.labels) - 1, PROBES).astype(int)
-    table = {name: rows.table[name][picked] for name in inputs.types}
-    probe_rows = [
-        {name: _plain(table[name][at]) for name in inputs.types} for at in range(len(picked))
-    ]
-    answers = candidates.answers(
-        inputs, estimator, encoding.rows_matrix(schema, probe_rows), recipe
-    )
+    matrix = encoding.matrix(schema, {name: rows.table[name][picked] for name in schema.names})
+    answers = candidates.answers(inputs, estimator, matrix, recipe)
+    probe_rows = features.picked(rows.table, list(inputs.types), picked)
     return {"probe_rows": probe_rows, "probe_answers": answers.tolist()}
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON can carry it."""
-    if isinstance(value, float | np.floating):
-        return None if np.isnan(value) else float(value)
-    return value.item() if isinstance(value, np.generic) else value

@@ -44,6 +44,7 @@ def gather(site: Site, model: str, version: str) -> TrainInputs:
         fits=None,
         seconds=None,
         newer_than=None,
+        transform=manifest.transform.source if manifest.transform else None,
     )
 
 

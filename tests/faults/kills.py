@@ -103,13 +103,16 @@ class Doing:
             "train": lambda: self._run("train"),
             "monitor": lambda: self._run("monitor"),
             "taint": self._taint,
-            "backup": lambda: box.control.back_up(),
+            "backup": self._back_up,
         }
 
     def do(self, name: str) -> None:
         """Do one thing; that the engine dies over it is what is wanted."""
         with contextlib.suppress(ConsoleError, OSError):
             self.all[name]()
+
+    def _back_up(self) -> None:
+        self._box.control.back_up()  # which is another client after each kill
 
     def _file(self) -> None:
         number = next(_fresh)
