@@ -106,6 +106,21 @@ ACTIONS: tuple[Action, ...] = (
     Action("up", ("k", "up"), "up", "select the version above", command=_LIST),
     Action("first", ("g", "home"), "first", "select the first version"),
     Action("last", ("G", "end"), "last", "select the last version"),
+    Action("page_up", ("pageup",), "page up", "move up by a screenful"),
+    Action("page_down", ("pagedown",), "page down", "move down by a screenful"),
+    Action("open", ("enter",), "open", "open what is selected"),
+    Action("events", ("e", "4"), "events", "open every event kept"),
+    Action(
+        "past",
+        ("b",),
+        "past",
+        "go back in time, to when something last happened",
+        command="cdml versions {model} --at TIME",
+    ),
+    Action("earlier", (",",), "hour back", "go an hour back in time"),
+    Action("later", (".",), "hour on", "go an hour on, up to the present"),
+    Action("day_earlier", ("<",), "day back", "go a day back in time"),
+    Action("day_later", (">",), "day on", "go a day on, up to the present"),
     Action("model", ("m",), "model", "show the next model", command="cdml status"),
     Action("reload", ("r",), "reload", "ask the engine for a fresh state", command="cdml status"),
     Action("glyphs", ("a",), "ascii", "switch between Unicode and ASCII signs"),
@@ -122,7 +137,16 @@ CONFIRM_KEY = "y"
 
 _NAMES = {action.name: action for action in ACTIONS}
 _KEYS = {key: action for action in ACTIONS for key in action.keys}
-_SHOWN = {"escape": "Esc", "down": "Down", "up": "Up", "home": "Home", "end": "End"}
+_SHOWN = {
+    "enter": "Enter",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "escape": "Esc",
+    "down": "Down",
+    "up": "Up",
+    "home": "Home",
+    "end": "End",
+}
 
 
 def named(name: str) -> Action:

@@ -7,7 +7,7 @@ for again with the same idempotency key.
 from dataclasses import replace
 from typing import Literal
 
-from cdml_tui.guard import Fetch, Prove, Step
+from cdml_tui.effects import Fetch, Prove, Step
 from cdml_tui.state import Asking, Intent, Outcome, Proving, Screen, Verb, wall
 from engine import wire
 

@@ -16,14 +16,13 @@ from dataclasses import replace
 from textual.app import App
 from textual.message import Message
 
-from cdml_tui import actions, guard, offline
+from cdml_tui import actions, effects, guard, offline, travel, turning
 from cdml_tui import answers as answered
 from cdml_tui.client import Client, ConsoleError, EngineLost
 from cdml_tui.feed import Feed, HeartbeatCame, LinkLost, SnapshotCame
-from cdml_tui.panes.layout import page, watch
-from cdml_tui.screens.help import HelpPage
-from cdml_tui.screens.page import KeyCame, Page, SizeCame
-from cdml_tui.screens.watch import WatchPage
+from cdml_tui.screens.frame import shown
+from cdml_tui.screens.table import PAGES
+from cdml_tui.sheet import Subject
 from cdml_tui.state import (
     Intent,
     Screen,
@@ -34,13 +33,14 @@ from cdml_tui.state import (
     snapshot_came,
 )
 from cdml_tui.terminal import Terminal
+from cdml_tui.widgets.line_screen import KeyCame, LineScreen, SizeCame
 from engine import wire
 
 
 class Answered(Message):
     """A request to the engine ended; `take` makes the next screen of it."""
 
-    def __init__(self, take: Callable[[Screen, float], guard.Step]) -> None:
+    def __init__(self, take: Callable[[Screen, float], effects.Step]) -> None:
         super().__init__()
         self.take = take
 
@@ -70,13 +70,13 @@ class Console(App[int], inherit_bindings=False):
         self._real_time = monotonic is time.monotonic
         self._new_token = new_token
         self._feed = Feed(client, self.post_message, monotonic)
-        self._base = WatchPage(lambda w, h: watch(self.state, w, h))
+        self._base = LineScreen(lambda w, h: shown(self.state, w, h))
         self._tick_handle: asyncio.TimerHandle | None = None
 
     # ------------------------------------------------------------ life
 
-    def get_default_screen(self) -> Page:
-        """Start on the base screen."""
+    def get_default_screen(self) -> LineScreen:
+        """Start on the one screen."""
         return self._base
 
     def on_mount(self) -> None:
@@ -124,7 +124,8 @@ class Console(App[int], inherit_bindings=False):
 
     def on_snapshot_came(self, event: SnapshotCame) -> None:
         """Take in a fresh state."""
-        self._become(snapshot_came(self.state, event.snapshot, event.at))
+        came = snapshot_came(self.state, event.snapshot, event.at)
+        self._become(*turning.asked_again(came, soon=False))
 
     def on_heartbeat_came(self, event: HeartbeatCame) -> None:
         """Take in a sign of life; it is drawn only where it changes what the screen says."""
@@ -147,24 +148,14 @@ class Console(App[int], inherit_bindings=False):
 
     # ------------------------------------------------------------ what goes out
 
-    def _become(self, state: Screen, effects: tuple[guard.Effect, ...] = ()) -> None:
+    def _become(self, state: Screen, effects: tuple[effects.Effect, ...] = ()) -> None:
         before, self.state = self.state, state
         for effect in effects:
             self._carry_out(effect)
         if state.theme != before.theme:
             self.theme = state.theme
-        if state.page != before.page:
-            self._turn_to(state.page)
-        elif isinstance(self.screen, Page):
-            self.screen.redraw()
+        self._base.redraw()
         self._wind()
-
-    def _turn_to(self, name: str) -> None:
-        if name == "help":
-            self.push_screen(HelpPage(lambda w, h: page(self.state, w, h)))
-        elif len(self.screen_stack) > 1:
-            self.pop_screen()
-            self._base.redraw()
 
     def _wind(self) -> None:
         """Set the one timer to the next moment at which time alone changes something."""
@@ -175,18 +166,23 @@ class Console(App[int], inherit_bindings=False):
             loop = asyncio.get_running_loop()
             self._tick_handle = loop.call_later(wait, self.call_later, self.tick)
 
-    def _carry_out(self, effect: guard.Effect) -> None:
+    def _carry_out(self, effect: effects.Effect) -> None:
         match effect:
-            case guard.Quit():
+            case effects.Quit():
                 self.exit(0)
-            case guard.Fetch():
+            case effects.Fetch():
                 self._feed.refresh()
-            case guard.Send(intent=intent):
+            case effects.Send(intent=intent):
                 self._in_thread(lambda: self._send(intent))
-            case guard.Prove(model=model, generation=generation):
+            case effects.Prove(model=model, generation=generation):
                 self._in_thread(lambda: self._prove(model, generation))
 
-    def _in_thread(self, ask: Callable[[], Callable[[Screen, float], guard.Step]]) -> None:
+            case effects.AskPast(at=at):
+                self._in_thread(lambda: self._ask_past(at))
+            case effects.Ask(subject=subject):
+                self._in_thread(lambda: self._ask(subject))
+
+    def _in_thread(self, ask: Callable[[], Callable[[Screen, float], effects.Step]]) -> None:
         def work() -> None:
             # The console may close while the question is out.
             with suppress(RuntimeError):
@@ -194,7 +190,7 @@ class Console(App[int], inherit_bindings=False):
 
         threading.Thread(target=work, name="ask", daemon=True).start()
 
-    def _send(self, intent: Intent) -> Callable[[Screen, float], guard.Step]:
+    def _send(self, intent: Intent) -> Callable[[Screen, float], effects.Step]:
         """Ask for a change; return what its answer makes of the screen."""
         try:
             if intent.verb == "train":
@@ -221,7 +217,7 @@ class Console(App[int], inherit_bindings=False):
             return lambda s, at: answered.unanswered(s, intent, why, was_sent=True, at=at)
         return lambda s, at: answered.change_answered(s, intent, answer, at)
 
-    def _send_offline(self, intent: Intent) -> Callable[[Screen, float], guard.Step]:
+    def _send_offline(self, intent: Intent) -> Callable[[Screen, float], effects.Step]:
         """Roll back without the engine: the ledger and the prediction service are enough."""
         try:
             answer, doubt = offline.roll_back(self.state.path, intent)
@@ -230,7 +226,31 @@ class Console(App[int], inherit_bindings=False):
             return lambda s, at: answered.refused(s, intent, why, status=409, at=at)
         return lambda s, at: answered.offline_answered(s, intent, answer, doubt, at)
 
-    def _prove(self, model: str, generation: int) -> Callable[[Screen, float], guard.Step]:
+    def _ask_past(self, moment: str) -> Callable[[Screen, float], effects.Step]:
+        try:
+            state = self._client.state(moment)
+        except ConsoleError as no:
+            why = no.message
+            return lambda s, _: (travel.not_came(s, moment, why), ())
+        except Exception as fault:  # noqa: BLE001 - the present is shown, and why not the past
+            why = f"The console failed to ask: {fault!r}."
+            return lambda s, _: (travel.not_came(s, moment, why), ())
+        return lambda s, _: (travel.came(s, moment, state), ())
+
+    def _ask(self, subject: Subject) -> Callable[[Screen, float], effects.Step]:
+        """Ask for what a page shows; return what the answer makes of the screen."""
+        ask = PAGES[subject.page].ask
+        try:
+            value = ask(self._client, subject) if ask else None
+        except ConsoleError as no:
+            why = no.message
+            return lambda s, _: (turning.not_came(s, subject, why), ())
+        except Exception as fault:  # noqa: BLE001 - a page that cannot be had says so, and stays
+            why = f"The console failed to ask: {fault!r}."
+            return lambda s, _: (turning.not_came(s, subject, why), ())
+        return lambda s, at: (turning.came(s, subject, value, at), ())
+
+    def _prove(self, model: str, generation: int) -> Callable[[Screen, float], effects.Step]:
         try:
             proof: wire.Proof | None = self._client.proof(model, generation)
         except Exception:  # noqa: BLE001 - no proof is what is shown, and it is asked for again

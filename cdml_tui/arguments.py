@@ -45,7 +45,7 @@ VERBS: dict[str, Verb] = {
     "up": Verb("[--foreground]", "start the engine and the prediction service"),
     "down": Verb("", "stop them", changing.down),
     "status": Verb("", "engine, serving and models in a few lines", looking.status),
-    "versions": Verb("[MODEL]", "the versions of a model", looking.versions),
+    "versions": Verb("[MODEL]", "the versions of a model, now or then", looking.versions, ("at",)),
     "show": Verb("[MODEL] VERSION", "one version: lineage and gate report", looking.show),
     "train": Verb("[MODEL]", "train candidates now", running.train, ("wait", "plan", "reason")),
     "validate": Verb(
@@ -234,7 +234,7 @@ _OPTIONS: dict[str, dict[str, object]] = {
         "metavar": "ID",
         "help": "trust it again; without ID the only taint that stands",
     },
-    "at": {"metavar": "T", "help": "what served then"},
+    "at": {"metavar": "T", "help": "as it stood at a past moment"},
     "overrides": {"action": "store_true", "help": "what was done in spite of a guard"},
     "since": {"metavar": "T", "help": "from then on (of --overrides: this month)"},
     "all": {"action": "store_true", "help": "ended and pending ones too"},

@@ -71,9 +71,9 @@ class Client:
 
     # ------------------------------------------------------------ looking
 
-    def state(self) -> wire.State:
-        """Return one snapshot of everything the console shows."""
-        return self._get("/state", wire.State)
+    def state(self, at: str | None = None) -> wire.State:
+        """Return one snapshot of everything the console shows, or that of a past moment."""
+        return self._get("/state", wire.State, {"at": at} if at else None)
 
     def status(self) -> wire.Status:
         """Return the engine, the serving process and the models in a few words."""

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import get_args
 
+from cdml_tui import travel, turning
+from cdml_tui.effects import Fetch, Prove, Quit, Send, Step
+from cdml_tui.screens.table import PAGES
 from cdml_tui.state import (
     FRESH_S,
     Asking,
@@ -28,7 +31,6 @@ from cdml_tui.state import (
     model_of,
     moved,
     running_of,
-    seen_anew,
     undo_left_s,
 )
 from engine import wire
@@ -54,34 +56,6 @@ class Press:
     token: str = ""
     handled: float = 0.0
 
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Ask the engine for a change."""
-
-    intent: Intent
-
-
-@dataclass(frozen=True, slots=True)
-class Prove:
-    """Ask the engine who has answered since a generation began."""
-
-    model: str
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """Ask for a fresh snapshot."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quit:
-    """Leave."""
-
-
-Effect = Send | Prove | Fetch | Quit
-Step = tuple[Screen, tuple[Effect, ...]]
 
 # ---------------------------------------------------------------- keys
 
@@ -117,22 +91,35 @@ def pasted(screen: Screen, at: float) -> Screen:
 
 
 def _look(screen: Screen, press: Press, *, quit_asked: bool) -> Step:
-    if screen.page == "help":
-        return _help_key(screen, press), ()
     match press.action:
-        case "up" | "down" | "first" | "last" as way:
-            return moved(screen, way), ()
+        case "up" | "down" | "first" | "last" | "page_up" | "page_down" as way:
+            return (turning.moved if screen.sheets else moved)(screen, way), ()
+        case "open":
+            return turning.entered(screen)
+        case "back" | "quit" if (screen.sheets or screen.past) and not _open_end(screen):
+            return turning.closed(screen) if screen.sheets else (travel.present(screen), ())
         case "reload":
-            return replace(screen, message="asked the engine for a fresh state"), (Fetch(),)
+            screen, asked = turning.asked_again(screen)
+            message = "asked the engine for a fresh state"
+            return replace(screen, message=message), (Fetch(), *asked)
         case "quit" if quit_asked:
             return screen, (Quit(),)
         case "quit":
             return replace(screen, quit_asked=True, message="press q again to leave"), ()
         case "back":
             return _closed(screen), ()
+        case str(name) if name in travel.KEYS:
+            return travel.KEYS[name](screen)
+        case str(name) if name in PAGES:
+            return turning.opened(screen, name)
         case name if name in _LOOKS:
             return _LOOKS[name](screen), ()
     return replace(screen, message=f"{press.key} does nothing here; ? shows the keys"), ()
+
+
+def _open_end(screen: Screen) -> bool:
+    """Say whether a change has no end yet, which Esc is for first."""
+    return isinstance(screen.bar, Asking | Proving)
 
 
 def _glyphs_switched(screen: Screen) -> Screen:
@@ -144,23 +131,11 @@ def _theme_switched(screen: Screen) -> Screen:
     return replace(screen, theme="ansi-light" if theme == "ansi-dark" else "ansi-dark")
 
 
-def _help_opened(screen: Screen) -> Screen:
-    return replace(screen, page="help", help_top=0)
-
-
 _LOOKS: dict[str | None, Callable[[Screen], Screen]] = {
     "model": model_changed,
     "glyphs": _glyphs_switched,
     "theme": _theme_switched,
-    "help": _help_opened,
 }
-
-
-def _help_key(screen: Screen, press: Press) -> Screen:
-    if press.action in ("help", "back", "quit"):
-        return seen_anew(replace(screen, page="watch"))
-    step = {"down": 1, "up": -1, "first": -999, "last": 999}.get(press.action or "", 0)
-    return replace(screen, help_top=max(0, min(screen.help_top + step, 99)))
 
 
 def _closed(screen: Screen) -> Screen:
@@ -180,19 +155,9 @@ def _closed(screen: Screen) -> Screen:
 
 def _change_asked(screen: Screen, press: Press, *, quiet: bool) -> Screen:
     verb, model = press.action, model_of(screen)
-    refusal = ""
-    if not quiet:
-        refusal = f"{press.key} ignored: another key came within 0.12 s before it; press it again"
-    elif screen.page != "watch":
-        refusal = f"{press.key} ignored: close this page first, to see what it would do"
-    elif isinstance(screen.bar, Asking):
-        refusal = f"{press.key} ignored: the last change has no answer yet; Esc stops asking"
-    elif model is None or screen.snapshot is None:
-        refusal = f"{press.key} ignored: nothing is known of any model yet"
-    elif screen.snapshot.role == "viewer":
-        refusal = f"{press.key} ignored: your role here is viewer, which looks but changes nothing"
+    refusal = _refusal(screen, quiet=quiet)
     if refusal or model is None:
-        return replace(screen, message=refusal)
+        return replace(screen, message=f"{press.key} ignored: {refusal}")
     match verb:
         case "rollback":
             return _plan_asked(screen, model, "rollback", model.rollback, press)
@@ -206,6 +171,23 @@ def _change_asked(screen: Screen, press: Press, *, quiet: bool) -> Screen:
             return _quiet_asked(screen, model, verb, press)
     intent = Intent("train", model.model, model.champion, None, press.token)
     return _confirming(screen, intent, "it takes the machine's time for a while")
+
+
+def _refusal(screen: Screen, *, quiet: bool) -> str:
+    """Say why no key may change anything now; empty where one may."""
+    if not quiet:
+        return "another key came within 0.12 s before it; press it again"
+    if screen.past is not None:
+        return "this is a past moment; Esc returns to the present"
+    if screen.sheets:
+        return "close this page first, to see what it would do"
+    if isinstance(screen.bar, Asking):
+        return "the last change has no answer yet; Esc stops asking"
+    if model_of(screen) is None or screen.snapshot is None:
+        return "nothing is known of any model yet"
+    if screen.snapshot.role == "viewer":
+        return "your role here is viewer, which looks but changes nothing"
+    return ""
 
 
 def _promote_asked(screen: Screen, model: wire.ModelState, press: Press) -> Screen:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
+from cdml_tui.sheet import Sheet
 from engine import wire
 
 FRESH_S = 5.0
@@ -123,6 +124,14 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """The past moment that is looked at; `state` is of the one before until its own has come."""
+
+    at: str
+    state: wire.State | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Screen:
     """Everything the panes draw from."""
 
@@ -146,12 +155,22 @@ class Screen:
     outcome: Outcome | None = None
     message: str = ""
     last_key: float = float("-inf")
-    page: Literal["watch", "help"] = "watch"
-    help_top: int = 0
+    sheets: tuple[Sheet, ...] = ()
+    past: Past | None = None
     quit_asked: bool = False
 
 
 # ---------------------------------------------------------------- what the screen says
+
+
+def then_of(screen: Screen) -> Screen:
+    """Return the screen as it is drawn: of the past moment that is looked at, if any."""
+    if screen.past is None or screen.past.state is None:
+        return screen
+    then = replace(screen, snapshot=screen.past.state, received=screen.at)
+    names = [row.version for row in ordered(model)] if (model := model_of(then)) else []
+    selected = screen.selected if screen.selected in names else next(iter(names), None)
+    return replace(then, selected=selected)
 
 
 def model_of(screen: Screen) -> wire.ModelState | None:
@@ -262,7 +281,9 @@ def works(screen: Screen, name: str) -> bool:
     model = model_of(screen)
     if name not in get_args(Verb):
         return True
-    if model is None or (screen.snapshot is not None and screen.snapshot.role == "viewer"):
+    if screen.past is not None or model is None:
+        return False
+    if screen.snapshot is not None and screen.snapshot.role == "viewer":
         return False
     match name:
         case "abort":
@@ -301,15 +322,17 @@ def resized(screen: Screen, width: int, height: int) -> Screen:
     return replace(screen, width=width, height=height)
 
 
-def moved(screen: Screen, to: Literal["up", "down", "first", "last"]) -> Screen:
+def moved(screen: Screen, to: str) -> Screen:
     """Select another version."""
     model = model_of(screen)
     names = [row.version for row in ordered(model)] if model else []
     if not names:
         return replace(screen, message="no versions to select yet")
     here = names.index(screen.selected) if screen.selected in names else 0
-    index = {"up": here - 1, "down": here + 1, "first": 0, "last": len(names) - 1}[to]
-    return looked_at(replace(screen, selected=names[max(0, min(index, len(names) - 1))]))
+    last = len(names) - 1
+    steps = {"up": -1, "down": 1, "first": -last, "last": last, "page_up": -9, "page_down": 9}
+    index = here + steps[to]
+    return looked_at(replace(screen, selected=names[max(0, min(index, last))]))
 
 
 def model_changed(screen: Screen) -> Screen:

@@ -69,18 +69,20 @@ def rows_needed(screen: Screen, width: int) -> int:
     return len(_said(screen, width)) + 1
 
 
-def bottom(screen: Screen, width: int, height: int) -> list[Line]:
-    """Draw the action bar, or the last outcome and the keys."""
+def bottom(screen: Screen, width: int, height: int, names: tuple[str, ...] = ()) -> list[Line]:
+    """Draw the action bar, or the last outcome and the keys; without names those of the base."""
     if screen.bar is not None:
         return action_bar(screen, screen.bar, width, height)
     said = _said(screen, width)
-    return [*said[-max(0, height - 1) :], footer(screen, width)][-height:]
+    return [*said[-max(0, height - 1) :], footer(screen, width, names)][-height:]
 
 
-def footer(screen: Screen, width: int) -> Line:
+def footer(screen: Screen, width: int, names: tuple[str, ...] = ()) -> Line:
     """Draw the keys that fit."""
     parts: list[Span] = []
-    for key in (k for k in screen.keys if k.in_footer):
+    by_name = {k.name: k for k in screen.keys}
+    wanted = [by_name[n] for n in names] or [k for k in screen.keys if k.in_footer]
+    for key in wanted:
         style: tuple[Style, Style] = ("key", "") if works(screen, key.name) else ("dim", "dim")
         gap = "  " if parts else " "
         more = [Span(f"{gap}{key.keys[0]}", style[0]), Span(f" {key.short}", style[1])]

@@ -37,6 +37,11 @@ def _folded(rows: list[wire.EventRow]) -> list[tuple[wire.EventRow, int]]:
     return folded
 
 
+def event_line(event: wire.EventRow, width: int) -> Line:
+    """Draw one event with its date."""
+    return fit(_row(event, 0, dated=True), width)
+
+
 def _today(event: wire.EventRow, now: datetime | None) -> bool:
     then = moment(event.time)
     return then is not None and now is not None and then.date() == now.date()

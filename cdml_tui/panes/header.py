@@ -41,6 +41,9 @@ def _time(screen: Screen) -> Line:
     """Return the time: the engine's decision time in a replay, the operator's else."""
     if screen.snapshot is None:
         return EMPTY
+    if screen.past is not None:
+        asked = "" if screen.snapshot.past else " asked for"
+        return line((f"PAST {screen.past.at[:10]} {screen.past.at[11:16]}Z{asked}", "alarm"), " ")
     if screen.snapshot.engine.simulated:
         now = decision_now(screen)
         return line(("replay ", "warn"), f"{now:%Y-%m-%d %H:%MZ} ")
@@ -62,6 +65,8 @@ def _feed(screen: Screen) -> Line:
 
 def _processes(state: wire.State) -> list[Line]:
     """Return the parts in the order in which they are worth their room."""
+    if state.past:
+        return [line(f"{inert(state.you)} ({state.role})")]
     parts: list[Line] = []
     serving = state.serving
     if not serving.up:
@@ -93,6 +98,8 @@ def _processes(state: wire.State) -> list[Line]:
 def what_r_does(screen: Screen) -> tuple[str, bool]:
     """Say what R would do now, and whether it is ready."""
     model = model_of(screen)
+    if screen.past is not None:
+        return "Esc = the present", True
     if model is None:
         return "", False
     plan = model.rollback
@@ -136,13 +143,15 @@ def _situation(screen: Screen) -> Line:
         return line(" waiting for the engine's first answer")
     if link_of(screen) == "stale":
         return line((f"!STALE: nothing heard for {old}", "bad"))
+    if model is None and state.past:
+        return line(" no model was there yet")
     if model is None:
         return line(" no model in this workspace; add one to cdml.toml, then cdml reload")
     if model.breach:
         since = age(model.breach_since, decision_now(screen)) if model.breach_since else ""
         number = f"INC {model.incident}  " if model.incident is not None else ""
         return line((f"!BREACH {since}  {number}{inert(model.breach)}", "bad"))
-    if not state.serving.up:
+    if not state.serving.up and not state.past:
         return line(("!SERVING IS DOWN: nobody gets predictions", "bad"))
     waits = next((v.version for v in model.versions if "waits" in v.state), None)
     if waits is not None:

@@ -1,6 +1,6 @@
 """Every key of the console, how much it must be meant, and the command that does the same."""
 
-from cdml_tui.panes.line import Line, inert, line, pad, title, wrapped
+from cdml_tui.panes.line import Line, inert, line, pad, wrapped
 from cdml_tui.state import KeyHelp, Screen
 
 _CLASSES = {
@@ -21,17 +21,8 @@ _SIGNS = (
 )
 
 
-def help_page(screen: Screen, width: int, height: int) -> list[Line]:
-    """Draw the page, scrolled to where it is."""
-    body = _body(screen, width)
-    top = max(0, min(screen.help_top, len(body) - (height - 2)))
-    foot = line((" j k", "key"), " scroll   ", ("q Esc ?", "key"), " close")
-    shown = body[top : top + height - 2]
-    shown += [()] * (height - 2 - len(shown))
-    return [title("Keys", width), *shown, foot]
-
-
-def _body(screen: Screen, width: int) -> list[Line]:
+def help_lines(screen: Screen, width: int) -> list[Line]:
+    """Draw every line of the page."""
     lines = [line(("   KEY      DOES", "dim"))]
     for key in screen.keys:
         lines += _one(screen, key, width)

@@ -4,7 +4,6 @@ from cdml_tui.panes.bar import BAR_ROWS, bottom, rows_needed
 from cdml_tui.panes.drift import drift
 from cdml_tui.panes.events import events
 from cdml_tui.panes.header import fitted, header, incident_wrapped
-from cdml_tui.panes.help import help_page
 from cdml_tui.panes.jobs import jobs
 from cdml_tui.panes.line import Line, beside, block, drawn
 from cdml_tui.panes.plan import plan
@@ -29,11 +28,6 @@ def watch(screen: Screen, width: int, height: int) -> list[Line]:
     else:
         lines = _usual(screen, width, height)
     return drawn(lines, screen.glyphs)
-
-
-def page(screen: Screen, width: int, height: int) -> list[Line]:
-    """Return the help page at exactly that size."""
-    return drawn(block(help_page(screen, width, height), height, width), screen.glyphs)
 
 
 def _with_bottom(screen: Screen, body: list[Line], width: int, height: int) -> list[Line]:

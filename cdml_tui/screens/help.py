@@ -1,7 +1,11 @@
-"""The page of keys, pushed over the base screen."""
+"""The page of keys, and of the commands that do the same."""
 
-from cdml_tui.screens.page import Page
+from cdml_tui.panes.help import help_lines
+from cdml_tui.screens.page import Body, Page, of_nothing
 
-
-class HelpPage(Page):
-    """Every key and the command that does the same."""
+PAGE = Page(
+    "help",
+    title=lambda _: "Keys",
+    draw=lambda screen, _sheet, width: Body(help_lines(screen, width)),
+    about=of_nothing,
+)

@@ -1,79 +1,83 @@
-"""A screen that is one line pane and hands every key on; watch and help are made of it."""
+"""What a page is: what it asks the engine, how it draws the answer, what Enter opens.
 
-from collections.abc import Callable
+A page decides nothing and does no input or output of its own: `ask` runs in a thread, the rest is
+pure. Every page is one file here, and named in table.py.
+"""
 
-from textual import events
-from textual.app import ComposeResult
-from textual.message import Message
-from textual.screen import Screen as TextualScreen
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
 
+from cdml_tui.client import Client
 from cdml_tui.panes.line import Line
-from cdml_tui.widgets.line_pane import LinePane
-
-Draw = Callable[[int, int], list[Line]]
-
-
-class KeyCame(Message):
-    """A key was pressed; `at` is when the terminal delivered it."""
-
-    def __init__(self, key: str, character: str, at: float) -> None:
-        super().__init__()
-        self.key = key
-        self.character = character
-        self.at = at
+from cdml_tui.sheet import Sheet, Subject
+from cdml_tui.state import Screen
 
 
-class PasteCame(Message):
-    """Text was pasted; what it says does not matter."""
+class Rows(Sequence[Line]):
+    """Rows that are drawn only when they are shown, so that ten thousand cost as little as ten."""
 
-
-class SizeCame(Message):
-    """The terminal has this size now."""
-
-    def __init__(self, width: int, height: int) -> None:
-        super().__init__()
-        self.width = width
-        self.height = height
-
-
-class Page(TextualScreen[None], inherit_bindings=False):
-    """One full page of lines."""
-
-    DEFAULT_CSS = "Page { overflow: hidden; }"
-
-    def __init__(self, draw: Draw) -> None:
-        super().__init__()
+    def __init__(self, n: int, draw: Callable[[int], Line]) -> None:
+        self._n = n
         self._draw = draw
-        self._pane = LinePane()
 
-    def compose(self) -> ComposeResult:
-        """Put the one pane on the page."""
-        yield self._pane
+    def __len__(self) -> int:
+        return self._n
 
-    def redraw(self) -> None:
-        """Draw what the state says now."""
-        width, height = self.size
-        if width and height:
-            self._pane.show(self._draw(width, height))
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Pass the size on and draw for it."""
-        self.post_message(SizeCame(event.size.width, event.size.height))
-        self.redraw()
-
-    def on_key(self, event: events.Key) -> None:
-        """Pass every key on."""
-        event.stop()
-        event.prevent_default()
-        self.post_message(KeyCame(_name(event), event.character or "", event.time))
-
-    def on_paste(self, event: events.Paste) -> None:
-        """Pass on that there was a paste."""
-        event.stop()
-        self.post_message(PasteCame())
+    @overload
+    def __getitem__(self, at: int) -> Line: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Line]: ...
+    def __getitem__(self, at: int | slice) -> Line | list[Line]:
+        """Draw one row, or those of a slice."""
+        if isinstance(at, slice):
+            return [self._draw(i) for i in range(*at.indices(self._n))]
+        return self._draw(range(self._n)[at])
 
 
-def _name(event: events.Key) -> str:
-    """Name a printable key by its own sign ("?"), any other by Textual's name ("escape")."""
-    sign = event.character
-    return sign if sign is not None and sign.isprintable() and sign != " " else event.key
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a page shows: rows that scroll under a head that stays.
+
+    With `selects` the operator stands on a row, which Enter opens; else the rows only scroll. The
+    first column of rows is left empty: the cursor stands there.
+    """
+
+    rows: Sequence[Line]
+    head: tuple[Line, ...] = ()
+    selects: bool = False
+
+
+def of_model(screen: Screen, page: str) -> Subject | str:
+    """Open a page on the model that is shown."""
+    return Subject(page, screen.model) if screen.model else "no models yet"
+
+
+def of_nothing(_: Screen, page: str) -> Subject | str:
+    """Open a page that is about the whole workspace."""
+    return Subject(page)
+
+
+def of_version(screen: Screen, page: str) -> Subject | str:
+    """Open a page on the version that is selected."""
+    if screen.model is None or screen.selected is None:
+        return "no version is selected yet"
+    return Subject(page, screen.model, screen.selected)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page. `draw` gets a value that has come, or None where nothing is asked for.
+
+    `about` says what it opens on, or, as text, why it cannot; `keys` are the actions its last line
+    names beside those that move; `live` asks again when the engine tells of a change.
+    """
+
+    name: str
+    title: Callable[[Subject], str]
+    draw: Callable[[Screen, Sheet, int], Body]
+    ask: Callable[[Client, Subject], Any] | None = None
+    about: Callable[[Screen, str], Subject | str] = of_model
+    opens: Callable[[Screen, Sheet], Subject | None] | None = None
+    keys: tuple[str, ...] = ()
+    live: bool = True

@@ -12,6 +12,7 @@ from cdml_tui.state import moment
 from cdml_tui.verbs import judging
 from cdml_tui.verbs.locking import lock_text, stopped_text
 from cdml_tui.verbs.session import Session, usage
+from engine import wire
 from engine.wire import EventRow, JobRow, QualityRow, VersionRow
 
 _VERSION_KEYS = (
@@ -54,7 +55,7 @@ def status(session: Session) -> int:
 
 def versions(session: Session) -> int:
     """List the versions of a model."""
-    rows = session.client.versions(session.model())
+    rows = _rows(session, session.model(), session.args.at)
     if session.json:
         json_line([{key: getattr(row, key) for key in _VERSION_KEYS} for row in rows])
         return 0
@@ -69,6 +70,13 @@ def versions(session: Session) -> int:
         ],
     )
     return 0
+
+
+def _rows(session: Session, model: str, at: str | None) -> list[wire.VersionRow]:
+    if at is None:
+        return session.client.versions(model)
+    models = session.client.state(at).models
+    return next((m.versions for m in models if m.model == model), [])
 
 
 def show(session: Session) -> int:

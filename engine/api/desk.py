@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from pathlib import Path
 from threading import Lock
 from typing import Protocol, TypeVar
@@ -24,6 +25,7 @@ from engine.pipeline import (
     compare,
     deliver_labels,
     overview,
+    past,
     reproduce,
     requests,
     taints,
@@ -128,6 +130,28 @@ class Desk:
             event_id=site.ledger.last_event(),
             consoles=consoles,
         )
+
+    def state_then(self, you: str, role: str, consoles: int, moment: datetime) -> wire.State:
+        """Return the snapshot of a past moment; serving and schedules are not of it."""
+        then = past.site_then(self.site, moment)
+        try:
+            return wire.State(
+                workspace=then.settings.workspace.name,
+                path=str(then.workspace.root),
+                you=you,
+                role=role,  # type: ignore[arg-type]
+                engine=self._engine(then.clock),
+                serving=wire.ServingState(False, None, "", 0, 0, 0, 0, None, None, None),
+                models=past.model_states(then),
+                jobs=past.run_rows(then),
+                schedules=[],
+                events=then.ledger.events(limit=EVENTS_SHOWN),
+                event_id=then.ledger.last_event(),
+                consoles=consoles,
+                past=True,
+            )
+        finally:
+            then.ledger.close()
 
     def _engine(self, clock: Clock) -> wire.EngineState:
         c = self._conductor

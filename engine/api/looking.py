@@ -31,11 +31,13 @@ from engine.pipeline import taints as tainting
 
 
 @get("/api/v1/state", sync_to_thread=True)
-def snapshot(request: Req, state: State) -> wire.State:
-    """Return one snapshot for the console."""
+def snapshot(request: Req, state: State, at: FromQuery[str] = "") -> wire.State:
+    """Return one snapshot for the console, or that of a past moment."""
     peer = request.scope["state"]
-    readers = hub_of(state).readers
-    return desk_of(state).state(actor_of(peer).name, role_of(peer), readers)
+    you, role, readers = actor_of(peer).name, role_of(peer), hub_of(state).readers
+    if at:
+        return desk_of(state).state_then(you, role, readers, parse_time(at))
+    return desk_of(state).state(you, role, readers)
 
 
 @get("/api/v1/status", sync_to_thread=True)
@@ -56,7 +58,7 @@ async def events(request: Req, state: State) -> Stream:
 @get("/api/v1/events/recent", sync_to_thread=True)
 def recent(state: State, limit: FromQuery[int] = 50) -> list[wire.EventRow]:
     """Return the newest facts, oldest first."""
-    return desk_of(state).ledger.events(limit=max(1, min(limit, 1000)))
+    return desk_of(state).ledger.events(limit=max(1, min(limit, 10_000)))
 
 
 @get("/api/v1/jobs", sync_to_thread=True)

@@ -23,6 +23,7 @@ from engine.ledger.alerts import Alerts
 from engine.ledger.change import Actor, Change
 from engine.ledger.connection import connect
 from engine.ledger.incidents import Incidents
+from engine.ledger.past import rewound
 from engine.ledger.rows import read_locks, read_roles
 from engine.ledger.suppressed import Suppressions
 from engine.ledger.taints import Taints
@@ -50,13 +51,20 @@ class Version:
 class Ledger:
     """One connection under one lock: a read takes microseconds, a commit under 1 ms."""
 
-    def __init__(self, path: Path, *, readonly: bool = False) -> None:
-        self._db = connect(path, readonly=readonly)
+    def __init__(self, place: Path | sqlite3.Connection, *, readonly: bool = False) -> None:
+        self._db: sqlite3.Connection = (
+            connect(place, readonly=readonly) if isinstance(place, Path) else place
+        )
         self._lock = RLock()
         self.alerts = Alerts(self._db, self._lock)
         self.incidents = Incidents(self._db, self._lock)
         self.suppressed = Suppressions(self._db, self._lock)
         self.taints = Taints(self._db, self._lock)
+
+    def as_of(self, moment: datetime) -> "Ledger":
+        """Return the ledger as it stood at a moment, a copy that can only be read."""
+        with self._lock:
+            return Ledger(rewound(self._db, moment))
 
     def close(self) -> None:
         """Close the file."""

@@ -36,7 +36,8 @@ def monitor(site: Site, model: str, *, restated: bool = True, rehearsed: bool = 
     scores.put_look(site.store, model, look.at, found)
     looks.taken(site.store, model, arrived)
     if rehearsed:
-        scores.put(site.store, rehearse(site, model, look.mature_since, look.mature_until))
+        back = rehearse(site, model, look.mature_since, look.mature_until)
+        scores.put(site.store, back, look.at)
     alerts.judge(site, look, found)
     aftermath.assess(site, model)
     # After the alerts are known: what fails now has not proven itself.

@@ -184,6 +184,19 @@ def model_status(site: Site, model: str) -> ModelStatus:
 
 def model_state(site: Site, model: str, next_check: str | None) -> ModelState:
     """Return all the console shows of one model."""
+    then = model_then(site, model, _measured(site, model, plan(site, model)))
+    last, _ = undo.undoable(site, model)
+    return msgspec.structs.replace(
+        then,
+        promote={v.version: _promotion(site, model, v) for v in then.versions},
+        next_check=next_check,
+        undo_until=iso(parse_time(last.wall) + timedelta(seconds=60)) if last else None,
+        undo_of=last.action if last else None,
+    )
+
+
+def model_then(site: Site, model: str, rollback: Plan) -> ModelState:
+    """Return what is true of a model whether or not anything can be done about it now."""
     settings = site.model(model)
     roles = site.ledger.roles(model)
     incident = incidents.standing(site, model)
@@ -192,7 +205,6 @@ def model_state(site: Site, model: str, next_check: str | None) -> ModelState:
     # What was found of a version that no longer leads says nothing of this one.
     stands = [a for a in alerts.standing(site, model) if a.version == roles.champion]
     firing = [a for a in stands if a.state(now) is State.FIRING]
-    last, _ = undo.undoable(site, model)
     champion = next((v for v in versions if v.version == roles.champion), None)
     age = None
     if champion is not None and champion.trained_to is not None:
@@ -210,14 +222,12 @@ def model_state(site: Site, model: str, next_check: str | None) -> ModelState:
         signals=signals(site, model, settings, stands),
         drift=drift_page.columns(site, model),
         drift_window=window,
-        rollback=_measured(site, model, plan(site, model)),
-        promote={v.version: _promotion(site, model, v) for v in versions},
+        rollback=rollback,
+        promote={},
         breach=alerts.said(firing) or None,
         breach_since=iso(min(a.since for a in firing)) if firing else None,
         alerts=[alert_page.row(model, a, now) for a in stands],
-        next_check=next_check,
-        undo_until=iso(parse_time(last.wall) + timedelta(seconds=60)) if last else None,
-        undo_of=last.action if last else None,
+        next_check=None,
         trained_age_days=age,
         incident=incident.number if incident else None,
     )

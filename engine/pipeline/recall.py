@@ -81,6 +81,7 @@ def keep(site: Site, model: str, inputs: ValidateInputs, found: ValidateResult) 
             Score(model, name, KIND, inputs.metric, *span, c.value, c.n, c.low, c.high, champion)
             for name, c in found.recalled.items()
         ],
+        site.clock.now(),
     )
 
 

@@ -44,7 +44,7 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open the one write transaction; an exception rolls it back."""
-        with self._write_lock, self._cursor() as cursor:
+        with self._write_lock, self.cursor() as cursor:
             cursor.execute("begin")
             try:
                 yield cursor
@@ -63,7 +63,7 @@ class Store:
     @contextmanager
     def read(self, deadline_s: float = READ_DEADLINE_S) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open a reader of its own, interrupted at its deadline."""
-        with self._cursor() as cursor:
+        with self.cursor() as cursor:
             alarm = Timer(deadline_s, cursor.interrupt)
             alarm.daemon = True
             alarm.start()
@@ -79,7 +79,8 @@ class Store:
                 alarm.cancel()
 
     @contextmanager
-    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open a cursor of its own; `read` and `write` are the ways to use one."""
         cursor = self._db.cursor()
         try:
             yield cursor

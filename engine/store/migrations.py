@@ -69,4 +69,7 @@ MIGRATIONS = [
     alter table runs add column cpu_s double;
     alter table runs add column memory_mib bigint;
     """,
+    """
+    alter table scores add column measured timestamp;
+    """,
 ]

@@ -11,7 +11,10 @@ from engine.store.connection import Store, insert, naive, zoned
 
 _TEXTS = ("model", "version", "kind", "name", "detail")
 _READ = "model, version, kind, name, window_from, window_to, value, n, low, high, detail"
-_COLUMNS = "model, version, kind, name, window_from, window_to, value, low, high, n, detail, look"
+_COLUMNS = (
+    "model, version, kind, name, window_from, window_to, value, low, high, n, detail, look, "
+    "measured"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,12 @@ class Score:
     detail: str | None = None
 
 
-def put(store: Store, scores: Sequence[Score]) -> None:
+def put(store: Store, scores: Sequence[Score], measured: datetime) -> None:
     """Store measurements that belong to no look; the same number of the same window is replaced."""
     if not scores:
         return
     with store.write() as db:
-        block = _block(scores, None)
+        block = _block(scores, None, measured)
         db.register("replaced", block)
         db.execute(
             "delete from scores using replaced r where scores.model = r.model "
@@ -52,7 +55,7 @@ def put_look(store: Store, model: str, look: datetime, scores: Sequence[Score]) 
     with store.write() as db:
         db.execute("delete from scores where model = ? and look = ?", [model, naive(look)])
         if scores:
-            insert(db, "scores", _block(scores, look), _COLUMNS)
+            insert(db, "scores", _block(scores, look, look), _COLUMNS)
 
 
 def of_look(store: Store, model: str, look: datetime) -> list[Score]:
@@ -80,7 +83,7 @@ def by_look(store: Store, model: str) -> dict[datetime, list[Score]]:
     return found
 
 
-def _block(scores: Sequence[Score], look: datetime | None) -> dict[str, Any]:
+def _block(scores: Sequence[Score], look: datetime | None, measured: datetime) -> dict[str, Any]:
     block = {name: np.array([getattr(s, name) for s in scores], dtype=object) for name in _TEXTS}
     for name in ("window_from", "window_to"):
         times = [naive(getattr(s, name)) for s in scores]
@@ -88,8 +91,9 @@ def _block(scores: Sequence[Score], look: datetime | None) -> dict[str, Any]:
     for name in ("value", "low", "high"):
         block[name] = _numbers([getattr(s, name) for s in scores])
     block["n"] = np.array([s.n for s in scores], dtype=np.int64)
-    moment = np.datetime64("NaT") if look is None else naive(look)
-    block["look"] = np.full(len(scores), moment, dtype="datetime64[us]")
+    for name, at in (("look", look), ("measured", measured)):
+        moment = np.datetime64("NaT") if at is None else naive(at)
+        block[name] = np.full(len(scores), moment, dtype="datetime64[us]")
     return block
 
 

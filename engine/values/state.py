@@ -294,7 +294,10 @@ class ServingState(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct, frozen=True):
-    """One snapshot for the console. `you` is the caller as the socket proved it."""
+    """One snapshot for the console. `you` is the caller as the socket proved it.
+
+    `past` is set on that of a past moment, which engine.now says: nothing can be done about it.
+    """
 
     workspace: str
     path: str
@@ -308,3 +311,4 @@ class State(msgspec.Struct, frozen=True):
     events: list[EventRow]
     event_id: int
     consoles: int = 0
+    past: bool = False

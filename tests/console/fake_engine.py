@@ -35,6 +35,7 @@ class Engine:
         self.lose_answers = 0
         self.overtaken_by = ""
         self.silent = False
+        self.pages: dict[str, object] = {}
         self.prove_after = 1
         self.proofs_asked = 0
         self.hints = threading.Condition()
@@ -119,6 +120,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(engine.state)
         elif url.path == "/api/v1/events":
             self.stream()
+        elif url.path.removeprefix("/api/v1") in engine.pages:
+            self.answer(engine.pages[url.path.removeprefix("/api/v1")])
         elif url.path.endswith("/proof"):
             self.answer(engine.proof(int(parse_qs(url.query)["generation"][0])))
         else:

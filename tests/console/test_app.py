@@ -15,8 +15,8 @@ from textual.pilot import Pilot
 
 from cdml_tui.app import Console
 from cdml_tui.client import Client
-from cdml_tui.panes.layout import watch
 from cdml_tui.panes.line import text_of
+from cdml_tui.screens.frame import shown
 from cdml_tui.state import (
     Asking,
     Confirm,
@@ -55,7 +55,7 @@ class Night:
 
     @property
     def text(self) -> str:
-        return "\n".join(text_of(one) for one in watch(self.console.state, 80, 24))
+        return "\n".join(text_of(one) for one in shown(self.console.state, 80, 24))
 
     async def press(self, key: str, after: float = 0.5) -> None:
         self.clock.at += after
@@ -204,10 +204,10 @@ async def test_the_worst_alert_is_acknowledged_by_one_key(tmp_path: Path) -> Non
 async def test_help_lists_every_key_and_closes(tmp_path: Path) -> None:
     async with night(tmp_path) as here:
         await here.press("?")
-        assert type(here.console.screen).__name__ == "HelpPage"
+        assert here.console.state.sheets[-1].subject.page == "help"
         await here.press("R")
         await here.press("q")
-        assert type(here.console.screen).__name__ == "WatchPage"
+        assert not here.console.state.sheets
         assert not here.engine.changes
 
 

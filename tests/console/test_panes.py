@@ -1,24 +1,22 @@
-"""The panes as golden text. CDML_GOLDEN=write writes what is drawn now; read the difference."""
+"""The panes as golden text. What is drawn is compared by golden_text.py."""
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import get_args
 
 import flights
 import msgspec
 import pytest
 from desk import Desk
+from golden_text import compare
 
 from cdml_tui import actions, answers
 from cdml_tui.panes.jobs import jobs
-from cdml_tui.panes.layout import page, watch
-from cdml_tui.panes.line import Line, inert, text_of, width_of, wrapped
+from cdml_tui.panes.layout import watch
+from cdml_tui.panes.line import inert, text_of, width_of, wrapped
 from cdml_tui.state import Glyphs, Screen, link_lost, snapshot_came
 from engine import wire
 
-GOLDEN = Path(__file__).parent / "golden"
 SIZES = ((40, 10), (40, 12), (80, 24), (160, 48))
 
 
@@ -183,14 +181,6 @@ SCENES: tuple[Callable[[], Screen], ...] = (
 )  # fmt: skip
 
 
-def compare(name: str, lines: list[Line]) -> None:
-    drawn = "".join(f"{text_of(one).rstrip()}\n" for one in lines)
-    kept = GOLDEN / f"{name}.txt"
-    if os.environ.get("CDML_GOLDEN") == "write":
-        kept.write_text(drawn, encoding="utf-8")
-    assert drawn == kept.read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize("glyphs", ["unicode", "ascii"])
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_base_screen_at_every_size(width: int, height: int, glyphs: Glyphs) -> None:
@@ -211,22 +201,16 @@ def test_what_matters_at_other_sizes(scene: Callable[[], Screen], width: int, he
     compare(f"{scene.__name__}-{width}x{height}", watch(scene(), width, height))
 
 
-@pytest.mark.parametrize("width", [80, 160])
-def test_help_page(width: int) -> None:
-    compare(f"help-{width}", page(breach(), width, 48))
-
-
 @pytest.mark.parametrize("scene", [breach, *SCENES], ids=lambda scene: scene.__name__)
 @pytest.mark.parametrize("glyphs", ["unicode", "ascii"])
 def test_every_screen_fills_exactly_its_size(scene: Callable[[], Screen], glyphs: Glyphs) -> None:
     screen = replace(scene(), glyphs=glyphs)
     for width in (1, 8, 20, 40, 76, 80, 119, 120, 160, 240):
         for height in (1, 2, 5, 11, 12, 20, 24, 30, 48, 80):
-            for draw in (watch, page):
-                lines = draw(screen, width, height)
-                assert [width_of(text_of(one)) for one in lines] == [width] * height
-                if glyphs == "ascii":
-                    assert all(text_of(one).isascii() for one in lines)
+            lines = watch(screen, width, height)
+            assert [width_of(text_of(one)) for one in lines] == [width] * height
+            if glyphs == "ascii":
+                assert all(text_of(one).isascii() for one in lines)
 
 
 def test_what_is_not_known_is_drawn_as_not_known() -> None:

@@ -47,7 +47,7 @@ def test_every_make_target_is_explained(root: Path) -> None:
 
 def test_the_map_fits_and_names_every_room(root: Path) -> None:
     text = (root / "docs/ARCHITECTURE.md").read_text()
-    assert len(text.splitlines()) < 150
+    assert len(text.splitlines()) < 180
     for package in ("engine", "cdml_tui"):
         for path in (root / package).iterdir():
             if path.is_dir() and path.name != "__pycache__":

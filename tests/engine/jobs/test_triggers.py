@@ -81,7 +81,7 @@ def test_without_a_limit_the_age_is_that_by_which_half_the_versions_were_worse(m
             span = (begin, begin + week * (START - begin) / 4)
             low, high = value - 0.01, value + 0.01
             score = Score("late", version, "realised", "log_loss", *span, value, 500, low, high)
-            scores.put(place.store, [score])
+            scores.put(place.store, [score], span[1])
     found = age(place, "late", now)
     assert found is not None
     assert found.said == "training rows 29 d old, limit 36.2 d by what versions of late lasted here"

@@ -63,7 +63,7 @@ def looked(
     labels.add(place.store, known)
     place.clock.passes(hours=1)
     found = quality.measured(place, look(place))
-    scores.put(place.store, found)
+    scores.put(place.store, found, place.clock.now())
     return {s.name: s for s in found}
 
 
@@ -129,7 +129,7 @@ def test_a_column_that_is_right_again_is_not_shown(place: Place) -> None:
     looked(place, [{"f": {"wind": None}} for _ in range(ROWS)])
     assert quality_page.page(place, "late").rows[0].name == "nulls wind"
     place.clock.passes(days=30)
-    scores.put(place.store, quality.measured(place, look(place)))
+    scores.put(place.store, quality.measured(place, look(place)), place.clock.now())
     page = quality_page.page(place, "late")
     assert not [r for r in page.rows if r.column]
     assert page.rows[0].missing == "not enough: 0 of 200"

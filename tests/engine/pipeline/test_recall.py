@@ -58,10 +58,10 @@ def test_the_number_is_bounded_best_first_then_those_longest_not_seen(place: Pla
     for at, name in enumerate(made):
         until = START + timedelta(hours=at)
         one = Score("late", name, recall.KIND, "log_loss", START, until, -0.1 * at, 9)
-        scores.put(place.store, [one])
+        scores.put(place.store, [one], until)
     assert names(place) == [made[0], made[1], *made[2:6]]
     best = Score("late", made[8], recall.KIND, "log_loss", START, START + timedelta(9), 0.5, 9)
-    scores.put(place.store, [best])
+    scores.put(place.store, [best], START + timedelta(9))
     assert names(place)[:3] == [made[8], made[0], made[1]]
 
 

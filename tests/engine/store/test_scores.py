@@ -15,7 +15,7 @@ def test_the_newest_windows_come_whole_and_oldest_first(tmp_path: Path) -> None:
     for day in range(5):
         until = START + timedelta(days=day)
         found = [Score("m", "v1", "drift", name, START, until, day, 9) for name in "ab"]
-        scores.put(store, found)
+        scores.put(store, found, until)
     newest = scores.history(store, "m", "drift", windows=2)
     assert [(s.name, s.value) for s in newest] == [("a", 3), ("b", 3), ("a", 4), ("b", 4)]
     assert len(scores.history(store, "m", "drift")) == 10

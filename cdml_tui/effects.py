@@ -1,0 +1,49 @@
+"""What is to be done outside the pure state, as values; app.py carries them out."""
+
+from dataclasses import dataclass
+
+from cdml_tui.sheet import Subject
+from cdml_tui.state import Intent, Screen
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Ask the engine for a change."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Prove:
+    """Ask the engine who has answered since a generation began."""
+
+    model: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Ask for a fresh snapshot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the engine for what a page shows."""
+
+    subject: Subject
+
+
+@dataclass(frozen=True, slots=True)
+class AskPast:
+    """Ask the engine for the snapshot of a past moment."""
+
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quit:
+    """Leave."""
+
+
+Effect = Send | Prove | Fetch | Ask | AskPast | Quit
+Step = tuple[Screen, tuple[Effect, ...]]

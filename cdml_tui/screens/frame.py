@@ -1,0 +1,86 @@
+"""What the terminal shows: the base screen, or a page between its first and last lines."""
+
+from cdml_tui.panes.bar import bottom, rows_needed
+from cdml_tui.panes.figures import span_of
+from cdml_tui.panes.header import fitted
+from cdml_tui.panes.layout import SHORT, watch
+from cdml_tui.panes.line import EMPTY, Line, Span, block, drawn, inert, line, title, wrapped
+from cdml_tui.screens.page import Body
+from cdml_tui.screens.table import PAGES
+from cdml_tui.sheet import Sheet
+from cdml_tui.state import Screen, then_of
+
+# A page older than this says so: the engine was asked and has not answered, or nothing changed.
+_OLD_S = 5.0
+
+
+def shown(screen: Screen, width: int, height: int) -> list[Line]:
+    """Return all that the terminal shows: exactly `height` lines of exactly `width` columns."""
+    if not screen.sheets:
+        return watch(then_of(screen), width, height)
+    sheet = screen.sheets[-1]
+    head = _head(screen, width, height)
+    foot = _foot(screen, sheet, width, height)
+    room = max(0, height - len(head) - 1 - len(foot))
+    body = body_of(screen, sheet, width)
+    lines = [*head, _title(screen, sheet, width), *block(_window(sheet, body, room), room, width)]
+    return drawn(block([*lines, *foot], height, width), screen.glyphs)
+
+
+def body_of(screen: Screen, sheet: Sheet, width: int) -> Body:
+    """Return what the page has to show, or why it has nothing."""
+    page = PAGES[sheet.subject.page]
+    if sheet.value is None and page.ask is not None:
+        why = sheet.why or "asking the engine"
+        return Body([line((f" {t}", "dim")) for t in wrapped(inert(why), max(1, width - 2))])
+    body = page.draw(screen, sheet, width)
+    return body if body.rows else Body([line((" nothing yet", "dim"))], body.head)
+
+
+def room_of(screen: Screen) -> int:
+    """Return how many rows of the open page the terminal has room for."""
+    sheet = screen.sheets[-1]
+    width, height = screen.width, screen.height
+    around = len(_head(screen, width, height)) + 1 + len(_foot(screen, sheet, width, height))
+    return max(1, height - around - len(body_of(screen, sheet, width).head))
+
+
+def _window(sheet: Sheet, body: Body, room: int) -> list[Line]:
+    rows = max(0, room - len(body.head))
+    top = max(0, min(sheet.top, len(body.rows) - rows))
+    if body.selects:
+        top = max(min(top, sheet.cursor), sheet.cursor - rows + 1)
+    seen = list(body.rows[top : top + rows])
+    if body.selects:
+        seen = [_marked(one) if at == sheet.cursor else one for at, one in enumerate(seen, top)]
+    return [*body.head, *seen]
+
+
+def _marked(row: Line) -> Line:
+    """Put the cursor into the first column, which rows leave empty."""
+    first, *rest = row
+    return (Span("▸", "key"), Span(first.text[1:], first.style), *rest)
+
+
+def _head(screen: Screen, width: int, height: int) -> list[Line]:
+    """A page too keeps saying where this is and what is wrong, where there is room."""
+    return list(fitted(screen, width)) if height >= SHORT else []
+
+
+def _foot(screen: Screen, sheet: Sheet, width: int, height: int) -> list[Line]:
+    page = PAGES[sheet.subject.page]
+    names = (*page.keys, "down", *(["open"] if page.opens else []), "back", "help")
+    rows = min(rows_needed(screen, width), max(1, height - 1))
+    return block(bottom(screen, width, rows, names), rows, width)
+
+
+def _title(screen: Screen, sheet: Sheet, width: int) -> Line:
+    page = PAGES[sheet.subject.page]
+    note: Line = EMPTY
+    if sheet.came is not None and page.ask is not None:
+        old = screen.at - sheet.came
+        if sheet.why:
+            note = line((f"{span_of(old)} old, could not be asked again ", "alarm"))
+        elif old >= _OLD_S:
+            note = line((f"asked {span_of(old)} ago ", "dim"))
+    return title(inert(page.title(sheet.subject)), width, note)

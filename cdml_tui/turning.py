@@ -1,0 +1,119 @@
+"""Opening, closing and moving about in pages, and taking in what the engine says of them. Pure."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from cdml_tui.effects import Ask, Effect, Step
+from cdml_tui.screens.frame import body_of, room_of
+from cdml_tui.screens.table import PAGES
+from cdml_tui.sheet import Sheet, Subject
+from cdml_tui.state import Screen, seen_anew
+
+# A page is asked for anew at most this often, however fast the engine tells of changes.
+ASK_AGAIN_S = 2.0
+
+_FAR = 1_000_000
+
+
+def opened(screen: Screen, name: str) -> Step:
+    """Open a page from the base or in the place of another; its own key closes it again."""
+    if screen.sheets and screen.sheets[-1].subject.page == name:
+        return closed(screen)
+    if screen.past is not None and PAGES[name].ask is not None:
+        return replace(screen, message="pages are of the present; Esc returns to it first"), ()
+    subject = PAGES[name].about(screen, name)
+    if isinstance(subject, str):
+        return replace(screen, message=subject), ()
+    return _put(replace(screen, sheets=()), subject)
+
+
+def entered(screen: Screen) -> Step:
+    """Open what the operator stands on."""
+    if not screen.sheets:
+        return opened(screen, "version") if "version" in PAGES else (screen, ())
+    sheet = screen.sheets[-1]
+    opens = PAGES[sheet.subject.page].opens
+    subject = opens(screen, sheet) if opens and sheet.value is not None else None
+    if subject is None:
+        return replace(screen, message="there is nothing more to open here"), ()
+    return _put(screen, subject)
+
+
+def closed(screen: Screen) -> Step:
+    """Close the page; the one below is asked for anew."""
+    screen = replace(screen, sheets=screen.sheets[:-1])
+    if not screen.sheets:
+        return seen_anew(screen), ()
+    return asked_again(screen)
+
+
+def moved(screen: Screen, way: str) -> Screen:
+    """Move the cursor, or scroll where nothing can be selected."""
+    sheet, room = screen.sheets[-1], room_of(screen)
+    body = body_of(screen, sheet, screen.width)
+    step = {
+        "up": -1,
+        "down": 1,
+        "page_up": -room,
+        "page_down": room,
+        "first": -_FAR,
+        "last": _FAR,
+    }[way]
+    last_top = max(0, len(body.rows) - room)
+    if not body.selects:
+        top = max(0, min(min(sheet.top, last_top) + step, last_top))
+        return _topped(screen, replace(sheet, top=top))
+    cursor = max(0, min(sheet.cursor + step, len(body.rows) - 1))
+    top = max(min(sheet.top, cursor), cursor - room + 1)
+    return _topped(screen, replace(sheet, cursor=cursor, top=top))
+
+
+def asked_again(screen: Screen, *, soon: bool = True) -> Step:
+    """Ask for the open page anew; without `soon` only when the last answer has aged a little."""
+    if not screen.sheets:
+        return screen, ()
+    sheet = screen.sheets[-1]
+    page = PAGES[sheet.subject.page]
+    if page.ask is None or sheet.asked is not None:
+        return screen, ()
+    if not soon and not (page.live and _aged(screen, sheet)):
+        return screen, ()
+    return _topped(screen, replace(sheet, asked=screen.at)), (Ask(sheet.subject),)
+
+
+def came(screen: Screen, subject: Subject, value: Any, at: float) -> Screen:
+    """Take in what the engine says; the operator keeps the place."""
+
+    def taken(sheet: Sheet) -> Sheet:
+        sheet = replace(sheet, value=value, came=at, asked=None, why="")
+        rows = len(body_of(screen, sheet, screen.width).rows)
+        return replace(sheet, cursor=max(0, min(sheet.cursor, rows - 1)))
+
+    return _of_subject(screen, subject, taken)
+
+
+def not_came(screen: Screen, subject: Subject, why: str) -> Screen:
+    """Take in that the engine did not say; what was known stays, marked as old."""
+    return _of_subject(screen, subject, lambda sheet: replace(sheet, asked=None, why=why))
+
+
+def _aged(screen: Screen, sheet: Sheet) -> bool:
+    return sheet.came is None or screen.at - sheet.came >= ASK_AGAIN_S
+
+
+def _put(screen: Screen, subject: Subject) -> Step:
+    effects: tuple[Effect, ...] = ()
+    sheet = Sheet(subject)
+    if PAGES[subject.page].ask is not None:
+        sheet, effects = replace(sheet, asked=screen.at), (Ask(subject),)
+    return replace(screen, sheets=(*screen.sheets, sheet)), effects
+
+
+def _topped(screen: Screen, sheet: Sheet) -> Screen:
+    return replace(screen, sheets=(*screen.sheets[:-1], sheet))
+
+
+def _of_subject(screen: Screen, subject: Subject, take: Callable[[Sheet], Sheet]) -> Screen:
+    sheets = tuple(take(s) if s.subject == subject else s for s in screen.sheets)
+    return replace(screen, sheets=sheets)

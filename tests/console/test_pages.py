@@ -1,0 +1,140 @@
+"""Pages: opening, moving, asking again, closing; and their golden text."""
+
+from dataclasses import replace
+from typing import Any
+
+import flights
+import pytest
+from desk import Desk
+from golden_text import compare
+
+from cdml_tui import actions, turning
+from cdml_tui.effects import Ask
+from cdml_tui.panes.line import Line, text_of, width_of
+from cdml_tui.screens.frame import shown
+from cdml_tui.screens.table import PAGES
+from cdml_tui.sheet import Subject
+from engine import wire
+
+SIZES = ((40, 10), (80, 24), (160, 48))
+
+
+def opened(name: str, value: Any = None, width: int = 80, height: int = 24) -> Desk:
+    """A desk with a page open, and its answer there."""
+    desk = Desk()
+    desk.screen = replace(desk.screen, width=width, height=height)
+    desk.press(actions.named(name).keys[0])
+    if value is not None:
+        desk.screen = turning.came(desk.screen, desk.screen.sheets[-1].subject, value, desk.at)
+    return desk
+
+
+def texts(desk: Desk) -> list[str]:
+    screen = desk.screen
+    return [text_of(one) for one in shown(screen, screen.width, screen.height)]
+
+
+def many(n: int) -> list[wire.EventRow]:
+    return [
+        wire.EventRow(i, flights.ago(seconds=n - i), "INFO", "ingest", "late", f"row {i}")
+        for i in range(n)
+    ]
+
+
+def test_every_page_has_its_action() -> None:
+    assert all(actions.named(name).danger is actions.Danger.LOOK for name in PAGES)
+
+
+def test_a_page_asks_once_and_says_so_until_the_answer_comes() -> None:
+    desk = opened("events")
+    assert desk.effects[-1] == Ask(Subject("events"))
+    assert any("asking the engine" in text for text in texts(desk))
+
+
+def test_its_own_key_closes_a_page_and_another_takes_its_place() -> None:
+    desk = opened("events").press("?")
+    assert [s.subject.page for s in desk.screen.sheets] == ["help"]
+    assert not desk.press("?").screen.sheets
+
+
+@pytest.mark.parametrize("key", ["q", "escape"])
+def test_q_and_esc_go_back_and_do_not_leave(key: str) -> None:
+    desk = opened("events").press(key)
+    assert not desk.screen.sheets
+    assert not desk.screen.quit_asked
+
+
+def test_ten_thousand_rows_draw_only_what_is_seen() -> None:
+    drawn = 0
+
+    class Counted(list[wire.EventRow]):
+        def __getitem__(self, at: Any) -> Any:
+            nonlocal drawn
+            drawn += 1
+            return super().__getitem__(at)
+
+    desk = opened("events", Counted(many(10_000)))
+    drawn = 0
+    assert "row 9999" in "\n".join(texts(desk.press("G")))
+    assert drawn < 100
+
+
+def test_a_hint_asks_again_but_not_too_often() -> None:
+    desk = opened("events", many(3))
+    assert turning.asked_again(desk.screen, soon=False)[1] == ()
+    desk.wait(turning.ASK_AGAIN_S)
+    screen, effects = turning.asked_again(desk.screen, soon=False)
+    assert effects == (Ask(Subject("events")),)
+    assert turning.asked_again(screen, soon=False)[1] == ()
+
+
+def test_what_cannot_be_asked_again_stays_and_says_how_old_it_is() -> None:
+    desk = opened("events", many(3)).wait(9)
+    desk.screen = turning.not_came(desk.screen, Subject("events"), "the line broke")
+    said = "\n".join(texts(desk))
+    assert "row 2" in said
+    assert "9s old, could not be asked again" in said
+
+
+def test_what_never_came_says_why() -> None:
+    desk = opened("events")
+    desk.screen = turning.not_came(desk.screen, Subject("events"), "nobody answers")
+    assert any("nobody answers" in text for text in texts(desk))
+
+
+def test_the_place_is_kept_when_the_answer_comes_anew() -> None:
+    desk = opened("events", many(100)).press("pagedown")
+    before = texts(desk)
+    desk.screen = turning.came(desk.screen, Subject("events"), many(100), desk.at)
+    assert texts(desk) == before
+
+
+def test_an_answer_for_a_closed_page_is_dropped() -> None:
+    desk = opened("events").press("escape")
+    assert turning.came(desk.screen, Subject("events"), many(3), desk.at) == desk.screen
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_help_page(width: int, height: int) -> None:
+    golden(opened("help", width=width, height=height), "help")
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_events_page(width: int, height: int) -> None:
+    golden(opened("events", flights.events(), width, height), "events")
+
+
+def golden(desk: Desk, name: str) -> None:
+    """Compare a page in Unicode; in ASCII it must fill the same cells."""
+    screen = desk.screen
+    width, height = screen.width, screen.height
+    lines = shown(screen, width, height)
+    compare(f"page-{name}-{width}x{height}", lines)
+    for drawn in (lines, shown(replace(screen, glyphs="ascii"), width, height)):
+        assert {_width(one) for one in drawn} == {width}
+        assert len(drawn) == height
+    assert all(text_of(one).isascii() for one in drawn)
+
+
+def _width(a_line: Line) -> int:
+    return sum(width_of(span.text) for span in a_line)
