@@ -33,7 +33,9 @@ SHARE_PCT = 80
 SETTINGS = (
     # What summer storms alone do to the metric shall not breach it.
     ("metric_limit = 0.55", "metric_limit = 0.65"),
-    # One version was there before: nothing else has led since, so what was left is plain to see.
+    # Until the poison comes nothing else has led: what was left is plain to see.
+    ('windows = ["all"]', 'windows = ["all", "60d"]'),
+    ("shadow = { rows = 500 }", "shadow = { rows = 1000 }"),
     ('holdout = "7d"', 'holdout = "14d"'),
     ("refit = true", "refit = false"),
     ("renewal = true", "renewal = false"),
