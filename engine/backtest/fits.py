@@ -49,7 +49,9 @@ class Fits:
             inputs = msgspec.structs.replace(inputs, root=str(self._root))
             return msgspec.json.encode(self._trained(run.folder, inputs))
         assert isinstance(inputs, ValidateInputs)
-        return msgspec.json.encode(scoring.score(inputs, _silent))
+        # A time would be of this machine today, and the same backtest come to something else.
+        found = msgspec.structs.replace(scoring.score(inputs, _silent), latency_ms={})
+        return msgspec.json.encode(found)
 
     def _trained(self, into: Path, inputs: TrainInputs) -> TrainResult:
         kept = self._folder / _digest(inputs)

@@ -22,7 +22,6 @@ from engine.pipeline.ingest import ingest
 from engine.settings import load
 from engine.store import history
 from engine.store.history import History
-from engine.wire import Check, GateReport
 from engine.workspace import Workspace
 from tests.engine.pipeline.place import SETTINGS, Place, csv
 
@@ -162,18 +161,13 @@ def _made(plan: Plan, policy: str) -> dict[str, tuple[str | None, bytes]]:
     ledger, artifacts = Ledger(place.ledger), Artifacts(place.artifacts, place.keys)
     made = {
         v.version: (
-            repr(v.report and msgspec.structs.replace(v.report, checks=_timeless(v.report))),
+            repr(v.report),
             msgspec.json.encode(artifacts.manifest(v.manifest or "")),
         )
         for v in ledger.versions(plan.model)
     }
     ledger.close()
     return made
-
-
-def _timeless(report: GateReport) -> list[Check]:
-    """Return the checks of a report without what was timed."""
-    return [c for c in report.checks if c.name != "latency"]
 
 
 def test_no_label_is_used_before_it_was_known(root: Path, tmp_path: Path) -> None:
