@@ -49,18 +49,21 @@ env: .venv/ready ## the environment alone
 demo: .venv/ready ## real flights, a real rollback: the console on a terminal, else headless
 	@$(BIN)/cdml demo $(ARGS)
 
-test: .venv/ready ## every test
-	@$(BIN)/python -m pytest $(ARGS)
+# A process a core; one that is through takes over from the others. ARGS=-n0 runs all in one.
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
-fast: .venv/ready ## the tests that need no processes of their own, under 30 s
-	@$(BIN)/python -m pytest --ignore=tests/flows --ignore=tests/faults $(ARGS)
+test: .venv/ready ## every test; one file: ARGS=tests/flows/test_demo.py
+	@$(PYTEST) $(ARGS)
+
+fast: .venv/ready ## the tests that need no processes of their own
+	@$(PYTEST) --ignore=tests/flows --ignore=tests/faults $(ARGS)
 
 check: .venv/ready ## format, lint, types, import contracts, docs in step
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest --quiet tests/house
+	@$(PYTEST) --quiet tests/house
 
 bench: .venv/ready ## the figures of the README, measured on this machine; also: make bench serving
 	@$(BIN)/python -m tests.bench $(ARGS)

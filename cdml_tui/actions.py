@@ -35,6 +35,10 @@ class Action:
 
 
 _LIST = "cdml versions {model}"
+_SHOW = "cdml show {model} {version}"
+_DRIFT = "cdml drift {model}"
+_COMPARE = "cdml compare {model} CHAMPION {version}"
+_PERFORMANCE = "cdml performance {model}"
 
 ACTIONS: tuple[Action, ...] = (
     Action(
@@ -110,6 +114,35 @@ ACTIONS: tuple[Action, ...] = (
     Action("page_down", ("pagedown",), "page down", "move down by a screenful"),
     Action("open", ("enter",), "open", "open what is selected"),
     Action("events", ("e", "4"), "events", "open every event kept"),
+    Action("version", ("v",), "version", "open the selected version, as Enter does", command=_SHOW),
+    Action(
+        "compare",
+        ("c",),
+        "compare",
+        "set the selected version against the champion",
+        command=_COMPARE,
+    ),
+    Action(
+        "drift",
+        ("d", "5"),
+        "drift",
+        "columns by drift; Enter opens one, then and now",
+        command=_DRIFT,
+    ),
+    Action(
+        "performance",
+        ("f", "2"),
+        "performance",
+        "metrics and KPIs over time, and ahead",
+        command=_PERFORMANCE,
+    ),
+    Action(
+        "overview",
+        ("o",),
+        "overview",
+        "all models, a row each; Enter shows one",
+        command="cdml status",
+    ),
     Action(
         "past",
         ("b",),

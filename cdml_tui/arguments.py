@@ -14,6 +14,7 @@ from cdml_tui.verbs import (
     expecting,
     incident,
     judging,
+    keeping,
     locking,
     looking,
     report,
@@ -193,6 +194,9 @@ VERBS: dict[str, Verb] = {
         ("note", "close", "report"),
     ),
     "token": Verb("new|list|revoke [NAME]", "who may call the prediction port"),
+    "doctor": Verb("", "look at everything, and say how to mend what is not well"),
+    "backup": Verb("[--offline]", "copy the workspace, hot, and verify it", keeping.backup),
+    "restore": Verb("BACKUP DIR", "bring a backup back into a new folder, verified"),
     "reload": Verb("", "have the engine read cdml.toml again", changing.reload),
     "keys": Verb("", "the console's keys and the commands that do the same", looking.keys),
 }

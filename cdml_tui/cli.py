@@ -14,6 +14,10 @@ from cdml_tui.verbs.session import Session, usage
 from engine.wire import ErrorAnswer, ErrorBody
 
 _EXITS = {403: 4, 404: 2, 409: 4, 422: 2, 503: 3}
+# Verbs of a workspace that `python -m engine` carries out: it is told which one.
+_OF_WORKSPACE = (
+    "check", "up", "rollback", "backup", "doctor", "predict", "token", "backtest",
+)  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -82,7 +86,7 @@ def _split(words: list[str]) -> tuple[list[str], list[str]]:
 
 def _needs_no_engine(name: str, after: list[str]) -> bool:
     flags = {word.partition("=")[0] for word in after}
-    if name == "rollback":
+    if name in ("rollback", "backup"):
         return "--offline" in flags
     return name == "drift" and bool(flags & {"--reference", "--current"})
 
@@ -90,9 +94,7 @@ def _needs_no_engine(name: str, after: list[str]) -> bool:
 def _become_engine(name: str, before: list[str], after: list[str]) -> None:
     """Replace this process by `python -m engine VERB` with the same arguments."""
     words = [*before, *after]
-    if name in ("check", "up", "rollback", "predict", "token", "backtest") and not _asks_nothing(
-        after
-    ):
+    if name in _OF_WORKSPACE and not _asks_nothing(after):
         words = ["-w", str(location.find(_named_workspace(words))), *_without_workspace(words)]
     elif name == "drift":
         words = _without_workspace(words)  # two files need none

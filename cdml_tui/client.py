@@ -6,13 +6,13 @@ that importing this module costs nothing. Answers are wire values, failures are 
 
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
+from cdml_tui.streaming import StreamItem, stream_items
 from engine import wire
 
 if TYPE_CHECKING:
@@ -47,15 +47,6 @@ class EngineLost(ConsoleError):  # noqa: N818 - a fact about the link; every cal
         self.sent = sent
 
 
-@dataclass(frozen=True, slots=True)
-class StreamItem:
-    """One sign of life on the event stream: `kind` is "keep", "state" or "event"."""
-
-    kind: str
-    id: int | None = None
-    event: wire.EventRow | None = None
-
-
 class Client:
     """One engine, reached over its Unix socket. Safe to use from several threads."""
 
@@ -68,8 +59,6 @@ class Client:
         """Close every connection."""
         if self._http is not None:
             self._http.close()
-
-    # ------------------------------------------------------------ looking
 
     def state(self, at: str | None = None) -> wire.State:
         """Return one snapshot of everything the console shows, or that of a past moment."""
@@ -106,6 +95,11 @@ class Client:
     def drift(self, model: str) -> wire.DriftAnswer:
         """Return the drift of every column, worst first."""
         return self._get(f"{_model(model)}/drift", wire.DriftAnswer)
+
+    def shape(self, model: str, part: str, column: str) -> wire.ColumnShape:
+        """Return one column as bars, of the reference and of now."""
+        params = {"part": part, "column": column}
+        return self._get(f"{_model(model)}/drift/shape", wire.ColumnShape, params)
 
     def quality(self, model: str) -> wire.QualityAnswer:
         """Return the data quality of the newest look, what is wrong first."""
@@ -193,12 +187,10 @@ class Client:
                     answer.read()
                     raise _refusal(answer)
                 yield StreamItem("keep")
-                yield from _stream_items(answer.iter_lines())
+                yield from stream_items(answer.iter_lines())
         except httpx.HTTPError as fault:
             raise self._lost("Following the events", fault) from None
         raise EngineLost("Following the events: the engine closed the stream.", sent=True)
-
-    # ------------------------------------------------------------ changing
 
     def change(self, verb: str, model: str, change: wire.Change) -> wire.ChangeAnswer:
         """Move who serves: promote, rollback, undo and the like."""
@@ -249,6 +241,10 @@ class Client:
         """Acknowledge or mute an alert."""
         return self._post(f"/alerts/{number}/{verb}", wire.AlertAnswer, request)
 
+    def back_up(self) -> wire.BackupAnswer:
+        """Have the workspace copied, which takes as long as its size asks for."""
+        return self._post("/backup", wire.BackupAnswer, None, timeout=None)
+
     def stop(self) -> None:
         """Stop the engine."""
         self._post("/stop", dict[str, Any], None)
@@ -262,8 +258,6 @@ class Client:
         request = wire.ClockRequest(now=now)
         # What falls due may be a training run: no limit but the connection itself.
         return self._post("/clock", wire.ClockAnswer, request, timeout=None)
-
-    # ------------------------------------------------------------ the one way out
 
     def _get(self, path: str, kind: type[T], params: dict[str, Any] | None = None) -> T:
         return self._ask("GET", path, kind, params=params)
@@ -375,26 +369,3 @@ def _refusal(answer: "httpx.Response") -> ConsoleError:
             status=answer.status_code,
         )
     return ConsoleError(body.code, body.message, body.field, answer.status_code)
-
-
-def _stream_items(lines: Iterator[str]) -> Iterator[StreamItem]:
-    """Read server-sent events by hand: the heartbeat is a comment, which parsers swallow."""
-    kind, data, seen_id = "message", "", None
-    for line in lines:
-        name, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        if line.startswith(":"):
-            yield StreamItem("keep")
-        elif name == "event":
-            kind = value
-        elif name == "data":
-            data += value
-        elif name == "id":
-            seen_id = int(value) if value.isdigit() else None
-        elif not line:
-            if kind == "event" and data:
-                event = msgspec.json.decode(data, type=wire.EventRow)
-                yield StreamItem("event", seen_id if seen_id is not None else event.id, event)
-            elif kind == "state":
-                yield StreamItem("state", seen_id)
-            kind, data, seen_id = "message", "", None

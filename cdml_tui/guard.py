@@ -27,7 +27,6 @@ from cdml_tui.state import (
     firing_of,
     link_of,
     looked_at,
-    model_changed,
     model_of,
     moved,
     running_of,
@@ -96,6 +95,8 @@ def _look(screen: Screen, press: Press, *, quit_asked: bool) -> Step:
             return (turning.moved if screen.sheets else moved)(screen, way), ()
         case "open":
             return turning.entered(screen)
+        case "model":
+            return turning.model_changed(screen)
         case "back" | "quit" if (screen.sheets or screen.past) and not _open_end(screen):
             return turning.closed(screen) if screen.sheets else (travel.present(screen), ())
         case "reload":
@@ -132,7 +133,6 @@ def _theme_switched(screen: Screen) -> Screen:
 
 
 _LOOKS: dict[str | None, Callable[[Screen], Screen]] = {
-    "model": model_changed,
     "glyphs": _glyphs_switched,
     "theme": _theme_switched,
 }

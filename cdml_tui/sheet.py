@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+# The page that a subject names to go back to the base screen, on its model.
+BASE = ""
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:

@@ -158,6 +158,7 @@ class Screen:
     sheets: tuple[Sheet, ...] = ()
     past: Past | None = None
     quit_asked: bool = False
+    marks: tuple[str, ...] = ()
 
 
 # ---------------------------------------------------------------- what the screen says
@@ -175,8 +176,13 @@ def then_of(screen: Screen) -> Screen:
 
 def model_of(screen: Screen) -> wire.ModelState | None:
     """Return the model on the screen."""
+    return model_named(screen, screen.model)
+
+
+def model_named(screen: Screen, name: str | None) -> wire.ModelState | None:
+    """Return the model of that name."""
     models = screen.snapshot.models if screen.snapshot else []
-    return next((m for m in models if m.model == screen.model), None)
+    return next((m for m in models if m.model == name), None)
 
 
 def ordered(model: wire.ModelState) -> list[wire.VersionRow]:

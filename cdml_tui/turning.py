@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from cdml_tui import state
 from cdml_tui.effects import Ask, Effect, Step
 from cdml_tui.screens.frame import body_of, room_of
 from cdml_tui.screens.table import PAGES
-from cdml_tui.sheet import Sheet, Subject
-from cdml_tui.state import Screen, seen_anew
+from cdml_tui.sheet import BASE, Sheet, Subject
+from cdml_tui.state import Screen, looked_at, seen_anew
 
 # A page is asked for anew at most this often, however fast the engine tells of changes.
 ASK_AGAIN_S = 2.0
@@ -37,6 +38,8 @@ def entered(screen: Screen) -> Step:
     subject = opens(screen, sheet) if opens and sheet.value is not None else None
     if subject is None:
         return replace(screen, message="there is nothing more to open here"), ()
+    if subject.page == BASE:
+        return _shown(screen, subject.model), ()
     return _put(screen, subject)
 
 
@@ -45,7 +48,26 @@ def closed(screen: Screen) -> Step:
     screen = replace(screen, sheets=screen.sheets[:-1])
     if not screen.sheets:
         return seen_anew(screen), ()
-    return asked_again(screen)
+    return asked_again(screen, soon=PAGES[screen.sheets[-1].subject.page].live)
+
+
+def _shown(screen: Screen, model: str | None) -> Screen:
+    """Go back to the base screen, on a model."""
+    selected = screen.selected if model == screen.model else None
+    base = replace(screen, sheets=(), model=model, selected=selected, outcome=None)
+    return seen_anew(looked_at(base))
+
+
+def model_changed(screen: Screen) -> Step:
+    """Show the next model, and of it the page that is open."""
+    changed = state.model_changed(screen)
+    if not screen.sheets or changed.model == screen.model:
+        return changed, ()
+    base, name = replace(changed, sheets=()), screen.sheets[0].subject.page
+    subject = PAGES[name].about(base, name)
+    if isinstance(subject, str):
+        return replace(base, message=subject), ()
+    return _put(base, subject)
 
 
 def moved(screen: Screen, way: str) -> Screen:
@@ -99,7 +121,8 @@ def not_came(screen: Screen, subject: Subject, why: str) -> Screen:
 
 
 def _aged(screen: Screen, sheet: Sheet) -> bool:
-    return sheet.came is None or screen.at - sheet.came >= ASK_AGAIN_S
+    rest = max(ASK_AGAIN_S, PAGES[sheet.subject.page].rest_s)
+    return sheet.came is None or screen.at - sheet.came >= rest
 
 
 def _put(screen: Screen, subject: Subject) -> Step:

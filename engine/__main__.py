@@ -60,6 +60,24 @@ def _rollback(argv: list[str]) -> int:
     return offline.main(argv)
 
 
+def _doctor(argv: list[str]) -> int:
+    from engine.doctor import verb
+
+    return verb.main(argv)
+
+
+def _backup(argv: list[str]) -> int:
+    from engine import backup
+
+    return backup.main(argv)
+
+
+def _restore(argv: list[str]) -> int:
+    from engine import restore
+
+    return restore.main(argv)
+
+
 def _token(argv: list[str]) -> int:
     from engine import token_verb
 
@@ -145,9 +163,12 @@ def _job(argv: list[str]) -> int:
 
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "backtest": _backtest,
+    "backup": _backup,
+    "restore": _restore,
     "init": _init,
     "check": _check,
     "demo": _demo,
+    "doctor": _doctor,
     "drift": _drift,
     "predict": _predict,
     "rollback": _rollback,

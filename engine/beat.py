@@ -16,14 +16,25 @@ from engine.errors import CdmlError, UnavailableError
 from engine.jobs import triggers
 from engine.jobs.runner import Runner
 from engine.jobs.schedule import Alarm, schedules
-from engine.pipeline import aftermath, baking, lookout, readiness, rollout, selftest, streams
+from engine.pipeline import (
+    aftermath,
+    backups,
+    baking,
+    lookout,
+    readiness,
+    rollout,
+    selftest,
+    streams,
+)
 from engine.pipeline.ingest import ingest_waiting
 from engine.pipeline.load import forget_loaded, load
+from engine.pipeline.recover import recover
 from engine.pipeline.site import Site
 from engine.serving_process import ServingProcess
 
 BEAT_S = 1.0
 SCAN_S = 5.0
+BACKUP_S = 60.0
 ROLLOUT_S = 5.0
 SETTLED_S = 2.0
 JUMP_S = 30.0
@@ -55,7 +66,7 @@ class Beat:
         loops = {"beat": self._beat_loop, "gate": self._test_gate, "keep": self._keep_loop}
         if not self._clock.simulated:
             self.set_alarm()
-            loops["watch"] = self._watch
+            loops |= {"watch": self._watch, "backup": self._backup_loop}
         for name, loop in loops.items():
             thread = Thread(target=loop, daemon=True, name=name)
             thread.start()
@@ -121,6 +132,15 @@ class Beat:
         while not self._ending.wait(BEAT_S):
             self._take("serving", self._keep_serving)
 
+    def _backup_loop(self) -> None:
+        """Copy the workspace when it is due, in a thread of its own: a copy takes a while."""
+        while not self._ending.wait(BACKUP_S):
+            if backups.due(self._site):
+                self._take("backup", self._back_up)
+
+    def _back_up(self) -> None:
+        backups.made(self._site, "timetable")
+
     def _take(self, name: str, step: Callable[[], None]) -> None:
         try:
             step()
@@ -162,6 +182,7 @@ class Beat:
                 "on and stay in the spool. Free disk space.",
                 code="no_space",
             )
+        recover(self._site)
         if load(self._site):
             self._hub.touch()
 

@@ -26,13 +26,14 @@ from engine.ledger.ledger import Ledger
 from engine.pipeline import locks, lookout
 from engine.pipeline.features import check_kpis
 from engine.pipeline.ingest import ingest_waiting
-from engine.pipeline.load import load
+from engine.pipeline.load import TIDE, load
+from engine.pipeline.recover import recover
 from engine.pipeline.site import Site
 from engine.pipeline.train import accepted
 from engine.serving_process import ServingProcess
 from engine.settings import Settings
 from engine.settings import load as load_settings
-from engine.store.connection import Store
+from engine.store import opening
 from engine.wire import EventRow, JobRow, ScheduleRow, ServingState
 from engine.workspace import Workspace
 
@@ -61,6 +62,9 @@ class Engine(Conductor):
         self._serving = serving
         self._hub = Hub()
         check_kpis(settings)
+        place = opening.Place(workspace.store, workspace.batches, workspace.aside, clock.wall())
+        noted = int(ledger.meta(TIDE) or 0)
+        found = opening.opened(place, noted, unclean=bool(ledger.meta("engine")))
         self._site = Site(
             workspace,
             settings,
@@ -69,8 +73,9 @@ class Engine(Conductor):
             self._clock,
             self._serving,
             self._told,
-            Store(workspace.store, workspace.batches),
+            found.store,
             seed,
+            suspect=found.suspect,
         )
         self._runner = Runner(self._site)
         self._beat = Beat(self._site, self._runner, serving, self._hub, self.boot)
@@ -178,6 +183,7 @@ class Engine(Conductor):
         assert isinstance(self._clock, SimulatedClock)
         with self._moving:
             self._serving.flush()
+            recover(self._site)
             load(self._site)
             self._clock.advance(parse_time(to))
             self._site.ledger.set_meta("sim_now", iso(self._clock.now()))
@@ -207,6 +213,8 @@ class Engine(Conductor):
             self._site.tell("CRIT", "audit", None, f"the audit chain is broken: {fault}")
         self._serving.wait()
         self._serving.sync()
+        if self._site.suspect:
+            self._site.tell("CRIT", "store", None, self._site.suspect)
         for model in self._site.settings.models:
             waiting = not self._site.ledger.roles(model).champion
             if waiting and accepted(self._site, model):

@@ -19,10 +19,11 @@ from typing import Any
 from engine import bad_day, supervisor
 from engine.bad_day import BadDay
 from engine.clock import iso
+from engine.engine_link import EngineLink
 from engine.errors import CdmlError, InvalidError, UnavailableError
 from engine.exits import Arguments, guarded
 from engine.pipeline.features import feature_types
-from engine.replay import Engine, Replay, Source
+from engine.replay import ASK_S, Replay, Source
 from engine.settings import load
 from engine.store import excerpts, intake
 from engine.summary import summary
@@ -233,7 +234,7 @@ def _with_console(workspace: Workspace, play: Callable[[Event], None]) -> None:
 def _end(workspace: Workspace) -> None:
     """Stop the engine; the workspace stays for whoever wants to look at it."""
     with contextlib.suppress(CdmlError):
-        Engine(workspace.engine_socket).post("/api/v1/stop", {})
+        EngineLink(workspace.engine_socket, ASK_S).post("/api/v1/stop", {})
     deadline = time.monotonic() + 15.0
     while workspace.holder() is not None and time.monotonic() < deadline:
         time.sleep(0.05)

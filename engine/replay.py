@@ -4,10 +4,7 @@ Rows go through the public port at their event time, labels when they became kno
 they were complete; between the steps the engine's clock is moved and all that is due is done.
 """
 
-import http.client
 import itertools
-import json
-import socket
 import time
 from bisect import bisect_left
 from collections.abc import Callable
@@ -18,9 +15,9 @@ from threading import Event
 from typing import Any
 
 from engine.clock import iso
-from engine.errors import CdmlError, UnavailableError
+from engine.engine_link import EngineLink
+from engine.errors import CdmlError
 from engine.port import Port
-from engine.serving.control import short_path
 from engine.store import excerpts
 from engine.store.connection import naive
 from engine.wire import Label, PredictRow
@@ -30,6 +27,8 @@ STEP = timedelta(hours=6)
 AHEAD = timedelta(days=14)
 FILE_EVERY = timedelta(days=1)
 OUTAGE_SPEED = 43_200.0
+# What falls due in a step of a replay may be a training run.
+ASK_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,42 +64,6 @@ class Tally:
     failed: int = 0
 
 
-class Engine:
-    """The engine's control socket, as the replay uses it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def get(self, url: str) -> Any:
-        """Return what a route answers; UnavailableError where the engine is not there."""
-        return self._ask("GET", url, None)
-
-    def post(self, url: str, body: dict[str, Any]) -> Any:
-        """Ask for a change."""
-        return self._ask("POST", url, json.dumps(body))
-
-    def _ask(self, method: str, url: str, body: str | None) -> Any:
-        link = http.client.HTTPConnection("engine", timeout=3600.0)
-        try:
-            link.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            link.sock.settimeout(3600.0)
-            with short_path(self._path) as address:
-                link.sock.connect(address)
-            link.request(method, url, body, {"content-type": "application/json"})
-            answer = link.getresponse()
-            content = answer.read()
-        except (OSError, http.client.HTTPException) as e:
-            raise UnavailableError(
-                f"Asking the engine: it does not answer ({e}).", code="engine_lost"
-            ) from e
-        finally:
-            link.close()
-        if answer.status != 200:
-            error = json.loads(content)["error"]
-            raise CdmlError(error["message"], code=error["code"])
-        return json.loads(content)
-
-
 class _Ahead:
     """Rows of the table in the order of their second column, read a fortnight at a time."""
 
@@ -134,7 +97,7 @@ class Replay:
         tell: Callable[[dict[str, Any]], None],
     ) -> None:
         self.tally = Tally()
-        self.engine = Engine(workspace.engine_socket)
+        self.engine = EngineLink(workspace.engine_socket, ASK_S)
         self._workspace = workspace
         self.source = source
         self._port = Port(listen)

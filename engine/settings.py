@@ -25,6 +25,7 @@ from engine.settings_rules import (
     wrong,
 )
 from engine.settings_source import SourceSettings
+from engine.settings_upkeep import BackupSettings
 
 __all__ = [
     "METRICS",
@@ -260,6 +261,7 @@ class Settings(Section, frozen=True, kw_only=True):
 
     workspace: Annotated[WorkspaceSettings, says("This workspace.")] = WorkspaceSettings()
     serving: Annotated[ServingSettings, says("The prediction service.")] = ServingSettings()
+    backup: Annotated[BackupSettings, says("Copies of the workspace.")] = BackupSettings()
     models: Annotated[dict[str, ModelSettings], says("The models by name.")] = {}
     policies: Annotated[dict[str, PolicySettings], says("Shared parts by name.")] = {}
     recipes: Annotated[dict[str, RecipeSettings], says("Recipes with parameters by name.")] = {}

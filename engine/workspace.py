@@ -23,6 +23,7 @@ class Workspace:
         self.tokens = self.keys / "tokens.json"
         self.batches = self.root / "batches"
         self.spool = self.root / "spool"
+        self.aside = self.root / "aside"
         self.runs = self.root / "runs"
         self.logs = self.root / "logs"
         self.run = self.root / "run"

@@ -1,11 +1,44 @@
-"""What every test may use: where the project lies."""
+"""What every test may use: where the project lies, and what all processes of one run share."""
 
+import fcntl
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+# As jobs and serving have it: threads that wait for each other on busy cores cost a hundredfold.
+for limit in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(limit, "1")
 
 
 @pytest.fixture(scope="session")
 def root() -> Path:
     """Return the folder of the project."""
     return Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the temporary folder of the whole run: its test processes have theirs inside."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+def made_once(common: Path, name: str, make: Callable[[], Path]) -> Path:
+    """Return what the first test process of the run to ask for it made."""
+    with (common / name).open("a+") as made:
+        fcntl.flock(made, fcntl.LOCK_EX)
+        made.seek(0)
+        if not (found := made.read()):
+            found = str(make())
+            made.write(found)
+    return Path(found)
+
+
+@pytest.fixture(scope="session")
+def stock(common: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a stopped workspace with champion v1 and v2 past its gate; only to be copied."""
+    from tests.box import stocked
+
+    return made_once(common, "stock", lambda: stocked(tmp_path_factory.mktemp("stock")))

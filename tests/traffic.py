@@ -38,7 +38,7 @@ class Predictor(threading.Thread):
         self.failed: list[str] = []
 
     def run(self) -> None:
-        link = http.client.HTTPConnection("127.0.0.1", self._box.port, timeout=10)
+        link = http.client.HTTPConnection("127.0.0.1", self._box.port, timeout=30)
         due, number = time.monotonic(), 0
         while not self.over.wait(max(0.0, due - time.monotonic())):
             due = max(due + self._pause, time.monotonic() - 1.0)
@@ -124,7 +124,7 @@ class Traffic:
         for client in clients:
             client.over.set()
         for client in clients:
-            client.join(30.0)
+            client.join(60.0)
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def count(n: int | None) -> str:
     for limit, divisor, unit in ((1e4, 1, ""), (1e6, 1e3, "k"), (1e9, 1e6, "M")):
         if abs(n) < limit:
             return f"{n / divisor:.0f}{unit}"
-    return f"{n / 1e9:.0f}G"
+    return f"{n / 1e9:.0f}G" if abs(n) < 1e13 else f"{float(n):.0e}"
 
 
 def percent(share_pct: float) -> str:

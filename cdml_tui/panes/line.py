@@ -7,6 +7,7 @@ the columns is replaced before it reaches a terminal.
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from cdml_tui.state import Glyphs
@@ -60,7 +61,7 @@ def inert(text: object) -> str:
 
 def width_of(text: str) -> int:
     """Return the columns a text takes."""
-    return len(text) if text.isascii() else sum(_columns(c) for c in text)
+    return len(text) if text.isascii() else sum(map(_columns, text))
 
 
 def cut(text: str, width: int) -> str:
@@ -176,6 +177,8 @@ def _plain(c: str) -> bool:
     return c.isprintable() and _columns(c) > 0
 
 
+# Every cell of every line is measured at every key; a terminal shows few different signs.
+@lru_cache(maxsize=4096)
 def _columns(c: str) -> int:
     if c.isascii():
         return 1

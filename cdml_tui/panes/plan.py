@@ -11,13 +11,13 @@ def plan(screen: Screen, width: int, height: int) -> list[Line]:
     model = model_of(screen)
     if model is None:
         return [head, line((" no model", "dim"))][:height]
-    lines = [head, *_one("R", "roll back", model.rollback, width)]
+    lines = [head, *one_plan("R", "roll back", model.rollback, width)]
     chosen = model.promote.get(screen.selected or "")
     lines.append(line(""))
     if screen.selected == model.champion:
         lines.append(line((" P  the champion is selected; j and k select another", "dim")))
     elif chosen is not None:
-        lines += _one("P", "promote", chosen, width)
+        lines += one_plan("P", "promote", chosen, width)
     else:
         lines.append(line((f" P  {inert(screen.selected)} cannot be promoted now", "dim")))
     lines += [line(""), _stop(model)]
@@ -39,7 +39,8 @@ def checks(of: wire.Plan) -> str:
     )
 
 
-def _one(key: str, verb: str, of: wire.Plan, width: int) -> list[Line]:
+def one_plan(key: str, verb: str, of: wire.Plan, width: int) -> list[Line]:
+    """Draw what one key would do, and the checks behind it."""
     if of.to is None:
         why = wrapped(f"{verb}: {inert(of.why) or 'nothing to go to'}", width - 5)
         starts = [f" {key}  ", *["    "] * len(why)]

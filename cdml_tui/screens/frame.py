@@ -31,7 +31,7 @@ def body_of(screen: Screen, sheet: Sheet, width: int) -> Body:
     """Return what the page has to show, or why it has nothing."""
     page = PAGES[sheet.subject.page]
     if sheet.value is None and page.ask is not None:
-        why = sheet.why or "asking the engine"
+        why = sheet.why or page.waiting
         return Body([line((f" {t}", "dim")) for t in wrapped(inert(why), max(1, width - 2))])
     body = page.draw(screen, sheet, width)
     return body if body.rows else Body([line((" nothing yet", "dim"))], body.head)
@@ -42,18 +42,19 @@ def room_of(screen: Screen) -> int:
     sheet = screen.sheets[-1]
     width, height = screen.width, screen.height
     around = len(_head(screen, width, height)) + 1 + len(_foot(screen, sheet, width, height))
-    return max(1, height - around - len(body_of(screen, sheet, width).head))
+    body = body_of(screen, sheet, width)
+    return max(1, height - around - len(body.head) - len(body.foot))
 
 
 def _window(sheet: Sheet, body: Body, room: int) -> list[Line]:
-    rows = max(0, room - len(body.head))
+    rows = max(0, room - len(body.head) - len(body.foot))
     top = max(0, min(sheet.top, len(body.rows) - rows))
     if body.selects:
         top = max(min(top, sheet.cursor), sheet.cursor - rows + 1)
     seen = list(body.rows[top : top + rows])
     if body.selects:
         seen = [_marked(one) if at == sheet.cursor else one for at, one in enumerate(seen, top)]
-    return [*body.head, *seen]
+    return [*body.head, *seen, *[EMPTY] * (rows - len(seen)), *body.foot]
 
 
 def _marked(row: Line) -> Line:
@@ -81,6 +82,6 @@ def _title(screen: Screen, sheet: Sheet, width: int) -> Line:
         old = screen.at - sheet.came
         if sheet.why:
             note = line((f"{span_of(old)} old, could not be asked again ", "alarm"))
-        elif old >= _OLD_S:
+        elif old >= max(_OLD_S, 2 * page.rest_s):
             note = line((f"asked {span_of(old)} ago ", "dim"))
     return title(inert(page.title(sheet.subject)), width, note)

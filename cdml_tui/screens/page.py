@@ -13,6 +13,9 @@ from cdml_tui.panes.line import Line
 from cdml_tui.sheet import Sheet, Subject
 from cdml_tui.state import Screen
 
+# From this width on a page puts its parts beside each other.
+WIDE = 120
+
 
 class Rows(Sequence[Line]):
     """Rows that are drawn only when they are shown, so that ten thousand cost as little as ten."""
@@ -37,7 +40,7 @@ class Rows(Sequence[Line]):
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a page shows: rows that scroll under a head that stays.
+    """What a page shows: rows that scroll between a head and a foot that stay.
 
     With `selects` the operator stands on a row, which Enter opens; else the rows only scroll. The
     first column of rows is left empty: the cursor stands there.
@@ -46,6 +49,7 @@ class Body:
     rows: Sequence[Line]
     head: tuple[Line, ...] = ()
     selects: bool = False
+    foot: tuple[Line, ...] = ()
 
 
 def of_model(screen: Screen, page: str) -> Subject | str:
@@ -70,7 +74,8 @@ class Page:
     """One page. `draw` gets a value that has come, or None where nothing is asked for.
 
     `about` says what it opens on, or, as text, why it cannot; `keys` are the actions its last line
-    names beside those that move; `live` asks again when the engine tells of a change.
+    names beside those that move; `live` asks again when the engine tells of a change, after
+    `rest_s` at the earliest; `waiting` is said until the answer is there.
     """
 
     name: str
@@ -81,3 +86,5 @@ class Page:
     opens: Callable[[Screen, Sheet], Subject | None] | None = None
     keys: tuple[str, ...] = ()
     live: bool = True
+    rest_s: float = 0.0
+    waiting: str = "asking the engine"

@@ -135,6 +135,12 @@ def reload(request: Req, state: State) -> dict[str, str]:
     return desk_of(state).reload(operator(request))
 
 
+@post("/api/v1/backup", status_code=200, sync_to_thread=True)
+def backup(request: Req, state: State) -> wire.BackupAnswer:
+    """Copy the workspace into the folder that cdml.toml names, and verify the copy."""
+    return desk_of(state).back_up(operator(request))
+
+
 @post("/api/v1/stop", status_code=200, sync_to_thread=True)
 def stop(request: Req, state: State) -> dict[str, str]:
     """End the engine and the prediction service."""
@@ -162,6 +168,7 @@ ROUTES += [
     ack,
     mute,
     reload,
+    backup,
     stop,
     clock,
 ]

@@ -22,6 +22,7 @@ from engine.errors import InvalidError, RefusedError, UnavailableError, UnknownE
 from engine.ledger.change import Actor
 from engine.ledger.ledger import Ledger
 from engine.pipeline import (
+    backups,
     compare,
     deliver_labels,
     overview,
@@ -163,7 +164,8 @@ class Desk:
             iso(clock.now()),
             iso(clock.wall()),
             clock.simulated,
-            "ready",
+            "store_suspect" if self.site.suspect else "ready",
+            self.site.suspect,
         )
 
     def runs(self) -> list[wire.JobRow]:
@@ -342,6 +344,10 @@ class Desk:
         done = self._conductor.reload()
         self.site.tell("ACT", "reload", None, f"{actor.name}: {done}")
         return {"message": done}
+
+    def back_up(self, actor: Actor) -> wire.BackupAnswer:
+        """Copy the workspace, hot; one copy at a time."""
+        return backups.made(self.site, actor.name)
 
     def stop(self, actor: Actor) -> dict[str, str]:
         """End the engine."""

@@ -99,6 +99,14 @@ def drift(state: State, model: FromPath[str]) -> wire.DriftAnswer:
     return drift_page.page(site_of(state), model)
 
 
+@get("/api/v1/models/{model:str}/drift/shape", sync_to_thread=True)
+def shape(
+    state: State, model: FromPath[str], column: FromQuery[str], part: FromQuery[str] = "feature"
+) -> wire.ColumnShape:
+    """Return one column as bars: its reference and the window looked at last."""
+    return drift_page.shape(site_of(state), model, part, column)
+
+
 @get("/api/v1/models/{model:str}/quality", sync_to_thread=True)
 def quality(state: State, model: FromPath[str]) -> wire.QualityAnswer:
     """Return the data quality of the newest look at a model, what is wrong first."""
@@ -249,6 +257,7 @@ ROUTES = [
     version,
     compare,
     drift,
+    shape,
     quality,
     performance,
     model_report,

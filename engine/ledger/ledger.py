@@ -5,7 +5,7 @@ Every change is one transaction with its audit entry (change.py).
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -65,6 +65,13 @@ class Ledger:
         """Return the ledger as it stood at a moment, a copy that can only be read."""
         with self._lock:
             return Ledger(rewound(self._db, moment))
+
+    def copy_to(self, path: Path) -> None:
+        """Copy the ledger as it stands into a file of its own, which no engine has open."""
+        with self._lock, closing(sqlite3.connect(path)) as copy:
+            self._db.backup(copy)
+            with copy:
+                copy.execute("insert or replace into meta values ('engine', '')")
 
     def close(self) -> None:
         """Close the file."""

@@ -137,7 +137,7 @@ def _column(version: str, key: Key, frozen: Frozen, place: slice, windows: _Wind
         _season(key, frozen, place, windows, now),
     ]
     below, above = tally.outside(frozen, windows.current.cells[place])
-    column = _described(_name(key), key[0], frozen, now, compared[0])
+    column = _described(name_of(key), key[0], frozen, now, compared[0])
     return msgspec.structs.replace(
         column,
         below_current=below,
@@ -323,7 +323,7 @@ def _few(n: int, where: str) -> str:
     return "" if n >= MIN_DRIFT_ROWS else f"not enough values {where}: {n} of {MIN_DRIFT_ROWS}"
 
 
-def _name(key: Key) -> str:
+def name_of(key: Key) -> str:
     """Return how a column is called: a slice as column=value."""
     if key[0] != SLICE:
         return key[1]

@@ -24,6 +24,7 @@ BLOCK_RECORDS = 2_000
 BLOCK_ROWS = 10_000
 KEEP = timedelta(days=1)
 DAMAGED = ".damaged"
+TIDE = "store_tide"
 FREE_FLOOR = 64 * 2**20
 
 
@@ -34,6 +35,22 @@ def load(site: Site) -> int:
     """
     if shutil.disk_usage(site.workspace.root).free < FREE_FLOOR:
         return 0
+    total = _load_all(site)
+    note_tide(site)
+    return total
+
+
+def note_tide(site: Site) -> None:
+    """Have the ledger know how many commits the store has, so that a loss is seen at its opening.
+
+    While the store is known to lack some, the count that was lost stays.
+    """
+    tide = str(site.store.tide)
+    if not site.suspect and site.ledger.meta(TIDE) != tide:
+        site.ledger.set_meta(TIDE, tide)
+
+
+def _load_all(site: Site) -> int:
     marks = predictions.marks(site.store)
     total = 0
     for segment in spool.segments(site.workspace.spool):
@@ -160,10 +177,13 @@ def forget_loaded(site: Site) -> None:
     ]
     if gone and locks.stops(site, EVERYWHERE, "retention", "forget the loaded log"):
         return
+    if not gone:
+        return
+    # What stands in the store's write-ahead log alone would be lost with it.
+    site.store.checkpoint()
     for path in gone:
         path.unlink()
-    if gone:
-        predictions.forget_marks(site.store, [p.name for p in gone])
+    predictions.forget_marks(site.store, [p.name for p in gone])
 
 
 def _json(value: Any) -> str:

@@ -152,7 +152,8 @@ class Site(Control):
     `untaken` remembers why a waiting file could not be taken in, so that it is told once; `watched`
     is what clients sent lately, `rehashed` when a version's files were last read again,
     `looked` when and after how many changes of the store the log was last looked at,
-    `compared` when the sources of labels last were.
+    `compared` when the sources of labels last were; `suspect` says what the metric store has lost,
+    until that is loaded again.
     """
 
     store: Store
@@ -163,3 +164,5 @@ class Site(Control):
     rehashed: dict[tuple[str, str], float] = field(default_factory=dict)
     looked: tuple[float, int] = (-1e9, -1)
     compared: dict[str, datetime] = field(default_factory=dict)
+    suspect: str = ""
+    backing_up: Lock = field(default_factory=Lock)

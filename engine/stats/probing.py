@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import pdist, squareform
 
 from engine.stats.profile import Floats, quantile_edges
 
@@ -159,6 +158,8 @@ def crowding(points: Floats, decisions: Sequence[str | None], radius: float | No
     n = len(points)
     if n < 2 or radius is None:
         return Crowding(n, 0, 0, None)
+    from scipy.spatial.distance import pdist, squareform  # 0.15 s of every start of an engine
+
     apart = pdist(points, "cityblock")
     near = squareform((apart > 0.0) & (apart <= radius))
     around = near.sum(axis=1)

@@ -7,6 +7,8 @@ import msgspec
 
 from engine.store.connection import Store, naive, zoned
 
+NOTE = ".batch.json"
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -24,8 +26,40 @@ class Batch:
     reasons: list[str]
 
 
+class _Note(msgspec.Struct, frozen=True):
+    """A batch as it is noted beside its rows, where damage to the store does not reach."""
+
+    batch: Batch
+    columns: dict[str, str]
+
+
 def add(store: Store, batch: Batch, columns: dict[str, str]) -> None:
     """Remember a batch; the first accepted one also fixes the model's columns."""
+    note = store.batches / f"{batch.batch}{NOTE}"
+    # Two models may have been handed the same rows, each with a note of its own.
+    note = note.with_name(f"{batch.model}-{note.name}")
+    part = note.with_suffix(".part")
+    part.write_bytes(msgspec.json.encode(_Note(batch, columns)))
+    part.rename(note)
+    _insert(store, batch, columns)
+
+
+def restored(store: Store) -> int:
+    """Remember again the batches noted beside their rows that are not known; return how many."""
+    with store.read() as db:
+        there = set(db.execute("select model, batch from batches").fetchall())
+        fixed = {model for (model,) in db.execute("select model from columns").fetchall()}
+    notes = [
+        msgspec.json.decode(path.read_bytes(), type=_Note)
+        for path in store.batches.glob(f"*{NOTE}")
+    ]
+    lost = [n for n in notes if (n.batch.model, n.batch.batch) not in there]
+    for note in sorted(lost, key=lambda n: n.batch.received):
+        _insert(store, note.batch, {} if note.batch.model in fixed else note.columns)
+    return len(lost)
+
+
+def _insert(store: Store, batch: Batch, columns: dict[str, str]) -> None:
     with store.write() as db:
         db.execute(
             "insert into batches values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

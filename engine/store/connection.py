@@ -1,7 +1,7 @@
 """Opening metrics.duckdb: sandboxed, migrated, one writer at a time, a cursor for each reader."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock, Timer
@@ -16,19 +16,33 @@ READ_DEADLINE_S = 10.0
 
 
 class Store:
-    """The metric store. `changes` counts commits, so that a reader knows when to look again."""
+    """The metric store. `changes` counts commits, so that a reader knows when to look again.
+
+    `tide` counts them over the whole life of the file: a file that has fewer than were noted
+    elsewhere has lost some. After an error that ends DuckDB's instance, as a full disk makes one,
+    the next use opens the file again.
+    """
 
     def __init__(self, path: Path, batches: Path) -> None:
         self.batches = batches
         self.changes = 0
+        self._path = path
         self._write_lock = Lock()
+        self._opening = Lock()
+        self._ended = False
+        self._open()
+
+    def _open(self) -> None:
+        path = self._path
         try:
             self._db = duckdb.connect(str(path), config={"threads": 1, "memory_limit": "128MB"})
             self._migrate(path)
-            folders = ", ".join(f"'{_quoted(f)}/'" for f in (batches,))
+            folders = ", ".join(f"'{_quoted(f)}/'" for f in (self.batches,))
             self._db.execute(f"set allowed_directories = [{folders}]")
             self._db.execute("set enable_external_access = false")
             self._db.execute("set lock_configuration = true")
+            # All rows: a result that is not read to its end keeps its transaction open.
+            self.tide = sum(n for (n,) in self._db.execute("select commits from tide").fetchall())
         except duckdb.Error as e:
             raise CorruptError(
                 f'Opening the metric store "{path}": DuckDB says "{_first_line(e)}". Predictions '
@@ -48,9 +62,11 @@ class Store:
             cursor.execute("begin")
             try:
                 yield cursor
+                cursor.execute("update tide set commits = commits + 1")
                 cursor.execute("commit")
             except BaseException as e:
                 _abandon(cursor)
+                self._ended = self._ended or isinstance(e, duckdb.FatalException)
                 if isinstance(e, duckdb.FatalException | duckdb.IOException):
                     raise UnavailableError(
                         f'Writing to the metric store: DuckDB says "{_first_line(e)}". What was '
@@ -59,6 +75,20 @@ class Store:
                     ) from e
                 raise
             self.changes += 1
+            self.tide += 1
+
+    def checkpoint(self) -> None:
+        """Bring all that is committed from the write-ahead log into the file itself."""
+        with self.still():
+            pass
+
+    @contextmanager
+    def still(self) -> Iterator[Path]:
+        """Keep everybody from writing, with all that is committed in the file that is yielded."""
+        with self._write_lock:
+            with self.cursor() as cursor:
+                cursor.execute("checkpoint")
+            yield self._path
 
     @contextmanager
     def read(self, deadline_s: float = READ_DEADLINE_S) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -81,11 +111,27 @@ class Store:
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open a cursor of its own; `read` and `write` are the ways to use one."""
+        with self._opening:
+            if self._ended:
+                self._open_again()
         cursor = self._db.cursor()
         try:
             yield cursor
         finally:
             cursor.close()
+
+    def _open_again(self) -> None:
+        """Leave an instance that an error has ended; whether its last commit is there is looked up.
+
+        Raises UnavailableError while the file cannot be opened.
+        """
+        with suppress(duckdb.Error):
+            self._db.close()
+        try:
+            self._open()
+        except CorruptError as e:
+            raise UnavailableError(e.message, code="store_unavailable") from e
+        self._ended = False
 
     def _migrate(self, path: Path) -> None:
         self._db.execute("create table if not exists format (version integer not null)")
@@ -103,6 +149,15 @@ class Store:
             self._db.execute(MIGRATIONS[number])
             self._db.execute("insert into format values (?)", [number + 1])
             self._db.execute("commit")
+
+
+def commits_in(path: Path) -> int:
+    """Return the commits of a store that nobody has open; 0 where it cannot be read."""
+    try:
+        with duckdb.connect(str(path), read_only=True) as db:
+            return sum(n for (n,) in db.execute("select commits from tide").fetchall())
+    except duckdb.Error:
+        return 0
 
 
 def insert(db: duckdb.DuckDBPyConnection, table: str, block: dict[str, Any], select: str) -> None:

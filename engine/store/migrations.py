@@ -71,5 +71,7 @@ MIGRATIONS = [
     """,
     """
     alter table scores add column measured timestamp;
+    create table tide (commits bigint not null);
+    insert into tide values (0);
     """,
 ]

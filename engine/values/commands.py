@@ -294,6 +294,17 @@ class UploadAnswer(msgspec.Struct, frozen=True):
     reasons: list[str] = []
 
 
+class BackupAnswer(msgspec.Struct, frozen=True):
+    """A copy of the workspace that was made and verified; `commits` is the metric store's count."""
+
+    folder: str
+    files: int
+    bytes: int
+    commits: int
+    audit_head: str
+    made: str
+
+
 class ClockRequest(msgspec.Struct, frozen=True):
     """Move a simulated clock; answered when everything due by then is done."""
 

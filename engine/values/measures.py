@@ -201,6 +201,27 @@ class DriftAnswer(msgspec.Struct, frozen=True):
     epsilon: float = 1e-4
 
 
+class ColumnShape(msgspec.Struct, frozen=True):
+    """One column as bars: how many of the reference's values and of the current window's are where.
+
+    Of numbers one bar more than `edges`, the outer ones open; of categories one for each of
+    `names`. Nulls are counted apart. `missing` says why there are no bars.
+    """
+
+    model: str
+    column: str
+    part: str
+    reference_of: str
+    current_of: str
+    edges: list[float] = []
+    names: list[str] = []
+    reference: list[int] = []
+    current: list[int] = []
+    nulls_reference: int = 0
+    nulls_current: int = 0
+    missing: str = ""
+
+
 class QualityRow(msgspec.Struct, frozen=True, kw_only=True):
     """One check of a look's rows or labels, of all of them or of one column.
 

@@ -57,7 +57,7 @@ class PseudoTerminal:
     def __exit__(self, *_: object) -> None:
         if self.child.poll() is None:
             self.child.kill()
-        self.child.wait(5)
+        self.child.wait(30)
         for fd in (self._master, self._slave):
             if fd >= 0:
                 os.close(fd)
@@ -74,7 +74,7 @@ class PseudoTerminal:
             self.raw += data
             self._stream.feed(_NOISE.sub(b"", data))
 
-    def until(self, wanted: str, seconds: float = 10.0) -> float:
+    def until(self, wanted: str, seconds: float = 30.0) -> float:
         """Wait for a text on the screen; return how long it took."""
         start = time.monotonic()
         while wanted not in self.text:
@@ -88,7 +88,7 @@ class PseudoTerminal:
     def signal(self, number: signal.Signals) -> None:
         self.child.send_signal(number)
 
-    def leave(self, seconds: float = 5.0) -> int:
+    def leave(self, seconds: float = 30.0) -> int:
         """Read on until the child has ended; return its exit code."""
         start = time.monotonic()
         while self.child.poll() is None:

@@ -68,7 +68,7 @@ class Night:
         await self.pilot.pause()
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not holds():  # noqa: ASYNC110 - the screen changes from several threads
                 await asyncio.sleep(0.01)
 

@@ -33,7 +33,7 @@ def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         check=False,
         text=True,
-        timeout=30,
+        timeout=60,
         stdin=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(ROOT), **env},
     )
@@ -126,7 +126,7 @@ def test_a_table_on_a_terminal_shows_brackets_as_they_are(fake: Fake) -> None:
     except OSError:
         pass  # the terminal's other end has gone: that is its end of file
     os.close(leader)
-    assert done.wait(10) == 0
+    assert done.wait(60) == 0
     assert b"[bold]x" in shown
     assert b"\x1b[2J" not in shown
 
@@ -302,7 +302,7 @@ def test_ctrl_c_leaves_quietly(fake: Fake) -> None:
     assert process.stderr is not None
     process.stderr.readline()  # it has told the run's state, so it is waiting
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, b"")
     assert b"Traceback" not in err
 

@@ -1,37 +1,17 @@
 """Pages: opening, moving, asking again, closing; and their golden text."""
 
-from dataclasses import replace
 from typing import Any
 
 import flights
+import measured
 import pytest
-from desk import Desk
-from golden_text import compare
+from page_desk import SIZES, golden, opened, texts
 
 from cdml_tui import actions, turning
 from cdml_tui.effects import Ask
-from cdml_tui.panes.line import Line, text_of, width_of
-from cdml_tui.screens.frame import shown
 from cdml_tui.screens.table import PAGES
 from cdml_tui.sheet import Subject
 from engine import wire
-
-SIZES = ((40, 10), (80, 24), (160, 48))
-
-
-def opened(name: str, value: Any = None, width: int = 80, height: int = 24) -> Desk:
-    """A desk with a page open, and its answer there."""
-    desk = Desk()
-    desk.screen = replace(desk.screen, width=width, height=height)
-    desk.press(actions.named(name).keys[0])
-    if value is not None:
-        desk.screen = turning.came(desk.screen, desk.screen.sheets[-1].subject, value, desk.at)
-    return desk
-
-
-def texts(desk: Desk) -> list[str]:
-    screen = desk.screen
-    return [text_of(one) for one in shown(screen, screen.width, screen.height)]
 
 
 def many(n: int) -> list[wire.EventRow]:
@@ -88,6 +68,12 @@ def test_a_hint_asks_again_but_not_too_often() -> None:
     assert turning.asked_again(screen, soon=False)[1] == ()
 
 
+def test_a_page_that_costs_the_engine_more_is_asked_for_less_often() -> None:
+    desk = opened("drift", measured.drift_page()).wait(turning.ASK_AGAIN_S)
+    assert turning.asked_again(desk.screen, soon=False)[1] == ()
+    assert turning.asked_again(desk.wait(8).screen, soon=False)[1] != ()
+
+
 def test_what_cannot_be_asked_again_stays_and_says_how_old_it_is() -> None:
     desk = opened("events", many(3)).wait(9)
     desk.screen = turning.not_came(desk.screen, Subject("events"), "the line broke")
@@ -122,19 +108,3 @@ def test_help_page(width: int, height: int) -> None:
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_events_page(width: int, height: int) -> None:
     golden(opened("events", flights.events(), width, height), "events")
-
-
-def golden(desk: Desk, name: str) -> None:
-    """Compare a page in Unicode; in ASCII it must fill the same cells."""
-    screen = desk.screen
-    width, height = screen.width, screen.height
-    lines = shown(screen, width, height)
-    compare(f"page-{name}-{width}x{height}", lines)
-    for drawn in (lines, shown(replace(screen, glyphs="ascii"), width, height)):
-        assert {_width(one) for one in drawn} == {width}
-        assert len(drawn) == height
-    assert all(text_of(one).isascii() for one in drawn)
-
-
-def _width(a_line: Line) -> int:
-    return sum(width_of(span.text) for span in a_line)

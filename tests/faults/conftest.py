@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.box import Box, copied, stock
+from tests.box import Box, copied
 
 
 @pytest.fixture
-def stopped(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+def stopped(tmp_path: Path, stock: Path) -> Iterator[Box]:
     """Return a workspace with champion v1 and v2 past its gate; nothing runs."""
-    with copied(stock(tmp_path_factory.getbasetemp()), tmp_path / "box") as box:
+    with copied(stock, tmp_path / "box") as box:
         yield box
 
 

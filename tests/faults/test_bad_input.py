@@ -4,11 +4,13 @@ import http.client
 import json
 import random
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from tests.box import Box, deliver, eventually, row
+import pytest
+
+from tests.box import Box, copied, deliver, eventually, row
 
 LATER = datetime(2024, 1, 20)  # noqa: DTZ001 - as in a file
 BODIES = 600
@@ -21,6 +23,14 @@ WHOLE = [
     *(b"", b"null", b"[]", b"{}", b'"x"', b"1", b'{"rows":[]}', b'{"rows":[{"features":{}}]}'),
     *(b"[" * 10_000, b'{"rows":' + b"[" * 5000),
 ]
+
+
+@pytest.fixture(scope="module")
+def asked(stock: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    """Return a running workspace that is only asked, by one test after the other."""
+    with copied(stock, tmp_path_factory.mktemp("asked") / "box") as box:
+        box.up()
+        yield box
 
 
 def broken(draw: random.Random, whole: bytes) -> bytes:
@@ -51,7 +61,7 @@ def broken(draw: random.Random, whole: bytes) -> bytes:
     return bytes(body)
 
 
-def test_no_malformed_body_is_answered_with_5xx_or_disturbs_another(box: Box) -> None:
+def test_no_malformed_body_is_answered_with_5xx_or_disturbs_another(asked: Box) -> None:
     draw = random.Random(33)
     labels = [{"id": "f-1", "ts": "2024-02-01T07:00:00Z", "value": True}]
     right = {
@@ -62,14 +72,14 @@ def test_no_malformed_body_is_answered_with_5xx_or_disturbs_another(box: Box) ->
     for number in range(BODIES):
         what = draw.choice(["predict", "labels"])
         body = broken(draw, right[what])
-        status, answer = box.post(what, body)
+        status, answer = asked.post(what, body)
         assert status == 200 or 400 <= status < 500, f"{number}: {status} to {body[:200]!r}"
         if status != 200:
             wrong += 1
             assert set(answer["error"]) == {"code", "message", "field"}
             assert "Traceback" not in answer["error"]["message"]
         if number % 50 == 0:
-            assert box.predict()[0] == 200
+            assert asked.predict()[0] == 200
     assert wrong > BODIES / 2
 
 
@@ -84,7 +94,7 @@ def raw(box: Box, content: bytes) -> bytes:
     return answer
 
 
-def test_no_broken_http_brings_the_service_down(box: Box) -> None:
+def test_no_broken_http_brings_the_service_down(asked: Box) -> None:
     draw = random.Random(34)
     head = b"POST /v1/models/late/predict HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello"
     for content in (
@@ -94,13 +104,13 @@ def test_no_broken_http_brings_the_service_down(box: Box) -> None:
         head.replace(b"content-length: 5", b"transfer-encoding: chunked\r\ncontent-length: 5"),
         *(bytes(draw.randrange(256) for _ in range(draw.randrange(400))) for _ in range(100)),
     ):  # fmt: skip
-        assert b"HTTP/1.1 5" not in raw(box, content)
-    assert raw(box, head.replace(b"5", b"3000000")).startswith(b"HTTP/1.1 413 ")
-    assert box.predict()[0] == 200
+        assert b"HTTP/1.1 5" not in raw(asked, content)
+    assert raw(asked, head.replace(b"5", b"3000000")).startswith(b"HTTP/1.1 413 ")
+    assert asked.predict()[0] == 200
 
 
-def test_what_does_not_exist_is_404_or_422_and_named(box: Box) -> None:
-    link = http.client.HTTPConnection("127.0.0.1", box.port, timeout=10)
+def test_what_does_not_exist_is_404_or_422_and_named(asked: Box) -> None:
+    link = http.client.HTTPConnection("127.0.0.1", asked.port, timeout=10)
     link.request("POST", "/v1/models/nosuch/predict", json.dumps({"rows": [row("x")]}))
     answer = link.getresponse()
     body = json.loads(answer.read())
@@ -109,12 +119,12 @@ def test_what_does_not_exist_is_404_or_422_and_named(box: Box) -> None:
     assert "nosuch" in body["error"]["message"]
     strange = row("x")
     strange["features"]["speed"] = 1
-    status, body = box.predict(strange)
+    status, body = asked.predict(strange)
     assert 400 <= status < 500
     assert "speed" in body["error"]["message"]
     lacking = row("x")
     del lacking["features"]["wind"]
-    status, body = box.predict(lacking)
+    status, body = asked.predict(lacking)
     assert 400 <= status < 500
     assert "wind" in body["error"]["message"]
 

@@ -12,7 +12,7 @@ import pytest
 
 from cdml_tui.client import ConsoleError
 from engine.wire import Change, LockRequest, RunRequest
-from tests.box import Box, copied, eventually, stock
+from tests.box import Box, copied, eventually
 from tests.traffic import missing, traffic
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -31,9 +31,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def box(disk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+def box(disk: Path, stock: Path) -> Iterator[Box]:
     """Return a running workspace on the small file system."""
-    with copied(stock(tmp_path_factory.getbasetemp()), disk / "box") as box:
+    with copied(stock, disk / "box") as box:
         box.up()
         yield box
 
@@ -70,7 +70,7 @@ def test_a_full_disk_stops_no_prediction_and_loses_nothing(
     with traffic(box, 60.0) as clients:
         eventually("traffic", lambda: len(clients.answered) > 30)
         caught = box.control.start("train", "late", RunRequest("under way"))
-        eventually("a training that the full disk catches", lambda: box.pid("job"))
+        job = eventually("a training that the full disk catches", lambda: box.pid("job"))
         fill(box.path.parent / "ballast")
         full = time.monotonic()
         eventually("a dropped record", lambda: not clients.answered[-1].logged)
@@ -88,19 +88,20 @@ def test_a_full_disk_stops_no_prediction_and_loses_nothing(
         assert status == 503
         assert "space" in answer["error"]["message"]
         eventually("time passes", lambda: time.monotonic() > full + 3.0)
+        eventually("the training has met the full disk", lambda: box.pid("job") != job)
         champion = clients.answered[-1].version
 
         (box.path.parent / "ballast").unlink()
         freed = time.monotonic()
-        eventually("records are kept again", lambda: clients.answered[-1].logged, 10.0)
+        eventually("records are kept again", lambda: clients.answered[-1].logged)
         record_property("logged_again_s", round(time.monotonic() - freed, 2))
         held = LockRequest("d")
         eventually("changes are taken again", lambda: attempt(
-            lambda: box.control.lock("hold", "late", held)) == "done", 10.0)  # fmt: skip
+            lambda: box.control.lock("hold", "late", held)) == "done")  # fmt: skip
         assert box.champion() == champion
-        eventually("its end is known", lambda: box.control.job(caught.id).state == "failed", 20.0)
+        eventually("its end is known", lambda: box.control.job(caught.id).state == "failed")
         run = box.control.start("monitor", "late", RunRequest("e"))
-        eventually("a run is worked again", lambda: box.control.job(run.id).state == "done", 20.0)
+        eventually("a run is worked again", lambda: box.control.job(run.id).state == "done")
     record_property("said", said)
     assert clients.failed == []
     assert (box.pid("run"), box.pid("serve")) == (engine, serving)

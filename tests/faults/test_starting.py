@@ -46,7 +46,7 @@ def test_a_second_engine_is_refused_at_once_by_the_holder_pid(
         assert error["code"] == "workspace_held"
         assert f"pid {holder}" in error["message"]
         record_property("refused_s", round(took, 2))
-        assert took < 1.0
+        assert took < 5.0  # one that waits for the holder gives up after 30 s
         engine = [sys.executable, "-P", "-m", "engine", "run", "-w", str(path)]
         run = subprocess.run(engine, env=ENVIRONMENT, capture_output=True, text=True, check=False)
         assert run.returncode == 4
@@ -115,11 +115,9 @@ def as_nobody(box: Box) -> "subprocess.CompletedProcess[str]":
     )  # fmt: skip
 
 
-def test_without_the_right_to_write_one_sentence_says_so(
-    stopped: Box, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    base = tmp_path_factory.getbasetemp()
-    for folder in (base.parent, base, *(f for f in stopped.path.parents if base in f.parents)):
+def test_without_the_right_to_write_one_sentence_says_so(stopped: Box, common: Path) -> None:
+    above = [f for f in stopped.path.parents if f == common or common in f.parents]
+    for folder in (common.parent, *above):
         folder.chmod(0o755)
     (stopped.path / "run").chmod(0o555)
     run = as_nobody(stopped)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.box import Box, copied, initialised, stock
+from tests.box import Box, copied, initialised
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def fresh(tmp_path: Path) -> Iterator[Box]:
 
 
 @pytest.fixture
-def box(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+def box(tmp_path: Path, stock: Path) -> Iterator[Box]:
     """Return a running workspace with champion v1 and v2 past its gate."""
-    with copied(stock(tmp_path_factory.getbasetemp()), tmp_path / "box") as box:
+    with copied(stock, tmp_path / "box") as box:
         box.up()
         yield box

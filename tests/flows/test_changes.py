@@ -119,7 +119,7 @@ def test_fifty_changes_under_load_fail_no_request_and_mislead_none(
             reigns.append(Reign(current, called, done))
             acknowledged.append(done - asked)
             current, called = to, asked
-            eventually(f"an answer by {to}", partial(first_by, clients, to, asked), 5.0)
+            eventually(f"an answer by {to}", partial(first_by, clients, to, asked))
             first.append((first_by(clients, to, asked) or asked) - asked)
             eventually("a moment", partial(is_over, time.monotonic() + draw.random() * 0.1))
     reigns.append(Reign(current, called, time.monotonic()))

@@ -15,7 +15,7 @@ def test_a_dropped_file_becomes_a_champion_that_answers_and_is_scored(fresh: Box
     assert fresh.ask("check")["ok"] is True
     assert fresh.refused("status", code=3)["code"] == "engine_unreachable"
     fresh.up()
-    eventually("v1 is champion", lambda: fresh.ask("status")["models"][0]["champion"] == "v1")
+    eventually("v1 is champion", lambda: fresh.champion() == "v1")
     status = fresh.ask("status")
     assert (status["engine"], status["serving"]) == ("ready", "up")
     eventually("safe mode is loaded", lambda: fresh.control.status().models[0].rollback.ready)
@@ -65,7 +65,7 @@ def test_a_dropped_file_becomes_a_champion_that_answers_and_is_scored(fresh: Box
     assert audit["verified"] is True
     assert [e["action"] for e in audit["entries"]][-3:] == ["promote", "rollback", "undo"]
     assert fresh.ask("down") == {"stopped": True}
-    eventually("every process has ended", lambda: not fresh.processes(), 5.0)
+    eventually("every process has ended", lambda: not fresh.processes())
     stored = fresh.query("select count(*), count(distinct prediction_id) from predictions")
     assert stored == [(600, 600)]
 

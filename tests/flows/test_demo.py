@@ -13,7 +13,7 @@ def test_two_runs_with_one_seed_are_equal_in_all_but_their_duration() -> None:
         subprocess.Popen([*CDML, *words], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    told = [lines(run.communicate(timeout=120)[0]) for run in runs]
+    told = [lines(run.communicate(timeout=600)[0]) for run in runs]
     assert [run.returncode for run in runs] == [0, 0]
     assert told[0] == told[1]
     last = told[0][-1]

@@ -84,7 +84,7 @@ def test_what_a_freeze_stopped_is_counted_and_made_up_for_by_one_training(box: B
     assert "it had stopped: train: new data (2 times)" in thawed["message"]
 
     def made_up() -> list[str]:
-        return [run["cause"] for run in box.ask("jobs") if run["id"] not in before]
+        return [run.cause for run in box.control.jobs() if run.id not in before]
 
     (cause,) = eventually("one training makes up for it", made_up)
     assert cause == "makes up for what a freeze stopped: train: new data, 2 times"

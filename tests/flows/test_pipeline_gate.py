@@ -4,20 +4,10 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
-
-from tests.box import ENVIRONMENT, ROOT, SECOND, Box, copied, deliver, stock
-
-
-@pytest.fixture
-def box(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
-    with copied(stock(tmp_path_factory.getbasetemp()), tmp_path / "box") as box:
-        box.up()
-        yield box
+from tests.box import ENVIRONMENT, ROOT, SECOND, Box, deliver
 
 
 def built(box: Box, rows: Path, tmp_path: Path) -> "subprocess.CompletedProcess[str]":

@@ -2,13 +2,14 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.box import free_port
 
 BLOCK = re.compile(r"```(sh|python)\n(.*?)```", re.DOTALL)
 ACTIVATE = ". .venv/bin/activate"
@@ -22,14 +23,6 @@ WAIT = """for look in $(seq 600); do
   sleep 0.2
 done
 """
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def script(root: Path, port: int) -> str:

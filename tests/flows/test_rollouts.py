@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.box import Box, copied, eventually, row, stock
+from tests.box import Box, copied, eventually, row
 
 
 @pytest.fixture
-def still(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+def still(tmp_path: Path, stock: Path) -> Iterator[Box]:
     """Return a workspace with champion v1 and v2 past its gate; nothing runs yet."""
-    with copied(stock(tmp_path_factory.getbasetemp()), tmp_path / "box") as box:
+    with copied(stock, tmp_path / "box") as box:
         box.write({'unit = "client"': 'unit = "id"\nwarm_up = "0s"\nstep_rows = 30'})
         yield box
 
@@ -49,7 +49,7 @@ def test_a_canary_comes_back_with_its_share_and_its_units_and_steps_on_nothing(
     share = [v for v in before.values() if v == "v2"]
     assert 1 <= len(share) < 15
     # What a look at the shadow found is not said of the canary.
-    eventually("a look at it", lambda: box.ask("rollout", "late")["why"])
+    eventually("a look at it", lambda: box.control.rollout("late").why)
     page = box.ask("rollout", "late")
     assert (page["phase"], page["share_pct"], page["decision"]) == ("canary", 30.0, "wait")
     assert "of 30 rows answered by the canary" in page["why"]
@@ -79,7 +79,7 @@ def test_a_canary_waits_for_a_yes_and_is_promoted_by_it(still: Box) -> None:
     refused = box.refused("approve", "late", "v2", code=4)
     assert "inconclusive: 0 of 30 rows answered by the canary" in refused["message"]
     asked(box, [f"more-{at}" for at in range(120)])
-    eventually("it waits", lambda: box.ask("rollout", "late")["waiting"] == "to become champion")
+    eventually("it waits", lambda: box.control.rollout("late").waiting == "to become champion")
     assert box.champion() == "v1"
     assert state_of(box, "v2") == "canary, waits for approval"
     assert "waits for approval" in box.run("status").stdout

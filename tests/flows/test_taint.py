@@ -44,10 +44,9 @@ def test_a_tainted_batch_keeps_its_children_out_until_it_is_lifted(box: Box) -> 
     assert new["batch"] in box.run("audit", "--batch", new["batch"][:8]).stdout
 
     box.ask("ingest", "late", str(deliver(box.path.parent / "third.csv", 3, SECOND)))
-    run = box.ask("train", "late")
-    done = eventually(
-        "the training ends", lambda: (r := box.ask("job", run["id"]))["ended_at"] and r
-    )
+    run = box.ask("train", "late")["id"]
+    eventually("the training ends", lambda: box.control.job(run).ended_at)
+    done = box.ask("job", run)
     if done["version"]:
         made = box.ask("lineage", "late", done["version"])
         assert new["batch"] not in {b["batch"] for b in made["batches"]}

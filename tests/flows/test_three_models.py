@@ -17,9 +17,9 @@ import duckdb
 import pytest
 
 from engine.clock import iso
+from engine.engine_link import EngineLink
 from engine.pipeline.features import feature_types
 from engine.port import Port
-from engine.replay import Engine
 from engine.settings import ModelSettings, load
 from engine.store import excerpts, intake
 from engine.store.files import reader
@@ -75,12 +75,12 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
 
 
 def moved(space: Workspace, now: datetime) -> bool:
-    Engine(space.engine_socket).post("/api/v1/clock", {"now": iso(now)})
+    EngineLink(space.engine_socket, 3600.0).post("/api/v1/clock", {"now": iso(now)})
     return True
 
 
 def champions(space: Workspace) -> bool:
-    status = Engine(space.engine_socket).get("/api/v1/status")
+    status = EngineLink(space.engine_socket, 3600.0).get("/api/v1/status")
     return all(m["champion"] for m in status["models"])
 
 

@@ -41,6 +41,7 @@ ROOMS = {
         ("engine.serving.server", "engine.serving.crew"),
         HEAVY | SCREEN | (ENGINE - {"engine.serving"}) | {"uvicorn", "prometheus_client", "uvloop"},
     ),
+    "an engine that starts": (("engine.daemon",), SCREEN | {"scipy", "sklearn", "skops"}),
     "the engine": (("engine.*",), SCREEN | {"pandas", "pyarrow", "statsmodels", "cdml_tui"}),
 }
 

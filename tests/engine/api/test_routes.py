@@ -124,7 +124,7 @@ LOOKS = [
     "state", "status", "events/recent?limit=5", "jobs", "models/late/versions",
     "models/late/drift", "models/late/quality", "models/late/performance", "models/late/report",
     "alerts", "models/late/alerts/replay", "models/late/clients",
-    "models/late/drift", "models/late/performance", "models/late/forecast", "models/late/kpi",
+    "models/late/drift/shape?column=wind", "models/late/forecast", "models/late/kpi",
     "audit?limit=5&verify=true", "openapi.json",
 ]  # fmt: skip
 

@@ -10,10 +10,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from engine.pipeline import drifting, references
+from engine.errors import UnknownError
+from engine.pipeline import drift_page, drifting, references
 from engine.pipeline.look import Look, look_at
 from engine.stats import profile, tally
-from engine.store import hours, labels, predictions, profiles
+from engine.store import hours, labels, predictions, profiles, scores
 from engine.store.labels import LabelRow
 from engine.store.predictions import Block
 from engine.wire import DriftColumn
@@ -286,3 +287,28 @@ def test_two_models_do_not_mix(tmp_path: Path) -> None:
     known = references.bins_of(place.store, "late", "v1")
     assert hours.known(place.store, known, START, START + timedelta(days=1))
     place.close()
+
+
+def test_a_column_is_drawn_from_the_counts_that_its_distance_is_measured_on(
+    champion: Place,
+) -> None:
+    sent(champion, START, [*normal(3, 700, 4.0), None], kind="new")
+    found = look(champion, START + timedelta(days=1, minutes=20))
+    moment = START + timedelta(days=1)
+    scores.put_look(champion.store, "late", moment, drifting.measured(champion, found))
+    wind = drift_page.shape(champion, "late", "feature", "wind")
+    assert len(wind.reference) == len(wind.current) == len(wind.edges) + 1 <= 23
+    assert (sum(wind.reference), sum(wind.current), wind.nulls_current) == (2000, 700, 1)
+    assert wind.current[-1] > 0.02 * 700 > 700 * wind.reference[-1] / 2000
+    kind = drift_page.shape(champion, "late", "feature", "kind")
+    assert kind.names[0] == "new"
+    assert (kind.reference[0], kind.current[0]) == (0, 701)
+    score = drift_page.shape(champion, "late", "score", "score")
+    assert sum(score.current) == 701
+    assert "not counted" in drift_page.shape(champion, "late", "label", "label").missing
+    with pytest.raises(UnknownError, match="cdml drift late"):
+        drift_page.shape(champion, "late", "feature", "nothing")
+
+
+def test_before_the_first_look_a_column_says_what_to_do(champion: Place) -> None:
+    assert "cdml monitor" in drift_page.shape(champion, "late", "feature", "wind").missing

@@ -32,7 +32,7 @@ def test_the_same_file_and_the_same_rows_in_another_file_are_duplicates(place: P
     snapshot = ingest(place, "late", place.drop("d.parquet", back))
     for answer in (same, rows, snapshot):
         assert (answer.verdict, answer.batch, answer.rows) == ("duplicate", first.batch, 0)
-    assert len(list(place.workspace.batches.iterdir())) == 1
+    assert len(list(place.workspace.batches.glob("*.parquet"))) == 1
     assert not list(place.workspace.incoming("late").iterdir())
 
 
@@ -62,7 +62,7 @@ def test_a_bad_file_is_kept_whole_in_quarantine_with_its_reason(
     assert file.read_text() == content
     assert reason in file.with_name(file.name + ".why.txt").read_text()
     assert not list(place.workspace.incoming("late").iterdir())
-    assert len(list(place.workspace.batches.iterdir())) == 1
+    assert len(list(place.workspace.batches.glob("*.parquet"))) == 1
 
 
 def test_a_refused_file_is_judged_again_when_it_comes_again(place: Place) -> None:

@@ -164,7 +164,7 @@ class Service:
 
     def _listening(self) -> str:
         """Wait for the control socket; a process that ended says why."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise AssertionError(self.errors.read_text())
@@ -172,17 +172,18 @@ class Service:
                 return self.link.status().listen
             except UnavailableError:
                 time.sleep(0.02)
-        raise AssertionError("the serving process did not come up in 30 s")
+        self.kill()
+        raise AssertionError("the serving process did not come up in 120 s")
 
     def stop(self) -> int:
         """End it gracefully and return the exit code."""
         self.process.terminate()
-        return self.process.wait(15)
+        return self.process.wait(60)
 
     def kill(self) -> None:
         """End it by SIGKILL."""
         self.process.kill()
-        self.process.wait(15)
+        self.process.wait(60)
 
 
 @pytest.fixture(scope="session")
@@ -236,5 +237,5 @@ def shared(template: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture
 def client(shared: Service) -> Iterator[httpx.Client]:
     """An HTTP client of the shared process."""
-    with httpx.Client(base_url=shared.url, timeout=10) as found:
+    with httpx.Client(base_url=shared.url, timeout=30) as found:
         yield found

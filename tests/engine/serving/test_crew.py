@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from engine.errors import UnavailableError
 from engine.serving.control import AskStatus, ServingStatus, WorkerStatus, bind
 from engine.serving.control import ask as ask_process
 from engine.serving.crew import Crew
@@ -27,7 +28,7 @@ from .conftest import SETTINGS, Service, make_rows, set_roles
 from .test_process import PATH, body, records, started_wrongly
 
 Start = Callable[..., Service]
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 @pytest.fixture
@@ -50,7 +51,10 @@ def workers(service: Service, *, without: int = 0) -> list[WorkerStatus]:
     """Wait until both places are manned, none of them by a process that died, and return who is."""
 
     def manned() -> list[WorkerStatus]:
-        found = service.link.status().workers
+        try:
+            found = service.link.status().workers
+        except UnavailableError:  # on a busy machine both may be silent for a moment
+            return []
         return found if len(found) == 2 and without not in [w.pid for w in found] else []
 
     found: list[WorkerStatus] = until(manned)
@@ -313,22 +317,27 @@ def test_lost_files_of_counts_end_nobody(workspace: Workspace, start: Start) -> 
 async def test_a_worker_that_cannot_be_started_ends_no_other(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def holds(n: int) -> None:
+    async def holds(n: int) -> list[WorkerStatus]:
         async with asyncio.timeout(PATIENCE_S):
-            while len((await link()).workers) != n:  # noqa: ASYNC110 - another process
+            while len(found := await manned()) != n:  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.05)
+        return found
 
-    async def link() -> ServingStatus:
-        return await ask_process(workspace.serving_socket, AskStatus(), ServingStatus)
+    async def manned() -> list[WorkerStatus]:
+        try:
+            found = await ask_process(workspace.serving_socket, AskStatus(), ServingStatus)
+        except UnavailableError:  # on a busy machine both may be silent for a moment
+            return []
+        return found.workers
 
     with bind_port("127.0.0.1:0") as port, bind(workspace.serving_socket) as control:
         port.setblocking(False)
         crew = Crew(workspace, 2, port)
         keeping = asyncio.create_task(crew.keep(control))
-        await holds(2)
+        victim = (await holds(2))[0].pid
         with monkeypatch.context() as patch:
             patch.setattr("sys.executable", "/nowhere/python")
-            os.kill((await link()).workers[0].pid, signal.SIGKILL)
+            os.kill(victim, signal.SIGKILL)
             await holds(1)
         await holds(2)
         crew.stop()

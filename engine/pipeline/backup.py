@@ -1,0 +1,194 @@
+"""Copying a workspace while it runs, verified before it counts; knows neither routes nor models.
+
+The store is held still for as long as its file and the ledger are copied, so that they are of one
+moment. All else only grows: what they name is there when it is copied after them, and the spool,
+copied last, has what came meanwhile.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from engine.clock import iso
+from engine.errors import CorruptError, UnavailableError
+from engine.ledger.ledger import Ledger
+from engine.settings_upkeep import BackupSettings
+from engine.store.connection import Store, commits_in
+from engine.wire import BackupAnswer
+from engine.workspace import Workspace
+
+MANIFEST = "backup.json"
+FORMAT = 1
+CHUNK = 2**20
+# Copies need no more room than this beside themselves.
+ROOM = 64 * 2**20
+
+
+class Copied(msgspec.Struct, frozen=True):
+    """One file of a backup."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+class Backup(msgspec.Struct, frozen=True):
+    """What a backup holds. `commits` is the store's count, `audit_head` the last entry's hash."""
+
+    format: int
+    workspace: str
+    made: str
+    cdml: str
+    commits: int
+    audit_head: str
+    files: list[Copied]
+
+
+def back_up(
+    workspace: Workspace,
+    settings: BackupSettings,
+    ledger: Ledger,
+    store: Store,
+    *,
+    name: str,
+    cdml: str,
+    wall: datetime,
+) -> BackupAnswer:
+    """Copy the workspace into a new folder and verify the copy; older copies are let go then.
+
+    Raises UnavailableError where there is no room or no right to write, CorruptError where the
+    copy does not hold; a copy that did not become whole is removed.
+    """
+    home = (workspace.root / settings.folder).absolute()
+    to = home / f"{workspace.root.name}-{wall:%Y%m%dT%H%M%S%f}"
+    part = to.with_name(f".{to.name}.part")
+    try:
+        _check_room(workspace, home)
+        part.mkdir(parents=True, mode=0o750)
+        with store.still() as file:
+            commits = store.tide
+            shutil.copyfile(file, part / workspace.store.name)
+            ledger.copy_to(part / workspace.ledger.name)
+            head = ledger.audit_head()
+        for path in _others(workspace, home):
+            copied = part / path.relative_to(workspace.root)
+            copied.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+            _copy(path, copied)
+        files = [_digest(f, part) for f in sorted(part.rglob("*")) if f.is_file()]
+        made = Backup(FORMAT, name, iso(wall), cdml, commits, head, files)
+        (part / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(made)))
+        verify(part)
+        _settle(part)
+        part.rename(to)
+    except OSError as e:
+        raise UnavailableError(
+            f'Copying the workspace to "{to}": {e.strerror or e}. Nothing of it was kept. '
+            "Free disk space, or name another folder at [backup] in cdml.toml.",
+            code="backup_failed",
+        ) from e
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    for former in kept(home, workspace)[: -settings.keep]:
+        shutil.rmtree(former)
+    size = sum(f.size for f in files)
+    return BackupAnswer(str(to), len(files), size, commits, head, iso(wall))
+
+
+def kept(home: Path, workspace: Workspace) -> list[Path]:
+    """Return the whole backups of a workspace, oldest first."""
+    return sorted(p.parent for p in home.glob(f"{workspace.root.name}-*/{MANIFEST}"))
+
+
+def verify(folder: Path) -> Backup:
+    """Read every byte of a backup again; CorruptError names the first thing that is not so."""
+    try:
+        found = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Backup)
+    except (OSError, msgspec.MsgspecError) as e:
+        raise _broken(folder, f"{MANIFEST} cannot be read ({e})") from e
+    if found.format != FORMAT:
+        raise _broken(folder, f"its format is {found.format}, this program knows {FORMAT}")
+    for file in found.files:
+        path = folder / file.path
+        if not path.is_file():
+            raise _broken(folder, f'"{file.path}" is missing')
+        if _digest(path, folder) != file:
+            raise _broken(folder, f'"{file.path}" is not as it was copied')
+    _verify_stores(folder, found)
+    return found
+
+
+def _verify_stores(folder: Path, found: Backup) -> None:
+    ledger = Ledger(folder / "ledger.sqlite", readonly=True)
+    try:
+        fault, head = ledger.audit_fault(), ledger.audit_head()
+    finally:
+        ledger.close()
+    if fault is not None or head != found.audit_head:
+        raise _broken(folder, f"its audit chain does not hold: {fault or 'another head'}")
+    if (commits := commits_in(folder / "metrics.duckdb")) != found.commits:
+        raise _broken(folder, f"its metric store has {commits} of {found.commits} commits")
+
+
+def _broken(folder: Path, why: str) -> CorruptError:
+    return CorruptError(
+        f'Verifying the backup "{folder}": {why}. Use another backup; this one was not used.',
+        code="backup_broken",
+    )
+
+
+def _others(workspace: Workspace, home: Path) -> Iterator[Path]:
+    """Yield every other file of the workspace that is worth keeping, the spool last."""
+    skipped = {
+        *(workspace.run, workspace.logs, workspace.runs, workspace.aside, workspace.spool),
+        home,
+    }
+    top = [p for p in sorted(workspace.root.iterdir()) if p not in skipped]
+    own = {workspace.store.name, workspace.ledger.name}
+    for path in [*top, workspace.spool]:
+        if path.name.split(".wal")[0].split("-wal")[0].split("-shm")[0] in own:
+            continue
+        yield from sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
+
+
+def _copy(path: Path, to: Path) -> None:
+    """Copy what a file holds now; one that has gone meanwhile was only waiting or loaded."""
+    try:
+        shutil.copyfile(path, to)
+        shutil.copymode(path, to)
+    except FileNotFoundError:
+        to.unlink(missing_ok=True)
+
+
+def _digest(path: Path, folder: Path) -> Copied:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Copied(str(path.relative_to(folder)), path.stat().st_size, digest)
+
+
+def _settle(folder: Path) -> None:
+    """Have every file and folder on the disk before the copy counts."""
+    for path in [*folder.rglob("*"), folder]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _check_room(workspace: Workspace, home: Path) -> None:
+    home.mkdir(parents=True, exist_ok=True, mode=0o750)
+    needed = sum(f.stat().st_size for f in _others(workspace, home))
+    needed += sum(f.stat().st_size for f in (workspace.store, workspace.ledger) if f.is_file())
+    free = shutil.disk_usage(home).free
+    if free < needed + ROOM:
+        raise UnavailableError(
+            f'Copying the workspace to "{home}": it takes {needed // 2**20} MiB and '
+            f"{free // 2**20} MiB are free. Nothing was copied. Free disk space, or name another "
+            "folder at [backup] in cdml.toml.",
+            code="no_space",
+        )
