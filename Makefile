@@ -69,7 +69,7 @@ bench: .venv/ready ## the figures of the README, measured on this machine; also:
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 ifeq ($(firstword $(MAKECMDGOALS)),bench)
-PARTS := serving rollback monitoring console engine
+PARTS := serving rollback monitoring console engine training transforms
 ARGS += $(filter $(PARTS),$(MAKECMDGOALS))
 .PHONY: $(PARTS)
 $(PARTS): ; @:
@@ -82,7 +82,7 @@ format: .venv/ready ## put the code into house format
 docs: .venv/ready ## the tables of keys and settings in the documents, from the code
 	@$(BIN)/python -m scripts.docs
 
-picture: .venv/ready ## docs/console.svg, from the real console on forty replayed days
+picture: .venv/ready ## docs/console*.svg, from the real console on forty replayed days
 	@$(BIN)/python -m scripts.picture
 
 # Compiled with the oldest Python we support; hashes cover the files of every platform.

@@ -6,7 +6,7 @@ The footer, the help page, the one-shot commands and the README are made from it
 from dataclasses import dataclass
 from enum import Enum
 
-from cdml_tui.state import KeyHelp
+from cdml_tui.keyhelp import KeyHelp
 
 
 class Danger(Enum):
@@ -105,6 +105,60 @@ ACTIONS: tuple[Action, ...] = (
         "cdml alert mute ID --for 0s",
     ),
     Action(
+        "cancel",
+        ("C",),
+        "cancel",
+        "on 3: cancel the selected run; what it made so far is dropped",
+        Danger.SURPRISING,
+        "cdml cancel ID",
+        "start it again",
+    ),
+    Action(
+        "approve",
+        ("O",),
+        "approve",
+        "on 6: say yes to the step that waits",
+        Danger.SURPRISING,
+        "cdml approve {model} {version}",
+        "S or R",
+    ),
+    Action(
+        "reject",
+        ("V",),
+        "reject",
+        "on 6: say no to the version that waits",
+        Danger.SURPRISING,
+        "cdml reject {model} {version}",
+        "cdml validate has it judged again",
+    ),
+    Action(
+        "accept",
+        ("I",),
+        "take in",
+        "on 9: take in the file that is set aside, in spite of what was found",
+        Danger.OVERRIDING,
+        "cdml quarantine {model} accept BATCH",
+        "X taints it",
+    ),
+    Action(
+        "discard",
+        ("D",),
+        "discard",
+        "on 9: discard the file that is set aside, with a reason",
+        Danger.SURPRISING,
+        "cdml quarantine {model} discard BATCH",
+        "deliver it again",
+    ),
+    Action(
+        "taint",
+        ("X",),
+        "taint",
+        "on 9: never train on this batch again, with a reason",
+        Danger.SURPRISING,
+        "cdml taint {model} --batch BATCH",
+        "cdml taint {model} --lift N",
+    ),
+    Action(
         "down", ("j", "down"), "down", "select the next version", command="cdml versions {model}"
     ),
     Action("up", ("k", "up"), "up", "select the version above", command=_LIST),
@@ -113,6 +167,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("page_up", ("pageup",), "page up", "move up by a screenful"),
     Action("page_down", ("pagedown",), "page down", "move down by a screenful"),
     Action("open", ("enter",), "open", "open what is selected"),
+    Action("jobs", ("l", "3"), "runs", "open every run kept", command="cdml jobs --limit N"),
     Action("events", ("e", "4"), "events", "open every event kept"),
     Action("version", ("v",), "version", "open the selected version, as Enter does", command=_SHOW),
     Action(
@@ -144,6 +199,27 @@ ACTIONS: tuple[Action, ...] = (
         command="cdml status",
     ),
     Action(
+        "rollout", ("6",), "rollout", "open the rollout's evidence", command="cdml rollout {model}"
+    ),
+    Action("incidents", ("7", "i"), "incidents", "open the incidents", command="cdml incident"),
+    Action("alerts", ("8",), "alerts", "open every alert", command="cdml alerts --all"),
+    Action("data", ("9",), "batches", "open what was delivered", command="cdml quarantine {model}"),
+    Action("audit", ("0",), "audit", "open who did what", command="cdml audit --verify"),
+    Action(
+        "annotate",
+        ("n",),
+        "note",
+        "on an incident: write a note",
+        command="cdml incident N --note T",
+    ),
+    Action(
+        "report",
+        ("x",),
+        "report",
+        "on an incident: write its report to a file",
+        command="cdml incident N --report FILE",
+    ),
+    Action(
         "past",
         ("b",),
         "past",
@@ -157,7 +233,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("model", ("m",), "model", "show the next model", command="cdml status"),
     Action("reload", ("r",), "reload", "ask the engine for a fresh state", command="cdml status"),
     Action("glyphs", ("a",), "ascii", "switch between Unicode and ASCII signs"),
-    Action("theme", ("t",), "theme", "switch between dark and light terminal colours"),
+    Action(
+        "theme", ("t",), "theme", "next theme: dark, light, high contrast, colour-blind, truecolor"
+    ),
+    Action("picture", ("x",), "picture", "keep a picture of the screen as an SVG file"),
     Action("help", ("?",), "keys", "show every key and the command that does the same"),
     Action("back", ("escape",), "back", "close what is open"),
     Action("quit", ("q",), "quit", "close a page; on the base screen, press it twice to leave"),

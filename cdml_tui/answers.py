@@ -7,6 +7,7 @@ for again with the same idempotency key.
 from dataclasses import replace
 from typing import Literal
 
+from cdml_tui import turning
 from cdml_tui.effects import Fetch, Prove, Step
 from cdml_tui.state import Asking, Intent, Outcome, Proving, Screen, Verb, wall
 from engine import wire
@@ -23,6 +24,14 @@ DONE_WORDS: dict[Verb, str] = {
     "train": "training started",
     "ack": "acknowledged",
     "mute": "muted",
+    "cancel": "cancelled",
+    "approve": "approved",
+    "reject": "rejected",
+    "annotate": "noted",
+    "report": "written",
+    "accept": "taken in",
+    "discard": "discarded",
+    "taint": "tainted",
 }
 
 
@@ -52,23 +61,16 @@ def offline_answered(
     return replace(screen, at=at, bar=None, outcome=made), (Fetch(),)
 
 
-def run_answered(screen: Screen, intent: Intent, run: wire.JobRow, at: float) -> Step:
-    """Take in that a run was started."""
-    if not _awaits(screen, intent):
-        return screen, ()
-    done = Outcome("done", f"STARTED: {run.job} of {run.model}, run {run.id}, {run.state}")
-    return replace(screen, at=at, bar=None, outcome=done), (Fetch(),)
-
-
-def quiet_answered(screen: Screen, intent: Intent, answer: wire.AlertAnswer, at: float) -> Step:
-    """Take in that an alert is quiet."""
+def said_answered(screen: Screen, intent: Intent, said: str, *, changed: bool, at: float) -> Step:
+    """Take in the answer to what needs no proof: a run, an alert, an incident, a batch."""
     if not _awaits(screen, intent):
         return screen, (Fetch(),)
-    word: tuple[Literal["done", "nothing"], str] = ("done", "DONE")
-    if not answer.changed:
-        word = ("nothing", "NOTHING CHANGED")
-    outcome = Outcome(word[0], f"{word[1]}: {answer.message}")
-    return replace(screen, at=at, bar=None, outcome=outcome), (Fetch(),)
+    kind: Literal["done", "nothing"] = "done" if changed else "nothing"
+    word = "DONE" if changed else "NOTHING CHANGED"
+    word = "STARTED" if intent.verb == "train" else word
+    screen = replace(screen, at=at, bar=None, outcome=Outcome(kind, f"{word}: {said}"))
+    screen, asked = turning.asked_again(screen)
+    return screen, (Fetch(), *asked)
 
 
 def refused(screen: Screen, intent: Intent, message: str, *, status: int, at: float) -> Step:

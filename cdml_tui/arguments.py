@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import NoReturn
 
 from cdml_tui.verbs import (
+    accepting,
     alerting,
     bringing,
     changing,
@@ -20,6 +21,7 @@ from cdml_tui.verbs import (
     report,
     running,
     tracing,
+    watching,
 )
 from cdml_tui.verbs.session import Session, usage
 
@@ -45,6 +47,13 @@ VERBS: dict[str, Verb] = {
     ),
     "up": Verb("[--foreground]", "start the engine and the prediction service"),
     "down": Verb("", "stop them", changing.down),
+    "watch": Verb(
+        "",
+        "the console; or a line for every change, or a summary for cron (exit 6: something open)",
+        watching.watch,
+        ("plain", "once", "svg", "page", "size"),
+    ),
+    "motd": Verb("", "what is open, in a line for the login banner", watching.motd),
     "status": Verb("", "engine, serving and models in a few lines", looking.status),
     "versions": Verb("[MODEL]", "the versions of a model, now or then", looking.versions, ("at",)),
     "show": Verb("[MODEL] VERSION", "one version: lineage and gate report", looking.show),
@@ -62,7 +71,7 @@ VERBS: dict[str, Verb] = {
         running.monitor,
         ("wait", "rebuild", "reason"),
     ),
-    "jobs": Verb("", "the runs, newest first", looking.jobs),
+    "jobs": Verb("", "the runs, newest first", looking.jobs, ("limit",)),
     "job": Verb("ID", "one run", looking.job, ("log",)),
     "cancel": Verb("ID", "end a run that waits or works", running.cancel, ("reason",)),
     "promote": Verb(
@@ -135,6 +144,18 @@ VERBS: dict[str, Verb] = {
         "[MODEL]", "ask the model's source for rows now", running.pull, ("wait", "reason")
     ),
     "labels": Verb("[MODEL] FILE...", "hand over files of labels", running.labels),
+    "quarantine": Verb(
+        "[MODEL] [accept|discard BATCH]",
+        "files set aside and why; take one in or discard it, with --reason",
+        accepting.quarantine,
+        ("reason",),
+    ),
+    "schema": Verb(
+        "[MODEL]",
+        "the columns of a model, and what the newest file that differs would change",
+        accepting.schema,
+        ("approve", "reason"),
+    ),
     "predict": Verb("[MODEL] FILE", "ask the prediction service about every row of a file"),
     "drift": Verb(
         "[MODEL] | --reference FILE --current FILE",
@@ -199,11 +220,24 @@ VERBS: dict[str, Verb] = {
     "restore": Verb("BACKUP DIR", "bring a backup back into a new folder, verified"),
     "reload": Verb("", "have the engine read cdml.toml again", changing.reload),
     "keys": Verb("", "the console's keys and the commands that do the same", looking.keys),
+    "completion": Verb("bash|zsh|fish", "what has a shell complete verbs, options and names"),
 }
 
 _OPTIONS: dict[str, dict[str, object]] = {
+    "plain": {
+        "action": "store_true",
+        "help": "a line for every change: screen readers, logs, dumb terminals",
+    },
+    "svg": {"metavar": "FILE", "help": "write a picture of the console and end"},
+    "page": {"metavar": "P", "help": "of this page (watch); with --svg"},
+    "size": {"metavar": "WxH", "help": "in columns and rows (100x30); with --svg"},
+    "once": {
+        "action": "store_true",
+        "help": "how everything is, then end: 0 within limits, 6 something is open, 3 no engine",
+    },
     "wait": {"action": "store_true", "help": "until it is done; exit 0 pass, 4 refused, 1 failed"},
     "plan": {"action": "store_true", "help": "only say on what; exit 4 if it would be refused"},
+    "approve": {"action": "store_true", "help": "put the proposed columns in force"},
     "rebuild": {
         "action": "store_true",
         "help": "measure all earlier looks again from the raw rows, and say what differs",
@@ -252,6 +286,16 @@ _OPTIONS: dict[str, dict[str, object]] = {
     "log": {"action": "store_true", "help": "what its process wrote, too"},
     "verify": {"action": "store_true", "help": "check the whole chain; exit 1 if it is broken"},
 }
+
+
+# The options of every verb.
+GLOBAL = ("-w", "--workspace", "--json")
+
+
+def flags(name: str) -> list[str]:
+    """Return the options of a verb as they are typed."""
+    own = [f"--{option.partition('/')[0]}" for option in VERBS[name].options]
+    return [*own, *(word for word in VERBS[name].words.split() if word.startswith("--")), *GLOBAL]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -303,6 +347,6 @@ def overview() -> str:
             "  --version            the version of cdml",
             "",
             "exit codes: 0 done, 1 failed, 2 usage or settings, 3 engine not reachable,",
-            "            4 refused by a rule, 5 not as expected",
+            "            4 refused by a rule, 5 not as expected, 6 something is open (watch)",
         ]
     )

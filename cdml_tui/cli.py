@@ -3,13 +3,15 @@
 import os
 import sys
 import traceback
+from contextlib import closing
 from io import TextIOWrapper
 from pathlib import Path
 
-from cdml_tui import location
+from cdml_tui import completion, location, plain
 from cdml_tui.arguments import VERBS, overview, parser, unknown
 from cdml_tui.client import Client, ConsoleError, EngineLost
-from cdml_tui.output import clean, talk
+from cdml_tui.output import clean, line, talk
+from cdml_tui.terminal import Terminal
 from cdml_tui.verbs.session import Session, usage
 from engine.wire import ErrorAnswer, ErrorBody
 
@@ -54,8 +56,15 @@ def _dispatch(words: list[str]) -> int:
     if not rest:
         return _console(before)
     name, after = rest[0], rest[1:]
+    if name == completion.HIDDEN:
+        return completion.complete(after)
     if name not in VERBS:
         raise usage(unknown(name), "verb")
+    if name == "watch" and not _in_lines(after):
+        return _watch(before, after)
+    if name == "completion":
+        line(completion.script(" ".join(parser(name).parse_args(after).words)).rstrip())
+        return 0
     if VERBS[name].run is None or _needs_no_engine(name, after):
         _become_engine(name, before, after)
     args = parser(name).parse_intermixed_args([*before, *after])
@@ -82,6 +91,22 @@ def _split(words: list[str]) -> tuple[list[str], list[str]]:
             raise usage(f'there is no option "{word[:40]}" before the verb. See cdml --help.')
         at += 1
     return words[:at], words[at:]
+
+
+def _watch(before: list[str], after: list[str]) -> int:
+    """Open the console, or write its picture."""
+    args = parser("watch").parse_args([*before, *after])
+    if args.svg is None:
+        return _console([*before, *after])
+    workspace = location.find(args.workspace)
+    from cdml_tui.picture import save
+
+    with closing(Client(workspace / "run" / "engine.sock")) as client:
+        return save(client, str(workspace), args.svg, args.page, args.size)
+
+
+def _in_lines(after: list[str]) -> bool:
+    return bool({"--plain", "--once"} & set(after))
 
 
 def _needs_no_engine(name: str, after: list[str]) -> bool:
@@ -138,13 +163,18 @@ def _without_workspace(words: list[str]) -> list[str]:
 
 def _console(before: list[str]) -> int:
     if "--json" in before:
-        raise usage("--json needs a verb, like cdml status --json.", "verb")
+        raise usage("--json needs a verb, like cdml watch --plain --json.", "verb")
     workspace = location.find(_named_workspace(before))
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise usage("the console needs a terminal. Without one use cdml status, or cdml --help.")
+    client = Client(workspace / "run" / "engine.sock")
+    terminal = Terminal()
+    if refusal := terminal.refusal():
+        raise ConsoleError("no_terminal", refusal, status=422)
+    if said := terminal.cannot_draw():
+        talk(said)
+        return plain.follow(client, as_json=False)
     from cdml_tui.app import run
 
-    return run(Client(workspace / "run" / "engine.sock"), str(workspace))
+    return run(client, str(workspace))
 
 
 def _version() -> str:

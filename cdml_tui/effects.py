@@ -1,6 +1,7 @@
 """What is to be done outside the pure state, as values; app.py carries them out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from cdml_tui.sheet import Subject
 from cdml_tui.state import Intent, Screen
@@ -28,9 +29,10 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask the engine for what a page shows."""
+    """Ask the engine for what a page shows; `before` is what it showed so far."""
 
     subject: Subject
+    before: Any = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,14 @@ class AskPast:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """Keep a picture of the screen as it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Quit:
     """Leave."""
 
 
-Effect = Send | Prove | Fetch | Ask | AskPast | Quit
+Effect = Send | Prove | Fetch | Ask | AskPast | Picture | Quit
 Step = tuple[Screen, tuple[Effect, ...]]

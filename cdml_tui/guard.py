@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 from cdml_tui import travel, turning
-from cdml_tui.effects import Fetch, Prove, Quit, Send, Step
+from cdml_tui.effects import Fetch, Picture, Prove, Quit, Send, Step
 from cdml_tui.screens.table import PAGES
 from cdml_tui.state import (
     FRESH_S,
@@ -20,6 +20,7 @@ from cdml_tui.state import (
     Outcome,
     Proving,
     Screen,
+    Theme,
     Typing,
     Verb,
     Window,
@@ -77,7 +78,11 @@ def pressed(screen: Screen, press: Press) -> Step:
         case Explain():
             return replace(screen, bar=None), ()
     if press.action in get_args(Verb):
-        return _change_asked(screen, press, quiet=quiet), ()
+        asked_for = _change_asked(screen, press, quiet=quiet)
+        new = None if asked_for.bar is screen.bar else asked_for.bar
+        return asked_for, (Send(new.intent),) if isinstance(new, Asking) else ()
+    if press.action == "picture":
+        return screen, (Picture(),)
     return _look(screen, press, quit_asked=asked)
 
 
@@ -128,8 +133,9 @@ def _glyphs_switched(screen: Screen) -> Screen:
 
 
 def _theme_switched(screen: Screen) -> Screen:
-    theme: str = screen.theme
-    return replace(screen, theme="ansi-light" if theme == "ansi-dark" else "ansi-dark")
+    themes = get_args(Theme)
+    after = themes[(themes.index(screen.theme) + 1) % len(themes)]
+    return replace(screen, theme=after, message=f"theme {after}")
 
 
 _LOOKS: dict[str | None, Callable[[Screen], Screen]] = {
@@ -154,11 +160,15 @@ def _closed(screen: Screen) -> Screen:
 
 
 def _change_asked(screen: Screen, press: Press, *, quiet: bool) -> Screen:
-    verb, model = press.action, model_of(screen)
+    model = model_of(screen)
     refusal = _refusal(screen, quiet=quiet)
-    if refusal or model is None:
+    if refusal:
         return replace(screen, message=f"{press.key} ignored: {refusal}")
-    match verb:
+    if screen.sheets:
+        return _offer_asked(screen, press)
+    if model is None:
+        return replace(screen, message=f"{press.key} ignored: nothing is known of any model yet")
+    match press.action:
         case "rollback":
             return _plan_asked(screen, model, "rollback", model.rollback, press)
         case "promote":
@@ -167,27 +177,41 @@ def _change_asked(screen: Screen, press: Press, *, quiet: bool) -> Screen:
             return _abort_asked(screen, model, press)
         case "undo":
             return _undo_asked(screen, model, press)
-        case "ack" | "mute":
+        case "ack" | "mute" as verb:
             return _quiet_asked(screen, model, verb, press)
-    intent = Intent("train", model.model, model.champion, None, press.token)
-    return _confirming(screen, intent, "it takes the machine's time for a while")
+        case "train":
+            intent = Intent("train", model.model, model.champion, None, press.token)
+            return _confirming(screen, intent, "it takes the machine's time for a while")
+    return replace(screen, message=f"{press.key} acts on a page: open one with 3, 6, 7 or 9")
 
 
 def _refusal(screen: Screen, *, quiet: bool) -> str:
-    """Say why no key may change anything now; empty where one may."""
+    """Say why no change can be asked for now, whatever it is; empty where one can."""
     if not quiet:
         return "another key came within 0.12 s before it; press it again"
     if screen.past is not None:
         return "this is a past moment; Esc returns to the present"
-    if screen.sheets:
-        return "close this page first, to see what it would do"
     if isinstance(screen.bar, Asking):
         return "the last change has no answer yet; Esc stops asking"
-    if model_of(screen) is None or screen.snapshot is None:
+    if screen.snapshot is None:
         return "nothing is known of any model yet"
     if screen.snapshot.role == "viewer":
         return "your role here is viewer, which looks but changes nothing"
     return ""
+
+
+def _offer_asked(screen: Screen, press: Press) -> Screen:
+    """Ask for what a page offers: typed where that is wanted, else as its key must be meant."""
+    offer = turning.offered(screen, press.action or "")
+    if isinstance(offer, str):
+        return replace(screen, message=f"{press.key} ignored: {offer}")
+    intent = replace(offer, idempotency_key=press.token)
+    if intent.wants:
+        return replace(screen, bar=Typing(intent, intent.wants[0]), outcome=None)
+    danger = next((k.danger for k in screen.keys if k.name == press.action), "C")
+    if danger == "A":
+        return replace(screen, bar=Asking(intent, screen.at), outcome=None)
+    return _armed(screen, intent) if danger == "B" else _confirming(screen, intent, intent.careful)
 
 
 def _promote_asked(screen: Screen, model: wire.ModelState, press: Press) -> Screen:
@@ -270,6 +294,8 @@ def surprise(screen: Screen, verb: Verb) -> str:
         return f"nothing was heard for {age_s(screen):.0f} s (limit {FRESH_S:.0f})"
     if verb in ("ack", "mute"):
         return ""  # the bar names the alert, and nothing of it moves anybody
+    if screen.sheets and screen.at - screen.sheets[-1].opened < SEEN_S:
+        return "this page has been open for less than 1 s"
     known = {"promote": screen.selected_seen, "abort": screen.running_seen}
     seen = known.get(verb, screen.target_seen)
     if screen.at - seen.since < SEEN_S:
@@ -294,15 +320,17 @@ def _typed(screen: Screen, typing: Typing, press: Press, *, quiet: bool) -> Step
 
 
 def _entered(screen: Screen, typing: Typing) -> Step:
-    text = typing.text.strip()
+    intent, text = typing.intent, typing.text.strip()
     if typing.stage == "version":
-        if text != typing.intent.to:
-            said = f"stopped: typed {text!r}, needed {typing.intent.to!r}; nothing was sent"
+        wanted = intent.word or intent.to
+        if text != wanted:
+            said = f"stopped: typed {text!r}, needed {wanted!r}; nothing was sent"
             return _stopped(screen, said), ()
         return replace(screen, bar=replace(typing, stage="reason", text="")), ()
     if not text:
-        return replace(screen, message="a reason is needed to override a guard; Esc stops"), ()
-    return _sent(screen, replace(typing.intent, reason=text))
+        what = "a note" if typing.stage == "note" else "a reason"
+        return replace(screen, message=f"{what} is needed; Esc stops"), ()
+    return _sent(screen, replace(intent, reason=text))
 
 
 def _stopped(screen: Screen, text: str) -> Screen:
@@ -320,6 +348,8 @@ def ticked(screen: Screen, at: float) -> Step:
     """Let time pass: fire what is due, ask again what is open, let prompts lapse."""
     screen = looked_at(replace(screen, at=max(at, screen.at)))
     match screen.bar:
+        case None:
+            return turning.due(screen)
         case Window(intent=intent, fires_at=due) if at >= due:
             return _sent(screen, intent)
         case Confirm(until=until) if at >= until:
@@ -341,20 +371,3 @@ def next_tick_s(screen: Screen) -> float:
         case Asking() | Proving():
             return 0.1
     return 1.0
-
-
-def quiet_of(intent: Intent) -> wire.AlertRequest:
-    """Write an intent as the request that quiets an alert."""
-    return wire.AlertRequest(intent.idempotency_key, reason="in the console")
-
-
-def change_of(intent: Intent) -> wire.Change:
-    """Write an intent as the request that carries what the operator saw."""
-    return wire.Change(
-        idempotency_key=intent.idempotency_key,
-        expect=intent.from_version,
-        to=intent.to,
-        reason=intent.reason if intent.verb != "undo" else "",
-        no_way_back="no_way_back" in intent.override,
-        override=list(intent.override),
-    )

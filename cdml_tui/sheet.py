@@ -20,12 +20,13 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One open page. `value` came at `came`; `asked` is set while an answer is out.
+    """One open page, since `opened`. `value` came at `came`; `asked` while an answer is out.
 
     `top` is the first row shown, `cursor` the one selected where rows can be. Monotonic seconds.
     """
 
     subject: Subject
+    opened: float = 0.0
     value: Any = None
     came: float | None = None
     asked: float | None = None

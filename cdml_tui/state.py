@@ -8,43 +8,45 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
+from cdml_tui.keyhelp import KeyHelp
 from cdml_tui.sheet import Sheet
 from engine import wire
 
 FRESH_S = 5.0
 
-Verb = Literal["rollback", "promote", "abort", "undo", "train", "ack", "mute"]
+Verb = Literal[
+    "rollback", "promote", "abort", "undo", "train", "ack", "mute",
+    "cancel", "approve", "reject", "annotate", "report", "accept", "discard", "taint",
+]  # fmt: skip
+Stage = Literal["version", "reason", "note"]
 Link = Literal["connecting", "live", "stale", "lost"]
 Glyphs = Literal["unicode", "ascii"]
-
-
-@dataclass(frozen=True, slots=True)
-class KeyHelp:
-    """One key as footer and help show it."""
-
-    name: str
-    keys: tuple[str, ...]
-    short: str
-    help: str
-    danger: str
-    command: str
-    way_back: str
-    in_footer: bool
+Theme = Literal["ansi-dark", "ansi-light", "high-contrast", "colour-blind", "truecolor"]
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """One change as the operator saw it; the idempotency key makes asking twice harmless."""
+    """One change as the operator saw it; the idempotency key makes asking twice harmless.
+
+    What a page offers says also what it is `about`, its `effect`, what to be `careful` about, and
+    what it `wants` typed before it is sent: for a guard that is overridden, the `word` first.
+    """
 
     verb: Verb
     model: str
     from_version: str | None
     to: str | None
-    idempotency_key: str
+    idempotency_key: str = ""
     plan: wire.Plan | None = None
     override: tuple[str, ...] = ()
     reason: str = ""
     alert: wire.AlertRow | None = None
+    about: str = ""
+    effect: tuple[tuple[str, str], ...] = ()
+    careful: str = ""
+    same_as: str = ""
+    wants: tuple[Stage, ...] = ()
+    word: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +68,10 @@ class Confirm:
 
 @dataclass(frozen=True, slots=True)
 class Typing:
-    """Class D: the version is typed, then a reason."""
+    """Class D: the version is typed, then a reason; or only a reason, or a note."""
 
     intent: Intent
-    stage: Literal["version", "reason"] = "version"
+    stage: Stage = "version"
     text: str = ""
 
 
@@ -140,7 +142,7 @@ class Screen:
     width: int = 80
     height: int = 24
     glyphs: Glyphs = "unicode"
-    theme: Literal["ansi-dark", "ansi-light"] = "ansi-dark"
+    theme: Theme = "ansi-dark"
     keys: tuple[KeyHelp, ...] = ()
     snapshot: wire.State | None = None
     received: float = 0.0
@@ -158,6 +160,7 @@ class Screen:
     sheets: tuple[Sheet, ...] = ()
     past: Past | None = None
     quit_asked: bool = False
+    slow: bool = False
     marks: tuple[str, ...] = ()
 
 

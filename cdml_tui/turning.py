@@ -7,9 +7,10 @@ from typing import Any
 from cdml_tui import state
 from cdml_tui.effects import Ask, Effect, Step
 from cdml_tui.screens.frame import body_of, room_of
+from cdml_tui.screens.page import Body
 from cdml_tui.screens.table import PAGES
 from cdml_tui.sheet import BASE, Sheet, Subject
-from cdml_tui.state import Screen, looked_at, seen_anew
+from cdml_tui.state import Intent, Screen, looked_at, seen_anew
 
 # A page is asked for anew at most this often, however fast the engine tells of changes.
 ASK_AGAIN_S = 2.0
@@ -41,6 +42,15 @@ def entered(screen: Screen) -> Step:
     if subject.page == BASE:
         return _shown(screen, subject.model), ()
     return _put(screen, subject)
+
+
+def offered(screen: Screen, verb: str) -> Intent | str:
+    """Return what a change key would do on the open page, or why it does nothing there."""
+    sheet = screen.sheets[-1]
+    offer = PAGES[sheet.subject.page].changes.get(verb)
+    if offer is None:
+        return "close this page first, to see what it would do"
+    return "this page has no answer yet" if sheet.value is None else offer(screen, sheet)
 
 
 def closed(screen: Screen) -> Step:
@@ -101,16 +111,31 @@ def asked_again(screen: Screen, *, soon: bool = True) -> Step:
         return screen, ()
     if not soon and not (page.live and _aged(screen, sheet)):
         return screen, ()
-    return _topped(screen, replace(sheet, asked=screen.at)), (Ask(sheet.subject),)
+    return _topped(screen, replace(sheet, asked=screen.at)), (Ask(sheet.subject, sheet.value),)
+
+
+def due(screen: Screen) -> Step:
+    """Ask for the open page anew where it wants that by time alone."""
+    if not screen.sheets or (sheet := screen.sheets[-1]).value is None or sheet.came is None:
+        return screen, ()
+    every = PAGES[sheet.subject.page].every(sheet)
+    return (screen, ()) if every is None or screen.at - sheet.came < every else asked_again(screen)
 
 
 def came(screen: Screen, subject: Subject, value: Any, at: float) -> Screen:
     """Take in what the engine says; the operator keeps the place."""
 
     def taken(sheet: Sheet) -> Sheet:
+        before = body_of(screen, sheet, screen.width)
+        at_end = sheet.value is None or sheet.top + _room(screen, sheet) >= len(before.rows)
         sheet = replace(sheet, value=value, came=at, asked=None, why="")
-        rows = len(body_of(screen, sheet, screen.width).rows)
-        return replace(sheet, cursor=max(0, min(sheet.cursor, rows - 1)))
+        # What is beneath the cursor may be gone: the first row is there if any is.
+        after = body_of(screen, replace(sheet, cursor=0), screen.width)
+        sheet = _on_its_row(sheet, before, after)
+        sheet = replace(sheet, cursor=max(0, min(sheet.cursor, len(after.rows) - 1)))
+        if after.follows and at_end:
+            sheet = replace(sheet, top=max(0, len(after.rows) - _room(screen, sheet)))
+        return sheet
 
     return _of_subject(screen, subject, taken)
 
@@ -120,6 +145,22 @@ def not_came(screen: Screen, subject: Subject, why: str) -> Screen:
     return _of_subject(screen, subject, lambda sheet: replace(sheet, asked=None, why=why))
 
 
+def _room(screen: Screen, sheet: Sheet) -> int:
+    return room_of(replace(screen, sheets=(sheet,)))
+
+
+def _on_its_row(sheet: Sheet, before: Body, after: Body) -> Sheet:
+    """Keep the cursor on the row it was on, and that row where it was on the screen."""
+    if sheet.cursor >= len(before.names):
+        return sheet
+    name = before.names[sheet.cursor]
+    if name not in after.names:
+        return sheet
+    moved = after.names.index(name) - sheet.cursor
+    top = max(0, sheet.top + moved) if sheet.top else 0
+    return replace(sheet, cursor=sheet.cursor + moved, top=top)
+
+
 def _aged(screen: Screen, sheet: Sheet) -> bool:
     rest = max(ASK_AGAIN_S, PAGES[sheet.subject.page].rest_s)
     return sheet.came is None or screen.at - sheet.came >= rest
@@ -127,7 +168,7 @@ def _aged(screen: Screen, sheet: Sheet) -> bool:
 
 def _put(screen: Screen, subject: Subject) -> Step:
     effects: tuple[Effect, ...] = ()
-    sheet = Sheet(subject)
+    sheet = Sheet(subject, opened=screen.at)
     if PAGES[subject.page].ask is not None:
         sheet, effects = replace(sheet, asked=screen.at), (Ask(subject),)
     return replace(screen, sheets=(*screen.sheets, sheet)), effects

@@ -9,6 +9,7 @@ import io
 import os
 import re
 import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ import msgspec
 
 from engine.domain.schema import Feature, Kind, Schema
 from engine.errors import CorruptError, InvalidError
+from engine.stats import encoding
+from engine.transform.columns import RowError
+from engine.transform.sealed import Sealed
+from engine.transform.transformation import Transformation, derived_only
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 MAX_BYTES = 256 * 2**20
@@ -54,7 +59,8 @@ class Manifest(msgspec.Struct, frozen=True):
 
     `probe_answers` has one list per probe row: [score] for binary, one probability per class for
     multiclass, [value] for regression. `without` are intervals whose rows were left out as tainted;
-    `origin` is what it takes to make the version again.
+    `origin` is what it takes to make the version again. `features` is what clients send; with a
+    `transform` the estimator takes what that makes of it.
     """
 
     model: str
@@ -83,6 +89,7 @@ class Manifest(msgspec.Struct, frozen=True):
     format: int = 1
     without: list[tuple[str, str]] = []
     origin: dict[str, Any] = {}
+    transform: Sealed | None = None
 
     def schema(self) -> Schema:
         """Return the contract that serving checks each row against."""
@@ -96,11 +103,40 @@ class Manifest(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A version ready to answer: the estimator takes a float64 matrix in the schema's order."""
+    """A version ready to answer: `schema` is of its rows, `inputs` of what its estimator takes.
+
+    The estimator takes a float64 matrix in the order of `inputs`.
+    """
 
     manifest: Manifest
     schema: Schema
     estimator: Any
+    transformation: Transformation | None = None
+
+    @property
+    def inputs(self) -> Schema:
+        """Return what the estimator takes, in order: the features, or what they become."""
+        sealed = self.manifest.transform
+        return self.schema if sealed is None else sealed.inputs(self.schema)
+
+    def matrix(self, columns: Mapping[str, Sequence[Any]]) -> Any:
+        """Return rows as the estimator takes them; InvalidError for one that cannot be computed."""
+        if self.transformation is None:
+            return encoding.matrix(self.schema, columns)
+        try:
+            _, derived = self.transformation(columns)
+        except RowError as e:
+            raise InvalidError(
+                f'Transforming rows of {self.manifest.model} by "{self.transformation.source.name}"'
+                f": row {e.at + 1} of {len(columns[self.schema.names[0]])} cannot be computed, "
+                f'"{e.said}". Leave such rows out, or mend the transformation and train again.',
+                code="untransformable",
+            ) from e
+        return encoding.matrix(self.inputs, dict[str, Any](columns) | derived)
+
+    def rows_matrix(self, rows: Sequence[Mapping[str, Any]]) -> Any:
+        """Return rows, a mapping each, as the estimator takes them."""
+        return self.matrix({name: [row[name] for row in rows] for name in self.schema.names})
 
     def answers(self, matrix: Any) -> Any:
         """Return a 2-D array, a row each: [score], class probabilities, or [value]."""
@@ -178,7 +214,11 @@ class Artifacts:
         content = self._read(manifest.artifact, "skops")
         if hashlib.sha256(content).hexdigest() != manifest.artifact:
             raise _corrupt(manifest.artifact, "the file's digest is not its name")
-        return Loaded(manifest, manifest.schema(), loads(content, manifest.artifact))
+        schema, sealed = manifest.schema(), manifest.transform
+        ready = None
+        if sealed is not None:
+            ready = derived_only(sealed, {f.name: f.kind for f in schema.features})
+        return Loaded(manifest, schema, loads(content, manifest.artifact), ready)
 
     def sizes(self, name: str) -> tuple[int, int]:
         """Return a version's bytes on disk and, as a measure of its memory, those unpacked."""

@@ -1,6 +1,7 @@
 """`cdml check`: says in plain words what cdml.toml will do; `--keys` lists every key there is."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -49,6 +50,7 @@ def _run(argv: list[str]) -> int:
     workspace = Workspace(Path(given.workspace)).require()
     settings = load(workspace.config)
     check_all(settings)
+    transforms = _transforms(workspace, settings)
     tokens.check_reach(workspace.tokens, settings.serving.listen)
     if given.json:
         answer = {
@@ -56,14 +58,24 @@ def _run(argv: list[str]) -> int:
             "path": str(workspace.config),
             "settings": settings,
             "plan": {name: plan(model) for name, model in settings.models.items()},
+            "transforms": transforms,
         }
         _write(msgspec.json.encode(answer).decode())
     else:
-        _write("\n".join(_text(str(workspace.config), settings)))
+        _write("\n".join(_text(str(workspace.config), settings, transforms)))
     return 0
 
 
-def _text(path: str, settings: Settings) -> list[str]:
+def _transforms(workspace: Workspace, settings: Settings) -> dict[str, str]:
+    """Try each transformation; return on what, by model."""
+    if all(model.transform is None for model in settings.models.values()):
+        return {}
+    from engine.pipeline import transform_check  # what it needs takes longer than all the rest
+
+    return transform_check.tried(workspace, settings)
+
+
+def _text(path: str, settings: Settings, transforms: Mapping[str, str]) -> list[str]:
     lines = [
         f"{path} is valid.",
         f"workspace {settings.workspace.name}, naive times are {settings.workspace.timezone}",
@@ -73,6 +85,8 @@ def _text(path: str, settings: Settings) -> list[str]:
         lines.append("no model is configured: add a table [models.NAME]")
     for name, model in settings.models.items():
         lines += ["", f"model {name}", *(f"  {line}" for line in plan(model))]
+        if name in transforms:
+            lines.append(f"  transforms rows by {transforms[name]}")
     return lines
 
 

@@ -13,7 +13,8 @@ from typing import TypeVar
 import uvicorn
 
 from engine.api.app import application
-from engine.api.desk import Conductor, Desk
+from engine.api.conductor import Conductor
+from engine.api.desk import Desk
 from engine.api.peer import PeerProtocol, listen
 from engine.api.stream import Hub
 from engine.artifacts import Artifacts
@@ -21,9 +22,9 @@ from engine.beat import Beat
 from engine.clock import Clock, SimulatedClock, iso, parse_time
 from engine.errors import CdmlError, RefusedError
 from engine.jobs import triggers
-from engine.jobs.runner import Runner
+from engine.jobs.runner import SHOWN, Runner
 from engine.ledger.ledger import Ledger
-from engine.pipeline import locks, lookout
+from engine.pipeline import locks, lookout, transform_check
 from engine.pipeline.features import check_kpis
 from engine.pipeline.ingest import ingest_waiting
 from engine.pipeline.load import TIDE, load
@@ -127,8 +128,8 @@ class Engine(Conductor):
     def measure(self, model: str, verb: str, inputs: object, answer: type[T]) -> T:
         return self._runner.measure(model, verb, inputs, answer)
 
-    def runs(self) -> list[JobRow]:
-        return self._runner.rows()
+    def runs(self, limit: int = SHOWN) -> list[JobRow]:
+        return self._runner.rows(limit)
 
     def a_run(self, run: str) -> JobRow:
         return self._runner.row(run)
@@ -162,6 +163,7 @@ class Engine(Conductor):
         locks.check_reload(self._site)
         settings = load_settings(self._workspace.config)
         check_kpis(settings, self._site.store)
+        transform_check.check_all(self._workspace.root, settings, self._site.store)
         now, former_serving = settings.serving, self._site.settings.serving
         if (now.listen, now.workers) != (former_serving.listen, former_serving.workers):
             raise RefusedError(

@@ -11,6 +11,9 @@
 A message has three parts: what was attempted on which thing, what was found, what to do next.
 """
 
+import copyreg
+from typing import Any
+
 
 class CdmlError(Exception):
     """Root of all errors that a person may read; `code` is stable, `field` names the culprit."""
@@ -20,6 +23,10 @@ class CdmlError(Exception):
         self.message = message
         self.code = code
         self.field = field
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Cross whole from one process of a pool to another."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class RefusedError(CdmlError):

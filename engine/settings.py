@@ -25,6 +25,7 @@ from engine.settings_rules import (
     wrong,
 )
 from engine.settings_source import SourceSettings
+from engine.settings_transform import TransformSettings
 from engine.settings_upkeep import BackupSettings
 
 __all__ = [
@@ -197,6 +198,10 @@ class ModelSettings(Section, frozen=True, kw_only=True):
     exclude: Annotated[list[str], says("Columns that are never features.")] = []
     metric: Annotated[str, says("The number that decides; empty: the usual one of the task.")] = ""
     label_maturity: Annotated[str, says("Rows younger than this are no evidence.")] = "0d"
+    false_quarantines: Annotated[
+        float,
+        says("The share of files set aside that people may have to accept; beyond, limits widen."),
+    ] = 0.02
     contract: Annotated[
         Literal["strict", "flag"],
         says("A null where training saw none: refused, or answered and flagged."),
@@ -207,6 +212,9 @@ class ModelSettings(Section, frozen=True, kw_only=True):
     rollout: Annotated[RolloutSettings, says("How a version is brought in.")] = RolloutSettings()
     source: Annotated[
         SourceSettings | None, says("Where rows come from besides the drop folder.")
+    ] = None
+    transform: Annotated[
+        TransformSettings | None, says("What its rows become before the recipe sees them.")
     ] = None
     kpi: Annotated[dict[str, KpiSettings], says("Business numbers by name.")] = {}
     monitor: Annotated[MonitorSettings, says("How the champion is watched.")] = MonitorSettings()
@@ -219,6 +227,7 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             recipe("recipe", self.recipe)
         self._check_columns()
         read("label_maturity", duration, self.label_maturity)
+        between("false_quarantines", self.false_quarantines, 0.001, 0.5)
         for name in self.kpi:
             if not NAME.fullmatch(name):
                 wrong("kpi", f'"{name[:40]}" is no name. Use letters, digits, _ and -.')

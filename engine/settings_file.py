@@ -101,6 +101,8 @@ class Document:
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             return self.build(kind, raw, where)
         inner = get_args(kind)
+        if type(None) in inner and _is_struct(inner[0]):  # a table that may be absent
+            return self.build(inner[0], raw, where)
         if get_origin(kind) is dict and _is_struct(inner[1]):
             if not isinstance(raw, dict):
                 self.fail(where, f"found {shown(raw)}, tables by name are expected.")

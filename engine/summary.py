@@ -11,7 +11,7 @@ from engine.clock import iso
 from engine.ledger.ledger import Ledger
 from engine.replay import Answered, Replay
 from engine.settings import load
-from engine.stats import encoding, performance
+from engine.stats import performance
 from engine.store import excerpts, kpis
 from engine.wire import AuditEntry
 from engine.workspace import Workspace
@@ -109,7 +109,7 @@ def _figures(
     names = replay.source.features
     table = {n: [features[a.id][at] for a in answers] for at, n in enumerate(names)}
     scores = np.array([a.score for a in answers])
-    old = frozen.answers(encoding.matrix(frozen.schema, table))[:, 0]
+    old = frozen.answers(frozen.matrix(table))[:, 0]
     return {
         "n": len(answers),
         "champion": _triple(sql, labels, scores, [a.decision for a in answers]),

@@ -1,5 +1,8 @@
 """The last lines: the action bar while a change is meant, else what happened last and the keys."""
 
+from collections.abc import Collection
+
+from cdml_tui.panes.facts import NARROW, Label, labelled
 from cdml_tui.panes.figures import percent, span_of
 from cdml_tui.panes.line import (
     EMPTY,
@@ -10,6 +13,7 @@ from cdml_tui.panes.line import (
     fit,
     inert,
     line,
+    tail,
     text_of,
     title,
     width_of,
@@ -38,7 +42,6 @@ from cdml_tui.state import (
 from engine import wire
 
 BAR_ROWS = 6
-NARROW = 60
 _VERBS = {
     "rollback": "Roll back",
     "promote": "Promote",
@@ -47,12 +50,22 @@ _VERBS = {
     "train": "Train",
     "ack": "Acknowledge",
     "mute": "Mute for a day",
+    "cancel": "Cancel",
+    "approve": "Approve the next step of",
+    "reject": "Reject what waits of",
+    "annotate": "Note on incident",
+    "report": "Report on incident",
+    "accept": "Take in",
+    "discard": "Discard",
+    "taint": "Taint batch",
 }
 _AFTER = {
     "rollback": "   afterwards u = undo for 60 s",
     "promote": "   afterwards u = undo for 60 s",
     "abort": "   afterwards cdml validate has it judged again",
 }
+_TYPING_END = "   Esc = stop"
+_WANTED = {"reason": "type why and Enter", "note": "type a note and Enter"}
 _OUTCOME_STYLE: dict[str, Style] = {
     "done": "good",
     "nothing": "bold",
@@ -69,21 +82,30 @@ def rows_needed(screen: Screen, width: int) -> int:
     return len(_said(screen, width)) + 1
 
 
-def bottom(screen: Screen, width: int, height: int, names: tuple[str, ...] = ()) -> list[Line]:
+def bottom(
+    screen: Screen,
+    width: int,
+    height: int,
+    names: tuple[str, ...] = (),
+    dim: Collection[str] = (),
+) -> list[Line]:
     """Draw the action bar, or the last outcome and the keys; without names those of the base."""
     if screen.bar is not None:
         return action_bar(screen, screen.bar, width, height)
     said = _said(screen, width)
-    return [*said[-max(0, height - 1) :], footer(screen, width, names)][-height:]
+    return [*said[-max(0, height - 1) :], footer(screen, width, names, dim)][-height:]
 
 
-def footer(screen: Screen, width: int, names: tuple[str, ...] = ()) -> Line:
-    """Draw the keys that fit."""
+def footer(
+    screen: Screen, width: int, names: tuple[str, ...] = (), dim: Collection[str] = ()
+) -> Line:
+    """Draw the keys that fit; a page says itself which of its keys can do nothing now."""
     parts: list[Span] = []
     by_name = {k.name: k for k in screen.keys}
     wanted = [by_name[n] for n in names] or [k for k in screen.keys if k.in_footer]
     for key in wanted:
-        style: tuple[Style, Style] = ("key", "") if works(screen, key.name) else ("dim", "dim")
+        able = key.name not in dim if names else works(screen, key.name)
+        style: tuple[Style, Style] = ("key", "") if able else ("dim", "dim")
         gap = "  " if parts else " "
         more = [Span(f"{gap}{key.keys[0]}", style[0]), Span(f" {key.short}", style[1])]
         if sum(width_of(s.text) for s in (*parts, *more)) > width:
@@ -148,27 +170,13 @@ def action_bar(screen: Screen, bar: Bar, width: int, height: int) -> list[Line]:
         case Proving() as proving:
             head, body, prompt = _proving(screen, proving, width)
     room = max(0, height - 2)
-    drawn = _shared([_labelled(label, text, width) for label, text in body], room, width)
+    drawn = _shared([labelled(label, text, width) for label, text in body], room, width)
     drawn += [EMPTY] * (room - len(drawn))
     return [head, *drawn, ends(prompt, _typed_message(screen), width)][-height:]
 
 
-_Label = tuple[str, Style]
-
-
 def _typed_message(screen: Screen) -> Line:
     return line((f" {inert(screen.message)} ", "warn")) if screen.message else EMPTY
-
-
-def _labelled(label: _Label, text: str, width: int) -> list[Line]:
-    name, style = label
-    indent = 10 if name and width >= NARROW else 1
-    texts = wrapped(inert(text), width - indent - 1)
-    lines: list[Line] = []
-    for i, one in enumerate(texts):
-        start = f" {name:<{indent - 1}}" if i == 0 and indent > 1 else " " * indent
-        lines.append((Span(start, style or "dim"), Span(one)))
-    return lines
 
 
 def _shared(items: list[list[Line]], room: int, width: int) -> list[Line]:
@@ -180,7 +188,8 @@ def _shared(items: list[list[Line]], room: int, width: int) -> list[Line]:
     for item, n in zip(items, given, strict=True):
         kept = item[:n]
         if len(item) > n and kept:
-            kept[-1] = (*fit(kept[-1], width - 2), Span("…", "dim"))
+            last = fit(kept[-1], width - 2)
+            kept[-1] = last if text_of(last).endswith("…") else (*last, Span("…", "dim"))
         lines += kept
     return lines[:room]
 
@@ -192,18 +201,20 @@ def _rule(name: str, note: str, width: int) -> Line:
 
 def _heading(intent: Intent, note: str, width: int) -> Line:
     way = f"  {intent.from_version or 'none'} → {intent.to}" if intent.to else ""
-    if intent.verb == "abort":
+    if intent.verb in ("abort", "approve", "reject"):
         way = f"  {intent.to}"
     if intent.alert is not None:
         way = f"  alert {intent.alert.number}"
     model = f" {intent.model}" if width >= NARROW else ""
+    if intent.about:
+        model, way = f" {intent.about}", f" of {intent.model}" if model else ""
     return _rule(f"{_VERBS[intent.verb]}{model}{way}", note, width)
 
 
-def _effect(screen: Screen, intent: Intent, width: int) -> list[tuple[_Label, str]]:
+def _effect(screen: Screen, intent: Intent, width: int) -> list[tuple[Label, str]]:
     """Say what would happen: traffic, what was measured, what was checked, the same by command."""
     same = intent.plan.same_as if intent.plan and intent.plan.same_as else _command(screen, intent)
-    body: list[tuple[_Label, str]] = []
+    body: list[tuple[Label, str]] = [((label, ""), text) for label, text in intent.effect]
     if intent.verb in ("rollback", "promote"):
         body.append((("traffic", ""), _traffic(screen, intent)))
     if intent.verb == "abort":
@@ -224,10 +235,10 @@ def _effect(screen: Screen, intent: Intent, width: int) -> list[tuple[_Label, st
     return body
 
 
-def _quieted(intent: Intent, alert: wire.AlertRow) -> list[tuple[_Label, str]]:
+def _quieted(intent: Intent, alert: wire.AlertRow) -> list[tuple[Label, str]]:
     """Say which alert would be quiet, what is known of it, and for how long."""
     until = "until it ends or grows worse" if intent.verb == "ack" else "for a day, whatever comes"
-    said: list[tuple[_Label, str]] = [(("alert", ""), alert.text), (("quiet", ""), until)]
+    said: list[tuple[Label, str]] = [(("alert", ""), alert.text), (("quiet", ""), until)]
     return said + ([(("moved", ""), alert.because)] if alert.because else [])
 
 
@@ -254,6 +265,8 @@ def _stopped(screen: Screen, intent: Intent) -> str:
 
 
 def _command(screen: Screen, intent: Intent) -> str:
+    if intent.same_as:
+        return intent.same_as
     if intent.alert is not None:
         return f"cdml alert {intent.verb} {intent.alert.number}"
     template = next((k.command for k in screen.keys if k.name == intent.verb), "")
@@ -262,29 +275,37 @@ def _command(screen: Screen, intent: Intent) -> str:
 
 def _typing(
     screen: Screen, typing: Typing, width: int
-) -> tuple[Line, list[tuple[_Label, str]], Line]:
+) -> tuple[Line, list[tuple[Label, str]], Line]:
     intent = typing.intent
     why = intent.plan.why if intent.plan else ""
-    body: list[tuple[_Label, str]] = [
-        (("GUARD", "alarm"), why or "a guard says no"),
-        (("override", "warn"), ", ".join(intent.override)),
-        *_effect(screen, intent, width)[:2],
-    ]
-    wanted = f"type {intent.to} and Enter" if typing.stage == "version" else "type why and Enter"
-    prompt = line(
-        (f" {inert(wanted)}: ", "key"), (inert(typing.text) + "_", "bold"), "   Esc = stop"
-    )
-    return _heading(intent, "overrides a guard", width), body, prompt
+    body: list[tuple[Label, str]] = _effect(screen, intent, width)
+    if intent.override:
+        guard: list[tuple[Label, str]] = [
+            (("GUARD", "alarm"), why or intent.careful or "a guard says no"),
+            (("override", "warn"), ", ".join(intent.override)),
+        ]
+        body = [*guard, *body[:2]]
+    elif intent.careful:
+        body.insert(0, (("careful", "warn"), intent.careful))
+    named = f"type {intent.word or intent.to} and Enter"
+    wanted = _WANTED.get(typing.stage, named)
+    # Of a long text its end is seen, where one types.
+    end = _TYPING_END if width >= NARROW else ""
+    room = width - width_of(f" {inert(wanted)}: _{end}")
+    typed = tail(inert(typing.text), max(1, room))
+    prompt = line((f" {inert(wanted)}: ", "key"), (typed + "_", "bold"), end)
+    head = _heading(intent, "overrides a guard" if intent.override else "not sent yet", width)
+    return head, body, prompt
 
 
 def _asking(
     screen: Screen, asking: Asking, width: int
-) -> tuple[Line, list[tuple[_Label, str]], Line]:
+) -> tuple[Line, list[tuple[Label, str]], Line]:
     intent, took = asking.intent, span_of(screen.at - asking.since)
     if not asking.unknown:
         head = _heading(intent, "sent", width)
         return head, [(("", ""), f"the engine has it; waiting for its answer ({took})")], EMPTY
-    body: list[tuple[_Label, str]] = [
+    body: list[tuple[Label, str]] = [
         (("UNKNOWN", "alarm"), f"whether it happened: {asking.unknown}"),
         (("asking", ""), f"again with the same key, try {asking.tries}; it cannot happen twice"),
     ]
@@ -295,10 +316,10 @@ def _asking(
 
 def _proving(
     screen: Screen, proving: Proving, width: int
-) -> tuple[Line, list[tuple[_Label, str]], Line]:
+) -> tuple[Line, list[tuple[Label, str]], Line]:
     counts = proving.proof.by_version if proving.proof else {}
     seen = ", ".join(f"{n} by {v}" for v, n in sorted(counts.items())) or "none"
-    body: list[tuple[_Label, str]] = [
+    body: list[tuple[Label, str]] = [
         (("engine", ""), f"roles moved, generation {proving.generation}"),
         (("proof", ""), f"waiting for predictions by {proving.to}; so far {seen}"),
     ]

@@ -1,7 +1,8 @@
 """Every key of the console, how much it must be meant, and the command that does the same."""
 
+from cdml_tui.keyhelp import KeyHelp
 from cdml_tui.panes.line import Line, inert, line, pad, wrapped
-from cdml_tui.state import KeyHelp, Screen
+from cdml_tui.state import Screen
 
 _CLASSES = {
     "A": "looks",

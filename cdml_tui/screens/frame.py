@@ -72,7 +72,15 @@ def _foot(screen: Screen, sheet: Sheet, width: int, height: int) -> list[Line]:
     page = PAGES[sheet.subject.page]
     names = (*page.keys, "down", *(["open"] if page.opens else []), "back", "help")
     rows = min(rows_needed(screen, width), max(1, height - 1))
-    return block(bottom(screen, width, rows, names), rows, width)
+    return block(bottom(screen, width, rows, names, _dim(screen, sheet)), rows, width)
+
+
+def _dim(screen: Screen, sheet: Sheet) -> frozenset[str]:
+    """Return the change keys of the page that cannot do anything now."""
+    changes = PAGES[sheet.subject.page].changes
+    if screen.snapshot is None or screen.snapshot.role == "viewer" or sheet.value is None:
+        return frozenset(changes)
+    return frozenset(n for n, offer in changes.items() if isinstance(offer(screen, sheet), str))
 
 
 def _title(screen: Screen, sheet: Sheet, width: int) -> Line:

@@ -9,7 +9,7 @@ from cdml_tui.client import ConsoleError, EngineLost
 from cdml_tui.output import cell, json_line, line, table, talk
 from cdml_tui.panes.figures import age
 from cdml_tui.state import moment
-from cdml_tui.verbs import judging
+from cdml_tui.verbs import judging, tracing
 from cdml_tui.verbs.locking import lock_text, stopped_text
 from cdml_tui.verbs.session import Session, usage
 from engine import wire
@@ -100,6 +100,10 @@ def show(session: Session) -> int:
     line("manifest (--json has all of it)")
     for key, value in page.manifest.items():
         line(f"  {key}: {_short(key, value)}")
+    if page.cause:
+        line(f"trained because {page.cause}")
+    for batch, text in page.queries.items():
+        tracing.query(batch, text)
     return 0
 
 
@@ -107,6 +111,8 @@ def _short(key: str, value: Any) -> str:
     """Write a manifest's value in a line: long lists as what they hold, or how many."""
     if key == "features":
         return ", ".join(f["name"] for f in value)
+    if key == "transform":
+        return _transform(value)
     if key == "origin":
         return f"{value['search']['chosen']}; cdml lineage has more" if value else "not recorded"
     if isinstance(value, list) and len(msgspec.json.encode(value)) > SHOWN:
@@ -114,9 +120,17 @@ def _short(key: str, value: Any) -> str:
     return str(value) if isinstance(value, str | float) else msgspec.json.encode(value).decode()
 
 
+def _transform(sealed: dict[str, Any] | None) -> str:
+    if sealed is None:
+        return "none"
+    derived = ", ".join(f["name"] for f in sealed["derived"])
+    of = sealed["source"]
+    return f"{of['name']} {of['digest']}; keeps {', '.join(sealed['kept'])}; derives {derived}"
+
+
 def jobs(session: Session) -> int:
     """List the runs, newest first."""
-    rows = session.client.jobs()
+    rows = session.client.jobs(session.args.limit)
     if session.json:
         json_line(rows)
         return 0

@@ -33,6 +33,8 @@ def _plan(session: Session, plan: TrainPlan) -> int:
         line(f"windows: {windows or 'none'}; {plan.seeds} seeds each, from seed {plan.seed}")
         for batch, n in plan.batches.items():
             line(f"batch {batch[:12]}: {n} rows delivered")
+        if plan.transform:
+            line(f"transformation: {plan.transform}")
         for note in plan.notes:
             line(note)
         line(f"would be refused: {plan.refused}" if plan.refused else "nothing stands in the way")

@@ -101,6 +101,7 @@ def _batch(found: BatchTrace) -> None:
     line(f"judged on it: {cell(found.judged)}")
     taints = [f"{t.number}{' (lifted)' if t.lifted else ''}: {t.reason}" for t in found.taints]
     line(f"taints: {cell(taints)}")
+    query(found.batch, found.query)
 
 
 def reproduce(session: Session) -> int:
@@ -139,6 +140,11 @@ def lineage(session: Session) -> int:
     for since, until in found.without:
         line(f"  without the tainted rows of {since} .. {until}")
     line(f"recipe {found.recipe}, metric {found.metric}, seed {found.seed}, run {found.run}")
+    line(f"because {found.cause or 'of what is not recorded'}")
+    if found.transform is not None:
+        of = found.transform
+        line(f"transformed by {of.name}, {of.digest}")
+        line(f"  keeps {cell(of.kept)}; derives {cell(of.derived)}")
     _origin(found)
     line(f"packages {', '.join(f'{name} {v}' for name, v in found.packages.items())}")
     line(f"manifest {found.manifest}")
@@ -154,7 +160,17 @@ def lineage(session: Session) -> int:
         ["BATCH", "FILE", "ROWS", "FROM", "TO", "TRAINED ON"],
         [[b.batch[:12], b.file, b.rows, b.from_, b.to, b.used] for b in found.batches],
     )
+    for b in found.batches:
+        query(b.batch, b.query)
     return 0
+
+
+def query(batch: str, text: str) -> None:
+    """Write the query that a batch came from, where it came from one."""
+    if text:
+        line(f"batch {batch[:12]} came from a query:")
+        for part in text.splitlines():
+            line(f"    {part}")
 
 
 def _origin(found: Lineage) -> None:

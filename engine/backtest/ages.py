@@ -8,7 +8,7 @@ from engine.backtest.baselines import Rows
 from engine.backtest.figures import Found, Policy, rounded, us
 from engine.backtest.plan import Plan
 from engine.settings import ModelSettings
-from engine.stats import encoding, performance
+from engine.stats import performance
 
 
 def curve(
@@ -114,5 +114,5 @@ def _value(
     if not of.any():
         return None, 0
     table = {name: column[of] for name, column in rows.table.items()}
-    answers = loaded.answers(encoding.matrix(loaded.schema, table))
+    answers = loaded.answers(loaded.matrix(table))
     return performance.value(own.metric, own.task, rows.labels[of], answers), int(of.sum())

@@ -25,7 +25,7 @@ from engine.jobs import triggers
 from engine.jobs.runner import Runner
 from engine.ledger.change import Actor
 from engine.ledger.ledger import Ledger
-from engine.pipeline import baking, rollout, streams, train
+from engine.pipeline import baking, rollout, streams, train, transform_source
 from engine.pipeline.delivery import JOBS, Outcome, Run, monitor_run, train_run
 from engine.pipeline.features import feature_types
 from engine.pipeline.fitting import ESTIMATOR, SAFE_MODE, TrainResult
@@ -70,8 +70,8 @@ class Course:
         self.settings = settings_of(Path(plan.config), plan.model, policy)
         self.workspace = Workspace(plan.folder(policy))
         self._past = plan.history
-        root = Path(plan.config).parent
-        self._fits = Fits(Path(plan.out) / "fits", root)
+        self._root = Path(plan.config).parent
+        self._fits = Fits(Path(plan.out) / "fits", self._root)
         self._done_file = self.workspace.root / "done.json"
 
     def run(self) -> Done:
@@ -105,6 +105,7 @@ class Course:
             lambda _: None,
             store,
             self._plan.seed,
+            judging=False,
         )
 
     def _resumed(self) -> Done:
@@ -117,6 +118,8 @@ class Course:
         for path in self.workspace.root.glob("*.duckdb*"):
             path.unlink()
         self.workspace.create([self._plan.model])
+        own = self.settings.models[self._plan.model]
+        transform_source.copied(self._root, self.workspace.root, own.transform)
         for path in self.workspace.incoming(self._plan.model).iterdir():
             path.unlink()
         if done.periods:

@@ -24,7 +24,8 @@ MOST_STEPS = 5_000
 class Plan(msgspec.Struct, frozen=True):
     """A backtest as every worker needs it; times are ISO 8601 in UTC.
 
-    `settings` is the digest of cdml.toml: with another one it would be another backtest.
+    `settings` is the digest of cdml.toml and of the transformation: with another one it would be
+    another backtest.
     """
 
     model: str

@@ -31,6 +31,7 @@ from engine.backtest.words import text
 from engine.clock import iso, parse_end, parse_time
 from engine.errors import InvalidError, UnknownError
 from engine.exits import Arguments, guarded
+from engine.pipeline import transform_source
 from engine.quantities import duration
 from engine.settings import load
 from engine.store import history
@@ -202,7 +203,8 @@ def _plan(given: Given, out: Path) -> Plan:
             code="bad_time",
             field="from",
         )
-    settings = hashlib.sha256(config.read_bytes()).hexdigest()
+    transform = transform_source.digest(config.parent, own.transform)
+    settings = hashlib.sha256(config.read_bytes() + transform.encode()).hexdigest()
     steps = min(
         step(settings_of(config, given.model, p).models[given.model], since, until)
         for p in given.policies

@@ -41,13 +41,16 @@ class Contract:
     """Reads columns as one version takes them.
 
     `answerable` names the features whose null the estimator itself answers; all by default.
+    `what` is what messages call a column of it.
     """
 
-    def __init__(self, schema: Schema, answerable: frozenset[str] | None = None) -> None:
+    def __init__(
+        self, schema: Schema, answerable: frozenset[str] | None = None, what: str = "feature"
+    ) -> None:
         self.names = schema.names
         self._known = frozenset(schema.names)
         taken = self._known if answerable is None else answerable
-        self._readers = [_READERS[f.kind](f, f.name in taken) for f in schema.features]
+        self._readers = [_READERS[f.kind](f, f.name in taken, what) for f in schema.features]
 
     def check_names(self, names: Collection[str], at: int = 0) -> None:
         """Raise InvalidError unless the features of row `at` are just the contract's."""
@@ -80,8 +83,9 @@ class Contract:
 class _Reader(ABC):
     """Reads one feature's column; `null_answered` says whether the estimator takes its null."""
 
-    def __init__(self, feature: Feature, null_answered: bool) -> None:  # noqa: FBT001
+    def __init__(self, feature: Feature, null_answered: bool, what: str) -> None:  # noqa: FBT001
         self.feature = feature
+        self._what = what
         self._null_answered = null_answered
 
     @abstractmethod
@@ -98,7 +102,7 @@ class _Reader(ABC):
     def _wrong(self, checked: Checked, at: int, found: str, expected: str) -> InvalidError:
         row = checked.places[at] if checked.places else at
         return InvalidError(
-            f'Reading feature "{self.feature.name}" of row {row + 1}: found {found[:40]}, '
+            f'Reading {self._what} "{self.feature.name}" of row {row + 1}: found {found[:40]}, '
             f"{expected}.",
             code="wrong_type",
             field=self.feature.name,
@@ -106,8 +110,8 @@ class _Reader(ABC):
 
 
 class _Numbers(_Reader):
-    def __init__(self, feature: Feature, null_answered: bool) -> None:  # noqa: FBT001
-        super().__init__(feature, null_answered)
+    def __init__(self, feature: Feature, null_answered: bool, what: str) -> None:  # noqa: FBT001
+        super().__init__(feature, null_answered, what)
         self._low = -LARGEST if feature.low is None else feature.low
         self._high = LARGEST if feature.high is None else feature.high
         # Within these a number needs no second look: in range, finite, and of 64 bits.
@@ -139,8 +143,8 @@ class _Numbers(_Reader):
 
 
 class _Categories(_Reader):
-    def __init__(self, feature: Feature, null_answered: bool) -> None:  # noqa: FBT001
-        super().__init__(feature, null_answered)
+    def __init__(self, feature: Feature, null_answered: bool, what: str) -> None:  # noqa: FBT001
+        super().__init__(feature, null_answered, what)
         self._places = {name: float(at) for at, name in enumerate(feature.categories)}
 
     def read(self, values: Column, checked: Checked) -> list[float]:

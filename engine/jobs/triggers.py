@@ -10,7 +10,7 @@ from engine.clock import iso, parse_time
 from engine.domain.locks import FREEZE, stopped_by
 from engine.jobs.runner import Runner
 from engine.jobs.schedule import Schedule, caught_up, next_due, schedules
-from engine.pipeline import locks, pull, rollout, wear
+from engine.pipeline import locks, pull, rollout, transform_source, wear
 from engine.pipeline.recipe_source import digest, newest_change
 from engine.pipeline.site import Site
 from engine.wire import ScheduleRow
@@ -58,26 +58,33 @@ def new_data(site: Site, runner: Runner, models: Iterable[str]) -> None:
 
 
 def recipes(site: Site, runner: Runner, settled_before: float) -> None:
-    """Queue a training where a recipe is another one than before, by name or by its source.
+    """Queue a training where a recipe or a transformation is another one, by name or source.
 
     A source that was written after `settled_before` may still be half a file: it waits.
     """
+    root = site.workspace.root
     for model, settings in site.settings.models.items():
-        root, recipe = site.workspace.root, settings.recipe
-        if ":" in recipe and newest_change(root, recipe) > settled_before:
-            continue
-        now = f"{recipe} {digest(root, recipe) or ''}".rstrip()
-        known = site.ledger.meta(f"recipe {model}")
-        if now == known:
-            continue
-        site.ledger.set_meta(f"recipe {model}", now)
-        if known is None or site.ledger.roles(model).champion is None:
-            continue
-        if "recipe" in settings.train.on:
-            former, source = known.partition(" ")[0], now.rpartition(" ")[2][:12]
-            other = f"recipe is {recipe} now"
-            same = f"the source of {recipe} changed to {source}"
-            launch(site, runner, model, same if former == recipe else other)
+        recipe, transform = settings.recipe, settings.transform
+        if not (":" in recipe and newest_change(root, recipe) > settled_before):
+            _source(site, runner, model, "recipe", recipe, digest(root, recipe) or "")
+        if transform_source.newest_change(root, transform) <= settled_before:
+            named = transform_source.digest(root, transform) or "none"
+            _source(site, runner, model, "transformation", *named.partition(" ")[::2])
+
+
+def _source(site: Site, runner: Runner, model: str, what: str, name: str, source: str) -> None:
+    """Queue a training where what a model is made by is not as it was last seen."""
+    now = f"{name} {source}".rstrip()
+    known = site.ledger.meta(f"{what} {model}")
+    if now == known:
+        return
+    site.ledger.set_meta(f"{what} {model}", now)
+    if known is None or site.ledger.roles(model).champion is None:
+        return
+    if "recipe" in site.model(model).train.on:
+        other = f"{what} is {name} now"
+        same = f"the source of {name} changed to {source[:12]}"
+        launch(site, runner, model, same if known.partition(" ")[0] == name else other)
 
 
 def _stale(site: Site, runner: Runner, model: str, now: datetime) -> None:

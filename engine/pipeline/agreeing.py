@@ -1,8 +1,9 @@
 """How far a refit answers otherwise than the version that is judged in its place, inside a job."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from engine.artifacts import Manifest
 from engine.pipeline import candidates, measurement
 from engine.pipeline.candidates import Fitted
 from engine.pipeline.cohort import Rows
@@ -16,25 +17,20 @@ def agreement(
     inputs: TrainInputs,
     recipe: Recipe,
     fitted: tuple[Fitted, Fitted],
-    manifests: tuple[Manifest, Manifest],
-    newer: Rows,
+    seen: Mapping[str, Rows],
+    threshold: float,
 ) -> dict[str, Agreement]:
-    """Compare the judged version and its refit, on rows that the first has not seen and its probes.
+    """Compare the judged version and its refit on some rows, as they were transformed.
 
-    Both read a row by their own contract.
+    Both read a row by their own contract, and decide at one threshold.
     """
-    rows = {
-        HOLDOUT: [encoding.matrix(schema, newer.table) for schema, _ in fitted],
-        PROBES: [encoding.rows_matrix(schema, manifests[0].probe_rows) for schema, _ in fitted],
-    }
-    cuts = manifests[1].threshold, manifests[0].threshold
     found = {}
-    for name, matrices in rows.items():
+    for name, rows in seen.items():
         judged, refit = (
-            candidates.answers(inputs, estimator, matrix, recipe)
-            for (_, estimator), matrix in zip(fitted, matrices, strict=True)
+            candidates.answers(inputs, estimator, encoding.matrix(schema, rows.table), recipe)
+            for schema, estimator in fitted
         )
-        apart = measurement.differences(inputs.task, refit, judged, cuts)
+        apart = measurement.differences(inputs.task, refit, judged, (threshold, threshold))
         spread = float(np.abs(judged - judged.mean(axis=0)).max(axis=1).mean())
         found[name] = Agreement(len(judged), apart.mean, spread, apart.changed)
     return found

@@ -1,6 +1,6 @@
 """Which columns of a model are features, and their contract as training saw them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,19 @@ def schema(contract: list[ManifestFeature]) -> Schema:
             for f in contract
         )
     )
+
+
+def picked(table: Mapping[str, Any], names: Sequence[str], places: Any) -> list[dict[str, Any]]:
+    """Return some rows of a table, a mapping each, with values as JSON can carry them."""
+    taken = {name: table[name][places] for name in names}
+    return [{name: _plain(taken[name][at]) for name in names} for at in range(len(places))]
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON can carry it."""
+    if isinstance(value, float | np.floating):
+        return None if np.isnan(value) else float(value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _feature(name: str, kind: Kind, values: Any) -> ManifestFeature:

@@ -3,6 +3,7 @@
 import hashlib
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from engine.pipeline import (
     recipes,
     references,
     threshold,
+    transforming,
     windows,
 )
 from engine.pipeline.calibrating import Corrected
@@ -44,6 +46,7 @@ from engine.pipeline.training import (
     TrainInputs,
     TrainResult,
 )
+from engine.pipeline.transforming import Transformed
 from engine.stats import comparison, encoding, performance
 from engine.stats.comparison import Estimate
 
@@ -64,9 +67,15 @@ PROBES = 20
 BASELINE = Recipe("baseline", "baseline")
 
 
-class _Job(msgspec.Struct, frozen=True):
-    """What every version of a training is made from: inputs, classes and the rows by time."""
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What every version of a training is made from: inputs, classes and the rows by time.
 
+    `raw` is what the run was handed; `inputs` has the columns that the recipe sees.
+    """
+
+    raw: TrainInputs
+    made: Transformed
     inputs: TrainInputs
     classes: list[str]
     rows: Rows
@@ -87,6 +96,10 @@ def fit(
     sys.path.append(inputs.root)
     progress(0.0, "reading rows")
     rows, classes = cohort.read(inputs)
+    if inputs.transform is not None:
+        progress(0.0, f"transforming {len(rows.labels)} rows by {inputs.transform.name}")
+    made, raw = transforming.applied(inputs, rows), inputs
+    inputs, rows = made.inputs, made.rows
     end = cohort.day(parse_time(inputs.until))
     start = max(end - inputs.holdout_days, (float(rows.days[0]) + end) / 2)
     before, held = rows.between(-np.inf, start), rows.between(start, end)
@@ -95,7 +108,7 @@ def fit(
         known = windows.complete(inputs.windows, len(classes), rows.labels, rows.days, ends)
         inputs = msgspec.structs.replace(inputs, windows=known)
     found = candidates.search(inputs, classes, before, held, progress, elapsed)
-    job = _Job(inputs, classes, rows, before, held, found, folder)
+    job = _Job(raw, made, inputs, classes, rows, before, held, found, folder)
     simplest = None if found.simplest is None else _shipped(job, found.simplest, SIMPLEST)
     result = _shipped(job, found.best, "")
     progress(1.0, "sealed")
@@ -119,11 +132,11 @@ def _shipped(job: _Job, chosen: Tried, prefix: str) -> TrainResult:
     again = _refitted(job, chosen, corrected)
     if again is None:
         return result
-    rows, refit, newer = again
+    later, rows, refit, newer = again
     version = _Version(chosen, corrected, refit, rows, cut, result.manifest.artifact)
-    refit_result = _told(job, version, inner, parts, f"{REFIT}{prefix}")
-    manifests = result.manifest, refit_result.manifest
-    agreement = agreeing.agreement(inputs, chosen.candidate.recipe, (made, refit), manifests, newer)
+    refit_result = _told(later, version, inner, parts, f"{REFIT}{prefix}")
+    seen = {agreeing.HOLDOUT: newer, agreeing.PROBES: whole.where(_picked(whole))}
+    agreement = agreeing.agreement(inputs, chosen.candidate.recipe, (made, refit), seen, cut)
     return msgspec.structs.replace(result, refit=refit_result, agreement=agreement)
 
 
@@ -145,23 +158,29 @@ def _fitted(job: _Job, chosen: Tried, corrected: Corrected, whole: Rows) -> Fitt
     return schema, corrected.around(estimator)
 
 
-def _refitted(job: _Job, chosen: Tried, corrected: Corrected) -> tuple[Rows, Fitted, Rows] | None:
+def _refitted(
+    job: _Job, chosen: Tried, corrected: Corrected
+) -> tuple[_Job, Rows, Fitted, Rows] | None:
     """Fit a candidate once more, with the rows that its gate will judge by; these come last.
 
-    None where nobody wants it or the newer rows do not allow it: a class that was never seen.
+    None where nobody wants it or the newer rows do not allow it: a class that was never seen, a
+    row that the transformation cannot take.
     """
-    inputs = job.inputs
-    if inputs.refit_until is None:
+    raw = job.raw
+    if raw.refit_until is None:
         return None
-    until = msgspec.structs.replace(inputs, until=inputs.refit_until, newer_than=None)
-    rows, classes = cohort.read(until)
-    begin, end = (cohort.day(parse_time(t)) for t in (inputs.until, inputs.refit_until))
-    whole = rows.between(windows.since(chosen.candidate.window, end), end)
-    newer = rows.between(begin, end)
-    if classes != job.classes or not len(newer.labels):
-        return None
+    until = msgspec.structs.replace(raw, until=raw.refit_until, newer_than=None)
+    begin, end = (cohort.day(parse_time(t)) for t in (raw.until, raw.refit_until))
     try:
-        return whole, _fitted(job, chosen, corrected, whole), newer
+        rows, classes = cohort.read(until)
+        made = transforming.applied(until, rows)
+        whole = made.rows.between(windows.since(chosen.candidate.window, end), end)
+        newer = made.rows.between(begin, end)
+        alike = classes == job.classes and made.inputs.types == job.inputs.types
+        if not alike or not len(newer.labels):
+            return None
+        later = replace(job, made=made, rows=made.rows)
+        return later, whole, _fitted(later, chosen, corrected, whole), newer
     except InvalidError:
         return None
 
@@ -181,7 +200,7 @@ def _told(
         recipe=recipe.name,
         target=inputs.table.target,
         metric=inputs.metric,
-        features=features.contract(inputs.types, whole.table),
+        features=features.contract(job.raw.types, whole.table),
         classes=job.classes,
         threshold=of.threshold,
         safe_mode=False,
@@ -199,11 +218,12 @@ def _told(
         run=inputs.run,
         without=inputs.table.without,
         origin=_origin(job, of),
-        **_probes(inputs, recipe, schema, estimator, whole),
+        transform=job.made.sealed(whole),
+        **_probes(job.raw, recipe, schema, estimator, whole),
     )
     simple = _simple(job, whole, manifest, prefix)
     note = f"{len(whole.labels)} rows, {recipe.name}, window {window}, {fits} fits"
-    profiles = references.features(inputs.types, whole.table)
+    profiles = references.features(job.raw.types, whole.table)
     shared = references.months(profiles, whole.table, whole.table[inputs.table.time])
     shared |= references.labels(inputs.task, job.classes, whole.labels)
     return TrainResult(manifest, simple, profiles, inner, fits, note, parts, shared)
@@ -224,8 +244,11 @@ def _parts(job: _Job, chosen: Tried, corrected: Corrected) -> references.Parts:
 
 def _origin(job: _Job, of: _Version) -> dict[str, Any]:
     """Return what it takes to make this version again, as the manifest keeps it."""
-    table = msgspec.structs.replace(job.inputs.table, paths=[], without=[])
-    inputs = msgspec.structs.replace(job.inputs, table=table, batches=[], root="")
+    table = msgspec.structs.replace(job.raw.table, paths=[], without=[])
+    # The windows are as the search completed them; the transformation has its place already.
+    inputs = msgspec.structs.replace(
+        job.raw, table=table, batches=[], root="", transform=None, windows=job.inputs.windows
+    )
     candidate = of.chosen.candidate
     source = recipes.source(candidate.recipe, Path(job.inputs.root))
     origin = Origin(
@@ -237,8 +260,11 @@ def _origin(job: _Job, of: _Version) -> dict[str, Any]:
 
 
 def _simple(job: _Job, whole: Rows, beside: Manifest, prefix: str) -> Manifest:
-    """Fit the baseline on the rows of the shipped estimator and write it beside that."""
-    inputs, held = job.inputs, job.held
+    """Fit the baseline on the rows of the shipped estimator and write it beside that.
+
+    It takes rows as they are delivered: the last way back depends on no transformation.
+    """
+    inputs, held = job.raw, job.held
     schema, estimator = candidates.fitted(inputs, BASELINE, job.classes, whole, 0)
     content = artifacts.dump(estimator)
     (job.folder / f"{prefix}{SAFE_MODE}").write_bytes(content)
@@ -252,6 +278,7 @@ def _simple(job: _Job, whole: Rows, beside: Manifest, prefix: str) -> Manifest:
         artifact=hashlib.sha256(content).hexdigest(),
         size_bytes=len(content),
         origin={},
+        transform=None,
         **_probes(inputs, BASELINE, schema, estimator, whole),
     )
 
@@ -293,19 +320,13 @@ def _probes(
     inputs: TrainInputs, recipe: Recipe, schema: Any, estimator: Any, rows: Rows
 ) -> dict[str, Any]:
     """Return rows spread over the training time and what this estimator answers to them."""
-    picked = np.linspace(0, len(rows.labels) - 1, PROBES).astype(int)
-    table = {name: rows.table[name][picked] for name in inputs.types}
-    probe_rows = [
-        {name: _plain(table[name][at]) for name in inputs.types} for at in range(len(picked))
-    ]
-    answers = candidates.answers(
-        inputs, estimator, encoding.rows_matrix(schema, probe_rows), recipe
-    )
+    picked = _picked(rows)
+    matrix = encoding.matrix(schema, {name: rows.table[name][picked] for name in schema.names})
+    answers = candidates.answers(inputs, estimator, matrix, recipe)
+    probe_rows = features.picked(rows.table, list(inputs.types), picked)
     return {"probe_rows": probe_rows, "probe_answers": answers.tolist()}
 
 
-def _plain(value: Any) -> Any:
-    """Return a value as JSON can carry it."""
-    if isinstance(value, float | np.floating):
-        return None if np.isnan(value) else float(value)
-    return value.item() if isinstance(value, np.generic) else value
+def _picked(rows: Rows) -> Any:
+    """Return the places of the probe rows, spread over the time of the others."""
+    return np.linspace(0, len(rows.labels) - 1, PROBES).astype(int)

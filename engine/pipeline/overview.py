@@ -18,6 +18,7 @@ from engine.pipeline import (
     locks,
     rollout_page,
     taints,
+    tracing,
     undo,
 )
 from engine.pipeline.promote import GREEN, green
@@ -26,7 +27,7 @@ from engine.pipeline.site import Site
 from engine.pipeline.way_back import plan
 from engine.settings import ModelSettings
 from engine.stats import performance
-from engine.store import scores
+from engine.store import batches, scores
 from engine.store.scores import Score
 from engine.wire import (
     ModelState,
@@ -163,7 +164,9 @@ def version_page(site: Site, model: str, version: str) -> VersionPage:
     manifest = {}
     if found.manifest:
         manifest = msgspec.to_builtins(site.artifacts.manifest(found.manifest))
-    return VersionPage(row, found.report, manifest)
+    queries = batches.queries(site.store, model)
+    own = {batch: queries[batch] for batch in manifest.get("batches", []) if batch in queries}
+    return VersionPage(row, found.report, manifest, tracing.cause(site, found.run), own)
 
 
 def model_status(site: Site, model: str) -> ModelStatus:
@@ -230,6 +233,7 @@ def model_then(site: Site, model: str, rollback: Plan) -> ModelState:
         next_check=None,
         trained_age_days=age,
         incident=incident.number if incident else None,
+        incident_opened=incident.opened if incident else None,
     )
 
 

@@ -66,10 +66,12 @@ def pull(site: Site, run: Asking) -> tuple[str, bool]:
         )
     if source.log:
         return _from_log(site, run, source)
-    found = run.work("pull", _inputs(site, run.model, source), Pulled)
+    inputs = _inputs(site, run.model, source)
+    found = run.work("pull", inputs, Pulled)
     if not found.rows:
         return "the source has no new rows", False
-    return _taken(site, run, run.folder / "work" / "pulled.parquet", f"source-{run.id}.parquet")
+    path, name = run.folder / "work" / "pulled.parquet", f"source-{run.id}.parquet"
+    return _taken(site, run, path, name, query=_query(source, inputs.since))
 
 
 def asked(inputs: PullInputs, folder: Path) -> Pulled:
@@ -82,6 +84,14 @@ def asked(inputs: PullInputs, folder: Path) -> Pulled:
     database = Path(inputs.database) if inputs.database else None
     since = parse_time(inputs.since) if inputs.since else None
     return Pulled(querying.query(inputs.sql, files, database, since, into))
+
+
+def _query(source: SourceSettings, since: str | None) -> str:
+    """Return what a query was asked of, and with what, in one text for people."""
+    over = [f"{name} = {path}" for name, path in source.files.items()]
+    over += [f"source = {source.database}"] if source.database else []
+    since = f"since = {since}" if since else "since = null"
+    return f"{(source.sql or '').strip()}\n-- {'; '.join([*over, since])}"
 
 
 def wanted(site: Site, model: str) -> str | None:
@@ -135,7 +145,9 @@ def _from_log(site: Site, run: Asking, source: SourceSettings) -> tuple[str, boo
             f"from the prediction log: of {found.influenced} of {found.rows} rows the decision "
             "may have changed the outcome"
         )
-        taken = _taken(site, run, into, f"log-{run.id}.parquet", [noted])
+        since = f"after {after}" if after else "from the first on"
+        query = f"prediction log joined with labels that became mature {since} until {iso(now)}"
+        taken = _taken(site, run, into, f"log-{run.id}.parquet", [noted], query)
     finally:
         into.unlink(missing_ok=True)
     site.ledger.set_meta(mark, iso(now))
@@ -163,7 +175,7 @@ def _check(model: str, found: Logged, source: SourceSettings) -> None:
 
 
 def _taken(
-    site: Site, run: Asking, path: Path, name: str, noted: Sequence[str] = ()
+    site: Site, run: Asking, path: Path, name: str, noted: Sequence[str] = (), query: str = ""
 ) -> tuple[str, bool]:
     """Take a file in under a name that says where it is from."""
     folder = site.workspace.incoming(run.model) / f".{run.id}"
@@ -171,7 +183,7 @@ def _taken(
     named = folder / name
     try:
         path.rename(named)
-        answer = ingest(site, run.model, named, noted)
+        answer = ingest(site, run.model, named, noted, query)
     finally:
         named.unlink(missing_ok=True)
         folder.rmdir()

@@ -16,11 +16,11 @@ def digest(root: Path, recipe: str) -> str | None:
     found: dict[str, bytes] = {}
     waiting = [recipe.partition(":")[0]]
     while waiting:
-        for path in _files(root, waiting.pop()):
+        for path in files(root, waiting.pop()):
             name = path.relative_to(root).as_posix()
             if name not in found:
                 found[name] = _content(path)
-                waiting += _imported(found[name])
+                waiting += imported(found[name])
     if not found:
         return None
     whole = hashlib.sha256()
@@ -31,9 +31,8 @@ def digest(root: Path, recipe: str) -> str | None:
 
 def newest_change(root: Path, recipe: str) -> float:
     """Return when a file of a recipe was last written, in seconds of the file system's clock."""
-    files = _files(root, recipe.partition(":")[0])
     times = []
-    for path in files:
+    for path in files(root, recipe.partition(":")[0]):
         try:
             times.append(path.stat().st_mtime)
         except OSError:
@@ -41,7 +40,7 @@ def newest_change(root: Path, recipe: str) -> float:
     return max(times, default=0.0)
 
 
-def _files(root: Path, module: str) -> list[Path]:
+def files(root: Path, module: str) -> list[Path]:
     """Return the files of a module by its top name: one file, or a whole package."""
     top = module.partition(".")[0]
     single, package = root / f"{top}.py", root / top
@@ -57,7 +56,7 @@ def _content(path: Path) -> bytes:
         return b""
 
 
-def _imported(source: bytes) -> list[str]:
+def imported(source: bytes) -> list[str]:
     """Return the modules that a source imports by their own names."""
     try:
         tree = ast.parse(source)

@@ -39,7 +39,7 @@ def _report(
     of = site.ledger.version(model, judged).report
     assert of is not None
     made = [_agrees(judged, name, one) for name, one in found.items()]
-    made.append(validate.probe_check(site, model, version))
+    made += validate.serving_checks(site, model, version)
     span = (of.holdout_from or "", of.holdout_to or "")
     return checks.report(of.against, *span, of.n, made, of.value, of.measured)
 

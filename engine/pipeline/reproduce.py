@@ -45,6 +45,7 @@ def gather(site: Site, model: str, version: str) -> TrainInputs:
         seconds=None,
         newer_than=None,
         refit_until=origin.inputs.refit_until if origin.judged else None,
+        transform=manifest.transform.source if manifest.transform else None,
     )
 
 

@@ -14,7 +14,7 @@ from engine.pipeline import measurement, trivial
 from engine.pipeline.features import moments
 from engine.pipeline.fitting import Kpi, Progress
 from engine.pipeline.measurement import Comparison, Held, ValidateResult
-from engine.stats import encoding, outcomes
+from engine.stats import outcomes
 from engine.store import kpis, snapshots
 from engine.store.snapshots import Table
 
@@ -97,7 +97,7 @@ def _held(inputs: ValidateInputs, classes: list[str]) -> tuple[dict[str, Any], H
 
 
 def _answers(one: Loaded, rows: dict[str, Any]) -> Any:
-    return one.answers(encoding.matrix(one.schema, rows))
+    return one.answers(one.matrix(rows))
 
 
 def _trivial(inputs: ValidateInputs, classes: list[str], rows: dict[str, Any]) -> dict[str, Any]:
@@ -198,10 +198,9 @@ def _kpi(
 
 def _latency_ms(one: Loaded) -> float:
     """Return the median time of a one-row answer over 20 tries."""
-    matrix = encoding.rows_matrix(one.schema, one.manifest.probe_rows[:1])
     taken = []
     for _ in range(20):
         begin = time.perf_counter()
-        one.answers(matrix)
+        one.answers(one.rows_matrix(one.manifest.probe_rows[:1]))
         taken.append(time.perf_counter() - begin)
     return float(np.median(taken) * 1e3)

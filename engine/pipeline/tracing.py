@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from engine.artifacts import Manifest
 from engine.clock import iso, parse_time
 from engine.domain.lifecycle import shown_state
 from engine.domain.locks import EVERYWHERE
@@ -13,6 +14,7 @@ from engine.ledger.ledger import Version
 from engine.pipeline import taints
 from engine.pipeline.site import Site
 from engine.store import batches as delivered
+from engine.store import runs
 from engine.store.batches import Batch
 from engine.wire import (
     AuditAnswer,
@@ -23,6 +25,7 @@ from engine.wire import (
     LineageBatch,
     Served,
     Taint,
+    TransformTrace,
 )
 
 
@@ -118,6 +121,7 @@ def lineage(site: Site, model: str, version: str) -> Lineage:
     manifest = site.artifacts.manifest(found.manifest)
     own = taints.lineage_of(version, manifest)
     known = [b for b in delivered.known(site.store, model) if b.batch in own.batches]
+    queries = delivered.queries(site.store, model)
     led = [
         e.seq
         for e in site.ledger.entries()
@@ -140,7 +144,7 @@ def lineage(site: Site, model: str, version: str) -> Lineage:
         created_at=manifest.created_at,
         manifest=found.manifest,
         artifact=manifest.artifact,
-        batches=[_used(b, reaches(_mark(b), own)) for b in known],
+        batches=[_used(b, reaches(_mark(b), own), queries.get(b.batch, "")) for b in known],
         without=manifest.without,
         against=found.report.against if found.report else None,
         verdict=found.verdict,
@@ -149,7 +153,23 @@ def lineage(site: Site, model: str, version: str) -> Lineage:
         taints=[t for t in taints.listed(site, model) if version in t.touches],
         origin=manifest.origin,
         children=[v.version for v in versions if _parent(site, v) == version],
+        cause=cause(site, manifest.run),
+        transform=_transform(manifest),
     )
+
+
+def cause(site: Site, run: str) -> str:
+    """Return why a run was; empty where it is not recorded."""
+    row = runs.of_id(site.store, run)
+    return row.cause if row is not None else ""
+
+
+def _transform(manifest: Manifest) -> TransformTrace | None:
+    sealed = manifest.transform
+    if sealed is None:
+        return None
+    source, derived = sealed.source, [f.name for f in sealed.derived]
+    return TransformTrace(source.name, source.digest, sealed.kept, derived, source.text)
 
 
 def _parent(site: Site, version: Version) -> str | None:
@@ -186,9 +206,9 @@ def _mark(found: Batch) -> Mark:
     return Mark(batch=found.batch, span=span)
 
 
-def _used(found: Batch, used: bool) -> LineageBatch:  # noqa: FBT001
+def _used(found: Batch, used: bool, query: str) -> LineageBatch:  # noqa: FBT001
     since, until = _ends(found)
-    return LineageBatch(found.batch, found.file, found.rows, since, until, used)
+    return LineageBatch(found.batch, found.file, found.rows, since, until, used, query)
 
 
 def _ends(found: Batch) -> tuple[str | None, str | None]:
@@ -221,6 +241,7 @@ def _traced(site: Site, model: str, found: Batch) -> BatchTrace:
         [n.version for n in taints.lineages(site, model) if reaches(mark, n)],
         judged,
         [t for t in taints.listed(site, model) if _covers(t, found)],
+        delivered.queries(site.store, model).get(found.batch, ""),
     )
 
 

@@ -1,5 +1,6 @@
 """Training, in the engine: gather what a job is handed, register what it made."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import product
@@ -11,7 +12,7 @@ from engine.clock import iso, parse_time
 from engine.domain.lifecycle import Fitness
 from engine.errors import CorruptError, RefusedError
 from engine.ledger.change import ENGINE
-from engine.pipeline import features, taints
+from engine.pipeline import features, taints, transform_source
 from engine.pipeline.site import Site
 from engine.pipeline.training import Candidate, Kpi, Recipe, TrainInputs, TrainResult, origin_of
 from engine.quantities import duration
@@ -35,7 +36,12 @@ class Cut:
 
 def accepted(site: Site, model: str) -> list[Batch]:
     """Return the batches of a model that may be trained on, oldest first: no tainted one."""
-    known, tainted = batches.known(site.store, model), taints.batches(site, model)
+    return accepted_of(site, model, batches.known(site.store, model))
+
+
+def accepted_of(site: Site, model: str, known: Sequence[Batch]) -> list[Batch]:
+    """Return those of some batches of a model that may be trained on."""
+    tainted = taints.batches(site, model)
     return [b for b in known if b.verdict.startswith("accepted") and b.batch not in tainted]
 
 
@@ -107,6 +113,7 @@ def gather(site: Site, model: str, run: str) -> TrainInputs:
         calibration=list(settings.train.calibration),
         parent=site.ledger.roles(model).champion,
         refit_until=iso(ends.mature) if refit else None,
+        transform=transform_source.read(site.workspace.root, settings.transform),
     )
 
 

@@ -7,8 +7,8 @@ import msgspec
 
 from engine.clock import iso, parse_time
 from engine.domain.locks import stopped_by
-from engine.errors import RefusedError
-from engine.pipeline import enough, locks, taints, train
+from engine.errors import InvalidError, RefusedError
+from engine.pipeline import enough, locks, taints, train, transform_check
 from engine.pipeline.fitting import TrainInputs
 from engine.pipeline.site import Site
 from engine.quantities import duration
@@ -27,7 +27,9 @@ def plan(site: Site, model: str) -> TrainPlan:
     empty = TrainPlan(model, settings.recipe, settings.train.seeds, site.seed)
     try:
         inputs = train.gather(site, model, "plan")
-    except RefusedError as e:
+        transform_check.bound(inputs.transform, inputs.types)
+        empty = msgspec.structs.replace(empty, transform=_transform(site, inputs))
+    except (RefusedError, InvalidError) as e:
         return msgspec.structs.replace(empty, notes=_left_out(site, model), refused=e.message)
     begins = {w: _since(w, inputs) for w in inputs.windows}
     newer = None if inputs.newer_than is None else parse_time(inputs.newer_than) + NEWER
@@ -50,6 +52,23 @@ def plan(site: Site, model: str) -> TrainPlan:
         notes=notes,
         refused=refused,
     )
+
+
+def _transform(site: Site, inputs: TrainInputs) -> str:
+    """Name the transformation, and whether the champion's is another one."""
+    champion = site.ledger.version(inputs.model, inputs.parent) if inputs.parent else None
+    sealed = None
+    if champion is not None and champion.manifest:
+        sealed = site.artifacts.manifest(champion.manifest).transform
+    if inputs.transform is None:
+        return f"none; {inputs.parent} has {sealed.source.name}" if sealed else ""
+    now = f"{inputs.transform.name} {inputs.transform.digest[:12]}"
+    if champion is None or champion.safe_mode:
+        return now
+    if sealed is None:
+        return f"{now}, new: {inputs.parent} has none"
+    same = sealed.source.digest == inputs.transform.digest
+    return f"{now}, as {inputs.parent} has it" if same else f"{now}, changed since {inputs.parent}"
 
 
 def _since(window: str, inputs: TrainInputs) -> datetime | None:

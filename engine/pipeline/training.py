@@ -7,6 +7,7 @@ import msgspec
 from engine.artifacts import Manifest
 from engine.pipeline.references import Parts
 from engine.store.snapshots import Table
+from engine.transform.sealed import Source
 
 MIN_ROWS = 200
 ESTIMATOR = "estimator.skops"
@@ -85,6 +86,7 @@ class TrainInputs(msgspec.Struct, frozen=True):
     calibration: list[str] = []
     parent: str | None = None
     refit_until: str | None = None
+    transform: Source | None = None
 
 
 class Inner(msgspec.Struct, frozen=True):

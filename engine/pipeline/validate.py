@@ -13,7 +13,7 @@ import numpy as np
 from engine.clock import iso, parse_time
 from engine.domain.gates import Verdict
 from engine.domain.lifecycle import TABLE, Event, Fitness
-from engine.errors import InvalidError, RefusedError
+from engine.errors import CorruptError, InvalidError, RefusedError
 from engine.ledger.change import ENGINE
 from engine.ledger.ledger import Version
 from engine.pipeline import checks, drifting, features, taints, train
@@ -21,10 +21,11 @@ from engine.pipeline.fitting import Inner
 from engine.pipeline.measurement import ValidateResult
 from engine.pipeline.scoring import ValidateInputs
 from engine.pipeline.site import Control, Site
-from engine.pipeline.training import origin_of
+from engine.pipeline.training import Recipe, origin_of
 from engine.quantities import duration
 from engine.settings import ModelSettings
 from engine.store import batches
+from engine.transform.sealed import Sealed
 from engine.wire import Check, GateReport
 
 PROBE_TOLERANCE = 1e-9
@@ -158,7 +159,7 @@ def report(
     made = checks.compared(
         found, inputs.metric, settings.gate, inputs.kpi, because, renewal=renewal
     )
-    made.append(probe_check(site, model, version))
+    made += serving_checks(site, model, version)
     # Not the present champion: it may have changed while this was being measured.
     measured = inputs.manifests.get("champion")
     known = site.ledger.versions(model)
@@ -170,14 +171,19 @@ def report(
 
 
 def _renews(site: Site, inputs: ValidateInputs) -> bool:
-    """Say whether a candidate is what the champion is, made of newer rows: recipe and window."""
-    made = [
-        origin_of(site.artifacts.manifest(inputs.manifests[role])) if role in inputs.manifests
-        else None
-        for role in ("candidate", "champion")
-    ]  # fmt: skip
-    one, other = (None if m is None else (m.candidate.recipe, m.candidate.window) for m in made)
+    """Say whether a candidate is what the champion is, made of newer rows."""
+    one, other = (_made_by(site, inputs.manifests.get(r)) for r in ("candidate", "champion"))
     return one is not None and one == other
+
+
+def _made_by(site: Site, name: str | None) -> tuple[Recipe, str, str] | None:
+    """Return a version's recipe, window and transformation; None where that was not kept."""
+    manifest = site.artifacts.manifest(name) if name else None
+    origin = origin_of(manifest) if manifest else None
+    if manifest is None or origin is None:
+        return None
+    through = manifest.transform.source.digest if manifest.transform else ""
+    return origin.candidate.recipe, origin.candidate.window, through
 
 
 def first_may_lead(site: Site, model: str, inner: Inner) -> bool:
@@ -191,7 +197,7 @@ def first_report(site: Site, model: str, version: str, inner: Inner) -> GateRepo
     """Judge a model's first version, which has nothing to be compared with but the base rate."""
     settings = site.model(model)
     made = checks.first(inner, settings.metric, settings.gate)
-    made.append(probe_check(site, model, version))
+    made += serving_checks(site, model, version)
     span = (inner.holdout_from, inner.holdout_to)
     return checks.report(None, *span, inner.n, made, inner.value, inner.measured)
 
@@ -243,6 +249,38 @@ def drifts(site: Site, model: str) -> str | None:
     over = drifting.over(site, model, site.ledger.roles(model).champion or "")
     limit = site.model(model).monitor.drift_limit
     return f"{over[0].column} psi {over[0].psi:.2f}, limit {limit:g}" if over else None
+
+
+def serving_checks(site: Site, model: str, version: str) -> list[Check]:
+    """Let the real serving process load a version, transform and answer as training did."""
+    sealed = site.artifacts.manifest(site.ledger.version(model, version).manifest or "").transform
+    try:
+        answered = probe_check(site, model, version)
+    except CorruptError as e:
+        if e.code != "transform_mismatch" or sealed is None:
+            raise
+        return [_transform_check(sealed, Verdict.FAIL, e.message)]
+    if sealed is None:
+        return [answered]
+    said = f"{sealed.source.name}, byte for byte, with a null in every column"
+    return [_transform_check(sealed, Verdict.PASS, said), answered]
+
+
+def _transform_check(sealed: Sealed, verdict: Verdict, said: str) -> Check:
+    """Return the check with how many columns differ; where it broke in serving, all of them."""
+    differ = 0
+    if verdict is not Verdict.PASS:
+        named = sum(f'column "{f.name}"' in said for f in sealed.derived)
+        differ = named or len(sealed.derived)
+    return Check(
+        "transforms the probe rows in serving",
+        verdict.value,
+        0.0,
+        "columns that differ",
+        float(differ),
+        n=len(sealed.probes),
+        text=said,
+    )
 
 
 def probe_check(site: Site, model: str, version: str) -> Check:

@@ -2,15 +2,17 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 from engine.artifacts import Manifest
 from engine.clock import Clock, iso, parse_time
-from engine.errors import InvalidError, UnavailableError, UnknownError
-from engine.serving.asked import Asked, Read, read, read_fitting
+from engine.errors import CorruptError, InvalidError, UnavailableError, UnknownError
+from engine.serving.asked import Asked, Places, Read, read, read_fitting
 from engine.serving.batcher import Answers, Batcher, ShadowRows
+from engine.serving.beside import Beside
 from engine.serving.bodies import check_id
 from engine.serving.router import routing_unit, takes_canary
 from engine.serving.served import Served
@@ -80,6 +82,7 @@ class Answerer:
         self._count = 0
         # Threads of their own: a disk that hangs must not keep a rollback from being read.
         self._writers = ThreadPoolExecutor(LABEL_WRITERS, thread_name_prefix="labels")
+        self._beside = Beside()
 
     def close(self) -> None:
         """End the threads that write labels."""
@@ -185,7 +188,7 @@ class Answerer:
         """
         slot = self.slot(model)
         while True:
-            arms = self._arms(slot, asked, client, ids, settings)
+            arms = await self._arms(slot, asked, client, ids, settings)
             waiting = [self._batcher.answer(arm.served, arm.rows.matrix) for arm in arms]
             found = [await _outcome(future) for future in waiting]
             answers = [one for one in found if not isinstance(one, Exception)]
@@ -209,7 +212,7 @@ class Answerer:
                     raise fault
         return replace(slot, canary=None)
 
-    def _arms(
+    async def _arms(
         self, slot: Slot, asked: Asked, client: str, ids: list[str], settings: ModelSettings
     ) -> list[Arm]:
         flag_nulls = settings.contract == "flag"
@@ -222,29 +225,56 @@ class Answerer:
                 for at in mine
                 if takes_canary(slot.roles, routing_unit(unit, client, asked, at, ids[at]))
             ]
-            # What the champion accepts is never refused because a canary would.
-            rows = read_fitting(asked, slot.canary.contract, chosen, flag_nulls=flag_nulls)
-            if rows.places:
+            rows = await self._canary_rows(slot, slot.canary, asked, chosen, flag_nulls=flag_nulls)
+            if rows is not None and rows.places:
                 arms.append(Arm(slot.canary, "canary", rows))
                 taken = set(rows.places)
                 mine = [at for at in mine if at not in taken]
         if mine:
             try:
-                rows = read(asked, slot.champion.contract, mine, flag_nulls=flag_nulls)
+                rows = await self._read(slot.champion, asked, mine, flag_nulls=flag_nulls)
             except InvalidError:
-                self._refused(slot, asked, mine, flag_nulls=flag_nulls)
+                await self._refused(slot, asked, mine, flag_nulls=flag_nulls)
+                raise
+            except CorruptError:
+                self._tally.erred(slot.model, slot.generation, slot.champion.version, len(mine))
                 raise
             arms.append(Arm(slot.champion, _role(slot), rows))
         return arms
 
-    def _refused(
+    async def _canary_rows(
+        self, slot: Slot, canary: Served, asked: Asked, chosen: Places, *, flag_nulls: bool
+    ) -> Read | None:
+        """Return the rows that a canary takes; what it does not is the champion's to answer."""
+        try:
+            return await self._read(canary, asked, chosen, flag_nulls=flag_nulls, how=read_fitting)
+        except CorruptError:
+            self._tally.erred(slot.model, slot.generation, canary.version, len(chosen))
+            return None
+
+    async def _read(
+        self,
+        served: Served,
+        asked: Asked,
+        places: Places,
+        *,
+        flag_nulls: bool,
+        how: Callable[..., Read] = read,
+    ) -> Read:
+        """Read rows by a version's contract; a transformation runs beside the event loop."""
+        if not served.transforms:
+            return how(asked, served.contract, places, flag_nulls=flag_nulls)
+        call = partial(how, asked, served.contract, places, flag_nulls=flag_nulls)
+        return await self._beside.run(call)
+
+    async def _refused(
         self, slot: Slot, asked: Asked, places: Sequence[int], *, flag_nulls: bool
     ) -> None:
         """Count what the champion's contract refused, and which standby would have taken it."""
         takers = []
         for other in self._slots.standby(slot):
-            with contextlib.suppress(InvalidError):
-                read(asked, other.contract, places, flag_nulls=flag_nulls)
+            with contextlib.suppress(InvalidError, CorruptError):
+                await self._read(other, asked, places, flag_nulls=flag_nulls)
                 takers.append(other.version)
         champion = slot.champion.version
         self._tally.refused(slot.model, slot.generation, champion, len(places), takers)

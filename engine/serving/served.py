@@ -12,7 +12,8 @@ from engine.domain.contract import Contract
 from engine.errors import CorruptError
 from engine.serving.footprint import footprint
 from engine.serving.predictors import TOLERANCE, Predict, null_columns, predictor
-from engine.stats.encoding import rows_matrix
+from engine.transform import proof
+from engine.transform.contract import TransformedContract
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +26,11 @@ class Served:
     contract: Contract
     predict: Predict
     memory: int
+
+    @property
+    def transforms(self) -> bool:
+        """Say whether reading its rows takes a transformation."""
+        return self.manifest.transform is not None
 
     def matrix(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
         """Return rows as the estimator takes them; InvalidError where the contract refuses one."""
@@ -43,13 +49,15 @@ def proven(model: str, version: str, loaded: Loaded) -> Served:
             "What serves stays. Restore the ledger or the artifact from a backup.",
             code="wrong_model",
         )
-    probes = rows_matrix(loaded.schema, manifest.probe_rows)
+    if manifest.transform is not None and loaded.transformation is not None:
+        proof.check_loaded(loaded.transformation, manifest.transform)
+    probes = loaded.rows_matrix(manifest.probe_rows)
     predict = predictor(loaded, probes)
     served = Served(
         model,
         version,
         manifest,
-        Contract(loaded.schema, _answerable(loaded, probes)),
+        _contract(loaded, _answerable(loaded, probes)),
         predict,
         footprint((loaded.estimator, predict)),
     )
@@ -58,11 +66,18 @@ def proven(model: str, version: str, loaded: Loaded) -> Served:
     return served
 
 
+def _contract(loaded: Loaded, answerable: frozenset[str] | None) -> Contract:
+    sealed = loaded.manifest.transform
+    if sealed is None or loaded.transformation is None:
+        return Contract(loaded.schema, answerable)
+    return TransformedContract(loaded.schema, sealed, loaded.transformation, answerable)
+
+
 def _answerable(loaded: Loaded, probes: NDArray[np.float64]) -> frozenset[str] | None:
     if not len(probes):
         return None
     taken = null_columns(loaded, probes)
-    return frozenset(n for n, yes in zip(loaded.schema.names, taken, strict=True) if yes)
+    return frozenset(n for n, yes in zip(loaded.inputs.names, taken, strict=True) if yes)
 
 
 def _check_answers(served: Served) -> None:

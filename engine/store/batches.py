@@ -1,18 +1,23 @@
 """What was delivered: batches with their digests and verdicts, and the columns of a model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
 from engine.store.connection import Store, naive, zoned
+from engine.wire import BatchFinding
 
 NOTE = ".batch.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One delivered file. `batch` is the snapshot's digest, `source` the file's own."""
+    """One delivered file. `batch` is the snapshot's digest, `source` the file's own.
+
+    A file of labels stands here only while or after it was set aside.
+    """
 
     batch: str
     model: str
@@ -24,6 +29,8 @@ class Batch:
     time_to: datetime | None
     verdict: str
     reasons: list[str]
+    findings: list[BatchFinding] = field(default_factory=list)
+    kind: Literal["rows", "labels"] = "rows"
 
 
 class _Note(msgspec.Struct, frozen=True):
@@ -31,17 +38,18 @@ class _Note(msgspec.Struct, frozen=True):
 
     batch: Batch
     columns: dict[str, str]
+    query: str = ""
 
 
-def add(store: Store, batch: Batch, columns: dict[str, str]) -> None:
-    """Remember a batch; the first accepted one also fixes the model's columns."""
+def add(store: Store, batch: Batch, columns: dict[str, str], query: str = "") -> None:
+    """Remember a batch and the query it came from; the first one also fixes the model's columns."""
     note = store.batches / f"{batch.batch}{NOTE}"
     # Two models may have been handed the same rows, each with a note of its own.
     note = note.with_name(f"{batch.model}-{note.name}")
     part = note.with_suffix(".part")
-    part.write_bytes(msgspec.json.encode(_Note(batch, columns)))
+    part.write_bytes(msgspec.json.encode(_Note(batch, columns, query)))
     part.rename(note)
-    _insert(store, batch, columns)
+    _insert(store, batch, columns, query)
 
 
 def restored(store: Store) -> int:
@@ -55,14 +63,15 @@ def restored(store: Store) -> int:
     ]
     lost = [n for n in notes if (n.batch.model, n.batch.batch) not in there]
     for note in sorted(lost, key=lambda n: n.batch.received):
-        _insert(store, note.batch, {} if note.batch.model in fixed else note.columns)
+        columns = {} if note.batch.model in fixed else note.columns
+        _insert(store, note.batch, columns, note.query)
     return len(lost)
 
 
-def _insert(store: Store, batch: Batch, columns: dict[str, str]) -> None:
+def _insert(store: Store, batch: Batch, columns: dict[str, str], query: str) -> None:
     with store.write() as db:
         db.execute(
-            "insert into batches values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert into batches values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 batch.batch,
                 batch.model,
@@ -74,10 +83,36 @@ def _insert(store: Store, batch: Batch, columns: dict[str, str]) -> None:
                 naive(batch.time_to) if batch.time_to else None,
                 batch.verdict,
                 msgspec.json.encode(batch.reasons).decode(),
+                msgspec.json.encode(batch.findings).decode(),
+                batch.kind,
             ],
         )
         for name, kind in columns.items():
             db.execute("insert into columns values (?, ?, ?)", [batch.model, name, kind])
+        if query:
+            db.execute(
+                "insert or replace into batch_queries values (?, ?, ?)",
+                [batch.model, batch.batch, query],
+            )
+
+
+def queries(store: Store, model: str) -> dict[str, str]:
+    """Return the queries that batches of a model came from, by batch."""
+    with store.read() as db:
+        found = db.execute(
+            "select batch, query from batch_queries where model = ?", [model]
+        ).fetchall()
+    return dict(found)
+
+
+def resolve(store: Store, model: str, batch: str, verdict: str) -> None:
+    """Write down what became of a file that stood in quarantine."""
+    with store.write() as db:
+        db.execute(
+            "update batches set verdict = ? where model = ? and batch = ? "
+            "and verdict = 'quarantined'",
+            [verdict, model, batch],
+        )
 
 
 def columns(store: Store, model: str) -> dict[str, str]:
@@ -105,6 +140,8 @@ def known(store: Store, model: str) -> list[Batch]:
             zoned(r[7]),
             r[8],
             msgspec.json.decode(r[9]),
+            msgspec.json.decode(r[10], type=list[BatchFinding]),
+            r[11],
         )
         for r in found
     ]

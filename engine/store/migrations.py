@@ -74,4 +74,21 @@ MIGRATIONS = [
     create table tide (commits bigint not null);
     insert into tide values (0);
     """,
+    """
+    create table batch_queries (
+        model varchar not null, batch varchar not null, query varchar not null,
+        primary key (model, batch)
+    );
+    """,
+    """
+    alter table batches add column findings varchar default '[]';
+    alter table batches add column kind varchar default 'rows';
+    create table delivered (
+        model varchar not null, batch varchar not null, profile varchar not null
+    );
+    create table schemas (
+        model varchar not null, version bigint not null, columns varchar not null,
+        since timestamp not null, approved_by varchar, file varchar not null
+    );
+    """,
 ]

@@ -109,6 +109,18 @@ class RunRequest(msgspec.Struct, frozen=True):
     rebuild: bool = False
 
 
+class RunLog(msgspec.Struct, frozen=True):
+    """The end of what the process of a run wrote; `cut` is how many bytes before it were left out.
+
+    `missing` says why there is nothing.
+    """
+
+    run: str
+    lines: list[str]
+    cut: int = 0
+    missing: str = ""
+
+
 class TrainPlan(msgspec.Struct, frozen=True):
     """What a training would be made of: rows by window and batch; `refused` where it would be."""
 
@@ -122,6 +134,7 @@ class TrainPlan(msgspec.Struct, frozen=True):
     batches: dict[str, int] = {}
     notes: list[str] = []
     refused: str = ""
+    transform: str = ""
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -254,11 +267,16 @@ class GateReport(msgspec.Struct, frozen=True):
 
 
 class VersionPage(msgspec.Struct, frozen=True):
-    """`cdml show`: one version with its lineage and gate report."""
+    """`cdml show`: one version with its lineage and gate report.
+
+    `cause` is why its run was; `queries` are those that its batches came from, by batch.
+    """
 
     row: VersionRow
     report: GateReport | None
     manifest: dict[str, Any]
+    cause: str = ""
+    queries: dict[str, str] = {}
 
 
 class CompareAnswer(msgspec.Struct, frozen=True):

@@ -68,6 +68,7 @@ class BatchTrace(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     trained: list[str]
     judged: list[str]
     taints: list[Taint]
+    query: str = ""
 
 
 class AuditAnswer(msgspec.Struct, frozen=True):
@@ -93,6 +94,17 @@ class LineageBatch(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     from_: str | None
     to: str | None
     used: bool
+    query: str = ""
+
+
+class TransformTrace(msgspec.Struct, frozen=True):
+    """The transformation of a version: its file and digest, the columns kept and derived."""
+
+    name: str
+    digest: str
+    kept: list[str]
+    derived: list[str]
+    text: str
 
 
 class Lineage(msgspec.Struct, frozen=True, rename={"from_": "from"}):
@@ -100,7 +112,7 @@ class Lineage(msgspec.Struct, frozen=True, rename={"from_": "from"}):
 
     `without` are intervals left out as tainted; `led` are the audit entries that made it champion,
     `measured` the versions judged against it, `children` those that it was the parent of. `origin`
-    is what it takes to make it again.
+    is what it takes to make it again; `cause` is why its run was.
     """
 
     model: str
@@ -127,6 +139,8 @@ class Lineage(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     taints: list[Taint]
     origin: dict[str, Any] = {}
     children: list[str] = []
+    cause: str = ""
+    transform: TransformTrace | None = None
 
 
 class Reproduction(msgspec.Struct, frozen=True):

@@ -254,7 +254,7 @@ def test_the_model_must_be_named_where_there_are_two(fake: Fake, capsys: Output)
         (["promote", "--override", "gate"], "--reason"),
         (["show"], "VERSION"),
         (["-w", "/nowhere/at/all", "status"], "no such folder"),
-        ([], "needs a terminal"),
+        ([], "is not a terminal"),
     ],
 )
 def test_a_command_line_that_cannot_be_meant_is_exit_2(

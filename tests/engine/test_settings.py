@@ -271,6 +271,38 @@ def test_check_says_where_rows_come_from(
     assert said in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('sql = "a.sql"\npython = "a:made"', "either a query or a function"),
+        ("", "either a query or a function"),
+        ('sql = "/etc/passwd"', "no file below the folder of cdml.toml"),
+        ('sql = "../a.sql"', "no file below the folder of cdml.toml"),
+        ('python = "made"', 'is no "module:function"'),
+    ],
+)
+def test_a_transformation_is_one_file_of_the_workspace(
+    tmp_path: Path, table: str, said: str
+) -> None:
+    fault = refused(tmp_path, f"{FULL}\n[models.late.transform]\n{table}\n")
+    assert said in fault.message
+    assert (fault.field or "").startswith("models.late.transform")
+
+
+def test_check_says_what_is_wrong_with_a_transformation_and_where(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loaded(tmp_path, f'{FULL}\n[models.late.transform]\nsql = "late.sql"\n')
+    assert check.main(["-w", str(tmp_path)]) == 2
+    assert "cannot be read, No such file" in capsys.readouterr().err
+    (tmp_path / "late.sql").write_text("select\n  random() as r from rows")
+    assert check.main(["-w", str(tmp_path)]) == 2
+    assert "line 2 calls random, which is not the same each time" in capsys.readouterr().err
+    (tmp_path / "late.sql").write_text("select wind * 2 as twice from rows")
+    assert check.main(["-w", str(tmp_path)]) == 0
+    assert "transforms rows by late.sql" in capsys.readouterr().out
+
+
 def test_check_of_a_wrong_file_is_exit_2_and_json_on_stderr(tmp_path: Path) -> None:
     (tmp_path / "cdml.toml").write_text(FULL.replace("seeds", "seads").replace("every", "evry"))
     done = subprocess.run(

@@ -59,13 +59,18 @@ def test_a_file_has_a_name_that_says_something(path: Path) -> None:
     assert path.stem not in FORBIDDEN_FILE_NAMES
 
 
+# The one place that runs a text: a function sealed in a version's signed manifest.
+RUNS_SEALED_TEXT = {"engine/transform/function.py": {"exec"}}
+
+
 @pytest.mark.parametrize("path", OURS, ids=name)
 def test_nothing_that_runs_what_it_reads_is_used(path: Path) -> None:
     tree = ast.parse(path.read_text())
+    unsafe = UNSAFE_CALLS - RUNS_SEALED_TEXT.get(name(path), set())
     assert not [m for m in imported(tree) if m.split(".")[0] in UNSAFE_MODULES]
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            assert dotted(node.func) not in UNSAFE_CALLS, f"{name(path)}:{node.lineno}"
+            assert dotted(node.func) not in unsafe, f"{name(path)}:{node.lineno}"
             for keyword in node.keywords:
                 shell = keyword.arg == "shell"
                 off = isinstance(keyword.value, ast.Constant) and keyword.value.value is False

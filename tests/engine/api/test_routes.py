@@ -22,7 +22,7 @@ from engine.jobs import triggers
 from engine.jobs.runner import Runner
 from engine.pipeline import alerts, incidents, scoring
 from engine.pipeline.ingest import ingest
-from engine.wire import JobRow, ScheduleRow, ServingState
+from engine.wire import JobRow, Onlooker, ScheduleRow, ServingState
 from tests.engine.pipeline.place import Place, csv
 
 ME, STRANGER = (1, os.getuid(), os.getgid()), (2, 4_000_000, 4_000_000)
@@ -45,8 +45,8 @@ class Conducted:
     def measure(self, model: str, verb: str, inputs: Any, answer: Any) -> Any:
         return scoring.score(inputs, lambda *_: None)
 
-    def runs(self) -> list[JobRow]:
-        return self.runner.rows()
+    def runs(self, limit: int = 50) -> list[JobRow]:
+        return self.runner.rows(limit)
 
     def a_run(self, run: str) -> JobRow:
         return self.runner.row(run)
@@ -123,6 +123,7 @@ def served(caller: Caller) -> Caller:
 LOOKS = [
     "state", "status", "events/recent?limit=5", "jobs", "models/late/versions",
     "models/late/drift", "models/late/quality", "models/late/performance", "models/late/report",
+    "models/late/batches", "models/late/quarantine", "models/late/schema",
     "alerts", "models/late/alerts/replay", "models/late/clients",
     "models/late/drift/shape?column=wind", "models/late/forecast", "models/late/kpi",
     "audit?limit=5&verify=true", "openapi.json",
@@ -385,13 +386,16 @@ async def test_events_resume_after_an_id_and_hint_that_the_state_changed(served:
     ledger, hub = served.conductor.place.ledger, served.hub
     hub.bind()
     first = ledger.events()[0]
-    found = hub.follow(ledger, first.id)
+    who = Onlooker("anna", "viewer", "2024-03-01T00:00:00Z")
+    found = hub.follow(ledger, first.id, who)
     texts = [(await anext(found)).decode() for _ in range(len(ledger.events()))]
     assert f"id: {first.id + 1}\nevent: event\n" in texts[0]
     assert texts[-1] == "event: state\ndata: \n\n"
-    assert hub.readers == 1
+    assert hub.onlookers == [who]
+    seen = (await served.ask("GET", "state")).json()
+    assert (seen["consoles"], seen["onlookers"][0]["user"]) == (1, "anna")
     await found.aclose()  # type: ignore[attr-defined]
-    assert hub.readers == 0
+    assert hub.onlookers == []
 
 
 def test_the_engines_own_user_and_root_may_all_and_an_unknown_user_only_look() -> None:

@@ -1,6 +1,8 @@
 """A small history replayed: what it says, that it is the same again, and what it may know."""
 
+import copy
 import json
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from engine.backtest.result import result
 from engine.backtest.sheet import sheet
 from engine.backtest.words import text
 from engine.clock import parse_time
+from engine.errors import CdmlError, InvalidError
 from engine.ledger.ledger import Ledger
 from engine.pipeline.delivery import monitor_run
 from engine.pipeline.ingest import ingest
@@ -218,6 +221,36 @@ def test_a_named_policy_wins_over_the_model(root: Path, tmp_path: Path) -> None:
     plan = _plan(root, tmp_path / "out", "eager", until="2024-02-14T00:00:00Z")
     found = _run(plan)["policies"]["eager"]
     assert found["retrainings"] == 1
+
+
+def test_a_transformation_is_replayed_by_the_text_that_stood_there(
+    root: Path, tmp_path: Path
+) -> None:
+    here = tmp_path / "here"
+    shutil.copytree(root, here)
+    (here / "cdml.toml").write_text(
+        (here / "cdml.toml").read_text() + '\n[models.late.transform]\nsql = "sql/late.sql"\n'
+    )
+    plan = _plan(here, tmp_path / "out", "frozen", until="2024-02-04T00:00:00Z")
+    with pytest.raises(CdmlError, match="cannot be read"):
+        _run(plan)
+    (here / "sql").mkdir()
+    (here / "sql" / "late.sql").write_text("select kind, wind > 12 as rough from rows")
+    plan = _plan(here, tmp_path / "second", "frozen", until="2024-02-04T00:00:00Z")
+    assert _run(plan)["policies"]["frozen"]["total"]["n"] == 96
+    scratch = Workspace(plan.folder("frozen"))
+    ledger = Ledger(scratch.ledger)
+    digest = ledger.version("late", "v1").manifest or ""
+    ledger.close()
+    sealed = Artifacts(scratch.artifacts, scratch.keys).manifest(digest).transform
+    assert sealed is not None
+    assert (sealed.kept, [f.name for f in sealed.derived]) == (["kind"], ["rough"])
+
+
+def test_an_error_of_a_course_crosses_to_the_process_that_waits() -> None:
+    here = copy.copy(InvalidError("what is wrong", code="bad", field="late"))
+    assert (type(here), str(here)) == (InvalidError, "what is wrong")
+    assert (here.message, here.code, here.field) == ("what is wrong", "bad", "late")
 
 
 def test_text_and_page_show_every_policy_and_need_nothing_else(found: Any) -> None:

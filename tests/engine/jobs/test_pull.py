@@ -9,7 +9,7 @@ import pytest
 from engine.errors import InvalidError
 from engine.jobs import triggers
 from engine.jobs.runner import Runner
-from engine.pipeline import train
+from engine.pipeline import tracing, train
 from engine.pipeline.ingest import ingest
 from engine.settings import load
 from engine.store import batches
@@ -56,6 +56,13 @@ def test_a_query_brings_the_first_rows_and_later_only_newer_ones(tmp_path: Path)
     later = csv(2, 50, start=START - timedelta(days=5))
     (tmp_path / "elsewhere" / "b.csv").write_text(later)
     assert pulled(runner).note.endswith("accepted, 50 rows")
+    asked = batches.queries(place.store, "late")
+    both = [asked[b.batch] for b in sorted(train.accepted(place, "late"), key=lambda b: -b.rows)]
+    assert all(q.startswith("select * from rows where t > coalesce") for q in both)
+    assert "rows = elsewhere/*.csv; since = null" in both[0]
+    assert "since = 2024-" in both[1]
+    traced = tracing.batch(place, ["late"], next(iter(asked)))
+    assert traced.query == asked[traced.batch]
     assert sorted(b.rows for b in train.accepted(place, "late")) == [50, 300]
     assert not list(place.workspace.incoming("late").iterdir())
     place.close()
@@ -107,6 +114,8 @@ def test_labelled_answers_become_rows_once_they_are_mature_and_only_once(tmp_pat
     row = pulled(runner)
     assert row.state == "done"
     batch = batches.known(place.store, "late")[-1]
+    query = batches.queries(place.store, "late")[batch.batch]
+    assert query.startswith("prediction log joined with labels that became mature from the first")
     assert (batch.rows, batch.verdict) == (76, "accepted_with_warnings")  # a day matures yet
     assert batch.reasons == [
         "from the prediction log: of 0 of 76 rows the decision may have changed the outcome"

@@ -17,7 +17,6 @@ from engine.ledger.ledger import Ledger
 from engine.pipeline.promote import promote
 from engine.pipeline.site import Site
 from engine.settings import load
-from engine.stats.encoding import rows_matrix
 from engine.store import labels, predictions
 from engine.store.connection import Store
 from engine.store.labels import LabelRow
@@ -98,7 +97,7 @@ class InProcess:
         loaded = self._artifacts.load(self._ledger.version(model, version).manifest or "")
         if version in self.broken:
             raise CorruptError(f"Predicting with {version}: a test broke it.", code="bad_answer")
-        return loaded.answers(rows_matrix(loaded.schema, rows)).tolist()
+        return loaded.answers(loaded.rows_matrix(rows)).tolist()
 
     def loaded(self, model: str) -> Sequence[str]:
         return self._ledger.roles(model).loaded()

@@ -86,14 +86,16 @@ def test_a_new_column_is_left_out_with_a_warning(place: Place) -> None:
     assert answer.reasons == ['column "extra" is new and was left out']
 
 
-def test_a_column_without_values_fits_whatever_it_was_before(place: Place) -> None:
+def test_a_column_that_lost_all_its_values_is_set_aside(place: Place) -> None:
     ingest(place, "late", place.drop("a.csv", csv()))
     lines = [line.split(",") for line in csv(2).splitlines()]
     content = "\n".join(
         ",".join(c if at == 0 or n not in (2, 5) else "" for n, c in enumerate(line))
         for at, line in enumerate(lines)
     )
-    assert ingest(place, "late", place.drop("b.csv", content)).verdict == "accepted"
+    answer = ingest(place, "late", place.drop("b.csv", content))
+    assert answer.verdict == "quarantined"
+    assert '600 of 600 rows have no "wind", 0.0% before' in " ".join(answer.reasons)
 
 
 def test_a_time_that_cannot_be_read_is_a_reason_and_no_crash(place: Place) -> None:

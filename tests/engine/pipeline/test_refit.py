@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.backtest.serving import Replayed
 from engine.clock import parse_time
 from engine.domain.lifecycle import Fitness
 from engine.pipeline import delivery, fitting, reproduce, train
@@ -18,6 +19,8 @@ from engine.pipeline.training import origin_of
 from tests.engine.pipeline.place import SETTINGS, START, Place, csv, roles
 from tests.engine.pipeline.test_training import Here
 
+TRANSFORM = '\n[models.late.transform]\nsql = "late.sql"\n'
+SQL = "select wind, kind || '!' as loud, sin(wind) as wave from rows"
 GATE = 'holdout = "5d"\nrefit = true\nstale = "6d"\nnon_inferiority = 0.1'
 
 
@@ -25,12 +28,16 @@ GATE = 'holdout = "5d"\nrefit = true\nstale = "6d"\nnon_inferiority = 0.1'
 def weekly(tmp_path: Path) -> Iterator[Place]:
     """A champion that is 30 days old, and as many days of newer rows."""
     place = Place.made(tmp_path / "refit", SETTINGS.replace('holdout = "3d"', GATE))
+    grown(place)
+    yield place
+    place.close()
+
+
+def grown(place: Place) -> None:
     ingest(place, "late", place.drop("1.csv", csv(1, 720)))
     delivery.train_run(place, Here(place))
     place.clock.passes(days=30)
     ingest(place, "late", place.drop("2.csv", csv(2, 700, start=START)))
-    yield place
-    place.close()
 
 
 def of(place: Place, version: str) -> Any:
@@ -89,6 +96,7 @@ def test_labels_turned_around_in_the_newest_rows_make_a_refit_answer_otherwise(
 def _moved(place: Place, file: str | None) -> float:
     """Return how far a refit lies from what is judged, in spreads of the latter's answers."""
     if file is not None:
+        place.judging = False  # such a delivery would be kept out
         turned = file.replace(",true\n", ",x\n").replace(",false\n", ",true\n")
         ingest(place, "late", place.drop("3.csv", turned.replace(",x\n", ",false\n")))
     found = fitting.fit(
@@ -116,3 +124,21 @@ def test_a_refit_is_made_again_like_any_version(weekly: Place) -> None:
     made: TrainResult = fitting.fit(inputs, weekly.workspace.runs, lambda *_: None)
     assert reproduce.compared(weekly, "late", "v3", made).same
     assert reproduce.gather(weekly, "late", "v2").refit_until is None
+
+
+def test_a_refit_reads_its_rows_through_the_transformation_that_was_judged(tmp_path: Path) -> None:
+    place = Place.made(tmp_path, SETTINGS.replace('holdout = "3d"', GATE) + TRANSFORM)
+    (tmp_path / "late.sql").write_text(SQL)
+    place.serving = Replayed(place.ledger, place.artifacts, "id")  # type: ignore[assignment]
+    grown(place)
+    assert delivery.train_run(place, Here(place, 2)).version == "v3"
+    (made, manifest), (_, judged) = of(place, "v3"), of(place, "v2")
+    assert manifest.transform.source == judged.transform.source
+    assert [f.name for f in manifest.transform.derived] == ["loud", "wave"]
+    assert set(manifest.probe_rows[0]) == set(judged.probe_rows[0])
+    assert "transforms the probe rows in serving" in {c.name for c in made.report.checks}
+    again = fitting.fit(
+        reproduce.gather(place, "late", "v3"), place.workspace.runs, lambda *_: None
+    )
+    assert reproduce.compared(place, "late", "v3", again).same
+    place.close()

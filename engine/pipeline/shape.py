@@ -1,0 +1,98 @@
+"""The columns of a delivered file beside those of its model: what fits, is new or is missing."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.settings import ModelSettings
+from engine.store import intake
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What was found: the columns to take, reasons to refuse, warnings, and a schema that fits.
+
+    `proposed` is None where the file has just the columns of the model.
+    """
+
+    types: dict[str, str]
+    refused: list[str]
+    warnings: list[str]
+    proposed: dict[str, str] | None
+
+
+def compared(
+    settings: ModelSettings, columns: Mapping[str, str], found: Mapping[str, str], file: str
+) -> Shape:
+    """Compare a file's columns with the model's; before the first batch, with cdml.toml."""
+    special = [settings.target, settings.time, settings.label_time, settings.id]
+    wanted = list(columns) or [c for c in special if c]
+    refused = [_missing(name, found, columns, file) for name in wanted if name not in found]
+    warnings = []
+    types = dict(columns) or {
+        n: _kept(n, kind, settings) for n, kind in found.items() if kind != intake.OTHER
+    }
+    refused += [_untakable(name, file) for name in special if found.get(name or "") == intake.OTHER]
+    for name, kind in found.items():
+        expected = types.get(name)
+        if expected is None:
+            why = "has a type no model can take" if kind == intake.OTHER else "is new"
+            warnings.append(f'column "{name}" {why} and was left out')
+        elif not _fits(kind, expected):
+            refused.append(
+                f'Reading "{file}": column "{name}" is {kind}, {expected} is expected. '
+                "Deliver it with the type it had before."
+            )
+    return Shape(types, refused, warnings, _proposed(settings, columns, found, special))
+
+
+def _proposed(
+    settings: ModelSettings,
+    columns: Mapping[str, str],
+    found: Mapping[str, str],
+    special: list[str | None],
+) -> dict[str, str] | None:
+    """Return the columns as this file has them, where a person may want just these from now on."""
+    if not columns or any(name not in found for name in special if name):
+        return None
+    fitting = {
+        name: columns.get(name) or _kept(name, kind, settings)
+        for name, kind in found.items()
+        if name in columns or kind not in (intake.OTHER, intake.EMPTY)
+    }
+    return fitting if fitting.keys() != columns.keys() else None
+
+
+def _untakable(name: str | None, file: str) -> str:
+    return (
+        f'Reading "{file}": column "{name}" is neither number, text, true/false nor time. '
+        "Deliver it as one of these."
+    )
+
+
+def _kept(name: str, kind: str, settings: ModelSettings) -> str:
+    """Return the type a column keeps for good; numbers that are no keys are all DOUBLE.
+
+    A time may come as text: what cannot be read as one is refused when it is.
+    """
+    if name in (settings.time, settings.label_time):
+        return "TIMESTAMP"
+    if kind == intake.EMPTY:
+        return "VARCHAR"
+    keys = (settings.id, settings.target)
+    return "DOUBLE" if kind == "BIGINT" and name not in keys else kind
+
+
+def _fits(kind: str, expected: str) -> bool:
+    return kind in (expected, intake.EMPTY) or (kind, expected) in _WIDER
+
+
+_TIME_IN = ("VARCHAR", "BIGINT", "DOUBLE")  # what can be read as a time; each value is, or fails
+_WIDER = {("BIGINT", "DOUBLE"), *((kind, "TIMESTAMP") for kind in _TIME_IN)}
+
+
+def _missing(name: str, found: Mapping[str, str], columns: Mapping[str, str], file: str) -> str:
+    strangers = [c for c in found if c not in columns]
+    near = difflib.get_close_matches(name, strangers, n=1, cutoff=0.5)
+    hint = f' It has "{near[0]}", which is new: was the column renamed?' if near else ""
+    return f'Reading "{file}": column "{name}" is missing.{hint} Deliver the file with it.'
