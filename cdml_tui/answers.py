@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Literal
 
 from cdml_tui import turning
-from cdml_tui.effects import Fetch, Prove, Step
+from cdml_tui.effects import Fetch, Prove, Ran, Step
 from cdml_tui.state import Asking, Intent, Outcome, Proving, Screen, Verb, wall
 from engine import wire
 
@@ -24,6 +24,7 @@ DONE_WORDS: dict[Verb, str] = {
     "train": "training started",
     "ack": "acknowledged",
     "mute": "muted",
+    "words": "done",
     "cancel": "cancelled",
     "approve": "approved",
     "reject": "rejected",
@@ -71,6 +72,26 @@ def said_answered(screen: Screen, intent: Intent, said: str, *, changed: bool, a
     screen = replace(screen, at=at, bar=None, outcome=Outcome(kind, f"{word}: {said}"))
     screen, asked = turning.asked_again(screen)
     return screen, (Fetch(), *asked)
+
+
+def words_answered(screen: Screen, intent: Intent, ran: Ran, at: float) -> Step:
+    """Take in what a line of the command line came to, by its last words and its exit code."""
+    if not _awaits(screen, intent):
+        return screen, (Fetch(),)
+    said = [line.strip() for line in ran.text.splitlines() if line.strip()]
+    text = said[-1] if said else f"cdml {intent.words[0]}"
+    outcome = Outcome("done", f"DONE: {text}")
+    if ran.code:
+        outcome = Outcome("refused", f"FAILED with exit code {ran.code}: {text}")
+    return replace(screen, at=at, bar=None, outcome=outcome), (Fetch(),)
+
+
+def words_lost(screen: Screen, intent: Intent, why: str, at: float) -> Step:
+    """Take in that nobody knows whether a line was carried out; doing it twice might do harm."""
+    if not _awaits(screen, intent):
+        return screen, (Fetch(),)
+    text = f"UNKNOWN whether cdml {intent.words[0]} happened: {why} It is not asked again."
+    return replace(screen, at=at, bar=None, outcome=Outcome("unknown", text)), (Fetch(),)
 
 
 def refused(screen: Screen, intent: Intent, message: str, *, status: int, at: float) -> Step:

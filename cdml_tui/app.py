@@ -20,10 +20,26 @@ from rich.text import Text
 from textual.app import App
 from textual.message import Message
 
-from cdml_tui import actions, album, effects, guard, offline, sending, travel, turning
+from cdml_tui import (
+    actions,
+    album,
+    command_line,
+    effects,
+    guard,
+    offline,
+    preferences,
+    sending,
+    travel,
+    turning,
+)
 from cdml_tui import answers as answered
 from cdml_tui.client import Client, ConsoleError, EngineLost
+from cdml_tui.effects import Ran
 from cdml_tui.feed import SLOW_S, Feed, HeartbeatCame, LinkLost, SnapshotCame
+from cdml_tui.history import History
+from cdml_tui.keyhelp import VerbHelp
+from cdml_tui.reach import action_for
+from cdml_tui.request_key import GivenKey
 from cdml_tui.screens.frame import shown
 from cdml_tui.screens.table import PAGES
 from cdml_tui.sheet import Subject
@@ -33,16 +49,16 @@ from cdml_tui.state import (
     heartbeat_came,
     link_lost,
     link_of,
-    resized,
     snapshot_came,
 )
 from cdml_tui.terminal import Terminal, leave_now, let_go
 from cdml_tui.widgets.driver import HUNG_UP, LinkDriver, LinkTimed
-from cdml_tui.widgets.line_screen import KeyCame, LineScreen, SizeCame
+from cdml_tui.widgets.line_screen import KeyCame, LineScreen, PasteCame, SizeCame
 from cdml_tui.widgets.palettes import own_themes
 from engine import wire
 
 LEAVE_S = 3.0
+RunWords = Callable[[str, tuple[str, ...], GivenKey], Ran]
 
 
 class Answered(Message):
@@ -64,6 +80,8 @@ class Console(App[int], inherit_bindings=False):
         client: Client,
         screen: Screen,
         *,
+        run_words: RunWords | None = None,
+        history: History | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         new_token: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
@@ -74,8 +92,11 @@ class Console(App[int], inherit_bindings=False):
             self.register_theme(theme)
         # Before the first paint: a change of theme paints everything once more.
         self.set_reactive(App.theme, screen.theme)
-        self.state = replace(screen, keys=actions.key_rows(), at=monotonic())
+        keys = screen.keys or actions.key_rows()
+        self.state = replace(screen, keys=keys, at=monotonic())
         self._client = client
+        self._run_words = run_words
+        self._history = history
         self._monotonic = monotonic
         self._real_time = monotonic is time.monotonic
         self._new_token = new_token
@@ -130,28 +151,28 @@ class Console(App[int], inherit_bindings=False):
 
     def on_key_came(self, event: KeyCame) -> None:
         """Let a key act."""
-        if event.key in ("ctrl+c", "ctrl+q"):
-            # Both ask as q does: they are pressed by habit, and q q is always at hand.
-            event.key = "q"
-        action = actions.for_key(event.key)
+        # These two ask as the key to leave does: they are pressed by habit.
+        habit = event.key in ("ctrl+c", "ctrl+q")
+        action = actions.named("quit") if habit else action_for(self.state, event.key)
         now = self._monotonic()
         press = guard.Press(
             event.key,
             event.at if self._real_time else now,
             action.name if action else None,
             event.character,
-            self._new_token(),
+            # The audit keeps the key, and so by which way a change was asked for.
+            f"console.{event.key}.{self._new_token()}",
             handled=now,
         )
         self._become(*guard.pressed(self.state, press))
 
-    def on_paste_came(self) -> None:
+    def on_paste_came(self, event: PasteCame) -> None:
         """Let a paste stop what is pending."""
-        self._become(guard.pasted(self.state, self._monotonic()))
+        self._become(guard.pasted(self.state, self._monotonic(), event.text))
 
     def on_size_came(self, event: SizeCame) -> None:
         """Take in the size."""
-        self._become(resized(self.state, event.width, event.height))
+        self._become(turning.resized(self.state, event.width, event.height))
 
     def on_snapshot_came(self, event: SnapshotCame) -> None:
         """Take in a fresh state."""
@@ -226,6 +247,11 @@ class Console(App[int], inherit_bindings=False):
                 self._in_thread(lambda: self._send(intent))
             case effects.Prove(model=model, generation=generation):
                 self._in_thread(lambda: self._prove(model, generation))
+            case effects.Copy(text=text):
+                self.copy_to_clipboard(text)
+            case effects.Remember(lines=lines):
+                if self._history is not None:
+                    self._history.keep(lines)
             case effects.AskPast(at=at):
                 self._in_thread(lambda: self._ask_past(at))
             case effects.Ask(subject=subject, before=before):
@@ -254,6 +280,8 @@ class Console(App[int], inherit_bindings=False):
     def _send(self, intent: Intent) -> Callable[[Screen, float], effects.Step]:
         """Ask for a change; return what its answer makes of the screen."""
         try:
+            if intent.words:
+                return self._send_words(intent)
             return sending.send(self._client, intent)
         except EngineLost as lost:
             if intent.verb == "rollback" and not lost.sent:
@@ -262,12 +290,29 @@ class Console(App[int], inherit_bindings=False):
             return lambda s, at: answered.unanswered(s, intent, why, was_sent=was_sent, at=at)
         except ConsoleError as no:
             why, code, status = no.message, no.code, no.status
-            if code in ("bad_answer", "unconfirmed"):
+            if code in ("bad_answer", "unconfirmed", "outcome_unknown"):
                 return lambda s, at: answered.unanswered(s, intent, why, was_sent=True, at=at)
             return lambda s, at: answered.refused(s, intent, why, status=status, at=at)
         except Exception as fault:  # noqa: BLE001 - whatever broke, the change may have happened
             why = f"The console failed to ask: {fault!r}."
             return lambda s, at: answered.unanswered(s, intent, why, was_sent=True, at=at)
+
+    def _send_words(self, intent: Intent) -> Callable[[Screen, float], effects.Step]:
+        """Carry out a line that has no key; without an idempotency key it is not asked again."""
+        key = GivenKey(intent.idempotency_key)
+        try:
+            ran = self._ran(intent.words, key)
+        except EngineLost as lost:
+            if not lost.sent or key.used:
+                raise
+            why = lost.message
+            return lambda s, at: answered.words_lost(s, intent, why, at)
+        return lambda s, at: answered.words_answered(s, intent, ran, at)
+
+    def _ran(self, words: tuple[str, ...], key: GivenKey) -> Ran:
+        if self._run_words is None:
+            raise ConsoleError("no_command_line", "This console has no command line.")
+        return self._run_words(self.state.path, words, key)
 
     def _send_offline(self, intent: Intent) -> Callable[[Screen, float], effects.Step]:
         """Roll back without the engine: the ledger and the prediction service are enough."""
@@ -293,7 +338,10 @@ class Console(App[int], inherit_bindings=False):
         """Ask for what a page shows; return what the answer makes of the screen."""
         page = PAGES[subject.page]
         try:
-            if page.renew is not None and before is not None:
+            if subject.page == "output":
+                words = command_line.words_of(subject.id)
+                value: Any = self._ran(tuple(words), GivenKey(self._new_token()))
+            elif page.renew is not None and before is not None:
                 value = page.renew(self._client, subject, before)
             else:
                 value = page.ask(self._client, subject) if page.ask else None
@@ -313,13 +361,28 @@ class Console(App[int], inherit_bindings=False):
         return lambda s, at: answered.proof_came(s, proof, at)
 
 
-def run(client: Client, workspace_path: str, *, on_exit: Callable[[], None] | None = None) -> int:
+def run(
+    client: Client,
+    workspace_path: str,
+    *,
+    verbs: tuple[VerbHelp, ...] = (),
+    run_words: RunWords | None = None,
+    on_exit: Callable[[], None] | None = None,
+) -> int:
     """Open the console on a workspace; return the exit code."""
     terminal = Terminal()
     try:
-        glyphs = terminal.glyphs()
-        screen = Screen(path=str(workspace_path), glyphs=glyphs, theme=terminal.theme())
-        console = Console(client, screen)
+        liked, history = preferences.read(), History()
+        screen = Screen(
+            path=str(workspace_path),
+            glyphs=liked.glyphs or terminal.glyphs(),
+            theme=liked.theme or terminal.theme(),
+            keys=actions.key_rows(liked.keys),
+            verbs=verbs,
+            history=history.lines(),
+            message=liked.warning,
+        )
+        console = Console(client, screen, run_words=run_words, history=history)
         with terminal.guarded():
             code = console.run(mouse=False)
         if code == HUNG_UP:

@@ -11,10 +11,11 @@ from itertools import pairwise
 from typing import Protocol, TypeVar
 
 from cdml_tui import location, quick
-from cdml_tui.arguments import GLOBAL, VERBS, flags
+from cdml_tui.arguments import GLOBAL, flags
 from cdml_tui.client import ConsoleError
 from cdml_tui.output import clean
 from cdml_tui.verbs.session import usage
+from cdml_tui.verbs.table import VERBS
 from engine import wire
 
 T = TypeVar("T")

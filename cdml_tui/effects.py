@@ -36,6 +36,20 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """Put a text on the terminal's clipboard."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """Keep the history of the command line."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AskPast:
     """Ask the engine for the snapshot of a past moment."""
 
@@ -52,5 +66,13 @@ class Quit:
     """Leave."""
 
 
-Effect = Send | Prove | Fetch | Ask | AskPast | Picture | Quit
+Effect = Send | Prove | Fetch | Ask | AskPast | Picture | Copy | Remember | Quit
 Step = tuple[Screen, tuple[Effect, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a line of the command line ended with, and what it wrote."""
+
+    code: int
+    text: str

@@ -11,6 +11,7 @@ import msgspec
 from engine.quantities import address, check_cron, duration, size
 from engine.settings_file import Document, nearest
 from engine.settings_policy import GateSettings, MonitorSettings, RecipeSettings, check_recipes
+from engine.settings_roles import RolesSettings
 from engine.settings_rollout import ProvenSettings, RolloutSettings, ShadowSettings
 from engine.settings_rules import (
     OWN_RECIPE,
@@ -270,6 +271,7 @@ class Settings(Section, frozen=True, kw_only=True):
 
     workspace: Annotated[WorkspaceSettings, says("This workspace.")] = WorkspaceSettings()
     serving: Annotated[ServingSettings, says("The prediction service.")] = ServingSettings()
+    roles: Annotated[RolesSettings, says("Who else may do what.")] = RolesSettings()
     backup: Annotated[BackupSettings, says("Copies of the workspace.")] = BackupSettings()
     models: Annotated[dict[str, ModelSettings], says("The models by name.")] = {}
     policies: Annotated[dict[str, PolicySettings], says("Shared parts by name.")] = {}

@@ -1,5 +1,6 @@
 """The last lines: the action bar while a change is meant, else what happened last and the keys."""
 
+import shlex
 from collections.abc import Collection
 
 from cdml_tui.panes.facts import NARROW, Label, labelled
@@ -19,7 +20,10 @@ from cdml_tui.panes.line import (
     width_of,
     wrapped,
 )
+from cdml_tui.panes.line_bar import line_rows, prompt_lines
 from cdml_tui.panes.plan import checks
+from cdml_tui.prompt import Prompt
+from cdml_tui.reach import key_of, works
 from cdml_tui.state import (
     Asking,
     Bar,
@@ -37,11 +41,11 @@ from cdml_tui.state import (
     safe_mode,
     undo_left_s,
     undo_of,
-    works,
 )
 from engine import wire
 
 BAR_ROWS = 6
+_MESSAGE = 3
 _VERBS = {
     "rollback": "Roll back",
     "promote": "Promote",
@@ -50,6 +54,7 @@ _VERBS = {
     "train": "Train",
     "ack": "Acknowledge",
     "mute": "Mute for a day",
+    "words": "Command",
     "cancel": "Cancel",
     "approve": "Approve the next step of",
     "reject": "Reject what waits of",
@@ -77,6 +82,8 @@ _OUTCOME_STYLE: dict[str, Style] = {
 
 def rows_needed(screen: Screen, width: int) -> int:
     """Return how many lines the bottom takes now."""
+    if isinstance(screen.bar, Prompt):
+        return line_rows(screen, screen.bar, width)
     if screen.bar is not None:
         return BAR_ROWS
     return len(_said(screen, width)) + 1
@@ -90,6 +97,8 @@ def bottom(
     dim: Collection[str] = (),
 ) -> list[Line]:
     """Draw the action bar, or the last outcome and the keys; without names those of the base."""
+    if isinstance(screen.bar, Prompt):
+        return prompt_lines(screen, screen.bar, width, height)
     if screen.bar is not None:
         return action_bar(screen, screen.bar, width, height)
     said = _said(screen, width)
@@ -102,7 +111,8 @@ def footer(
     """Draw the keys that fit; a page says itself which of its keys can do nothing now."""
     parts: list[Span] = []
     by_name = {k.name: k for k in screen.keys}
-    wanted = [by_name[n] for n in names] or [k for k in screen.keys if k.in_footer]
+    usual = sorted((k for k in screen.keys if k.in_footer), key=lambda k: k.in_footer)
+    wanted = [by_name[n] for n in names] or usual
     for key in wanted:
         able = key.name not in dim if names else works(screen, key.name)
         style: tuple[Style, Style] = ("key", "") if able else ("dim", "dim")
@@ -122,14 +132,20 @@ def _said(screen: Screen, width: int) -> list[Line]:
     elif screen.lost:
         lines += [line((t, "bad")) for t in wrapped(inert(screen.lost), width - 2)]
     undo = undo_left_s(screen)
-    tail = line(("  u", "key"), f" = undo {undo_of(screen)}{undo:.0f} s ") if undo > 0 else EMPTY
+    tail = (
+        line((f"  {key_of(screen, 'undo')}", "key"), f" = undo {undo_of(screen)}{undo:.0f} s ")
+        if undo > 0
+        else EMPTY
+    )
     if screen.outcome is not None:
         style = _OUTCOME_STYLE[screen.outcome.kind]
         texts = wrapped(inert(screen.outcome.text), max(20, width - width_of(text_of(tail)) - 1))
         told: list[Line] = [(Span(f" {t}", style),) for t in texts]
         lines += [*told[:-1], ends(told[-1], tail, width)] if told else []
     elif screen.message:
-        lines.append(ends(line((f" {inert(screen.message)}", "bold")), tail, width))
+        room = max(20, width - width_of(text_of(tail)) - 1)
+        lines += [line((f" {t}", "bold")) for t in wrapped(inert(screen.message), room)[:_MESSAGE]]
+        lines[-1] = ends(lines[-1], tail, width)
     else:
         lines.append(ends(EMPTY, tail, width))
     if screen.outcome is not None and screen.message:
@@ -169,6 +185,8 @@ def action_bar(screen: Screen, bar: Bar, width: int, height: int) -> list[Line]:
             head, body, prompt = _asking(screen, asking, width)
         case Proving() as proving:
             head, body, prompt = _proving(screen, proving, width)
+        case Prompt() as typed:
+            return prompt_lines(screen, typed, width, height)
     room = max(0, height - 2)
     drawn = _shared([labelled(label, text, width) for label, text in body], room, width)
     drawn += [EMPTY] * (room - len(drawn))
@@ -203,6 +221,8 @@ def _heading(intent: Intent, note: str, width: int) -> Line:
     way = f"  {intent.from_version or 'none'} → {intent.to}" if intent.to else ""
     if intent.verb in ("abort", "approve", "reject"):
         way = f"  {intent.to}"
+    if intent.words:
+        return _rule(f"cdml {' '.join(intent.words[:3])}", note, width)
     if intent.alert is not None:
         way = f"  alert {intent.alert.number}"
     model = f" {intent.model}" if width >= NARROW else ""
@@ -213,7 +233,7 @@ def _heading(intent: Intent, note: str, width: int) -> Line:
 
 def _effect(screen: Screen, intent: Intent, width: int) -> list[tuple[Label, str]]:
     """Say what would happen: traffic, what was measured, what was checked, the same by command."""
-    same = intent.plan.same_as if intent.plan and intent.plan.same_as else _command(screen, intent)
+    same = same_as(screen, intent)
     body: list[tuple[Label, str]] = [((label, ""), text) for label, text in intent.effect]
     if intent.verb in ("rollback", "promote"):
         body.append((("traffic", ""), _traffic(screen, intent)))
@@ -222,6 +242,8 @@ def _effect(screen: Screen, intent: Intent, width: int) -> list[tuple[Label, str
     if intent.verb == "undo":
         what = f"the last change ({intent.reason})" if intent.reason else "the last change"
         body.append((("takes", ""), f"back {what}: roles, fitness and locks as they were"))
+    if intent.words:
+        body.append((("does", ""), _meaning(screen, intent)))
     if intent.verb == "train":
         body.append((("trains", ""), f"new candidates of {intent.model}; nobody is served by them"))
     if intent.alert is not None:
@@ -233,6 +255,12 @@ def _effect(screen: Screen, intent: Intent, width: int) -> list[tuple[Label, str
     if width >= NARROW:
         body.append((("same as", ""), same))
     return body
+
+
+def _meaning(screen: Screen, intent: Intent) -> str:
+    verb = next((v.help for v in screen.verbs if v.name == intent.words[0]), "")
+    champion = f"; {intent.from_version} is the champion now" if intent.from_version else ""
+    return f"{verb}{champion}"
 
 
 def _quieted(intent: Intent, alert: wire.AlertRow) -> list[tuple[Label, str]]:
@@ -264,9 +292,14 @@ def _stopped(screen: Screen, intent: Intent) -> str:
     return f"shadow of {row.version}; it answers nobody, {intent.from_version} serves on"
 
 
-def _command(screen: Screen, intent: Intent) -> str:
+def same_as(screen: Screen, intent: Intent) -> str:
+    """Return the command that asks for the same change."""
+    if intent.words:
+        return f"cdml {shlex.join(intent.words)}"
     if intent.same_as:
         return intent.same_as
+    if intent.plan is not None and intent.plan.same_as:
+        return intent.plan.same_as
     if intent.alert is not None:
         return f"cdml alert {intent.verb} {intent.alert.number}"
     template = next((k.command for k in screen.keys if k.name == intent.verb), "")
@@ -279,23 +312,27 @@ def _typing(
     intent = typing.intent
     why = intent.plan.why if intent.plan else ""
     body: list[tuple[Label, str]] = _effect(screen, intent, width)
-    if intent.override:
-        guard: list[tuple[Label, str]] = [
-            (("GUARD", "alarm"), why or intent.careful or "a guard says no"),
-            (("override", "warn"), ", ".join(intent.override)),
-        ]
+    guarded = intent.override or (intent.words and typing.stage != "name")
+    if typing.stage == "name":
+        body.insert(0, (("FINAL", "alarm"), "no key and no command takes this back"))
+    elif guarded:
+        said = why or intent.careful or "this overrides a guard"
+        guard: list[tuple[Label, str]] = [(("GUARD", "alarm"), said)]
+        if intent.override:
+            guard.append((("override", "warn"), ", ".join(intent.override)))
         body = [*guard, *body[:2]]
     elif intent.careful:
         body.insert(0, (("careful", "warn"), intent.careful))
-    named = f"type {intent.word or intent.to} and Enter"
+    named = f"type {typing.needed or intent.word or intent.to} and Enter"
     wanted = _WANTED.get(typing.stage, named)
     # Of a long text its end is seen, where one types.
     end = _TYPING_END if width >= NARROW else ""
     room = width - width_of(f" {inert(wanted)}: _{end}")
     typed = tail(inert(typing.text), max(1, room))
     prompt = line((f" {inert(wanted)}: ", "key"), (typed + "_", "bold"), end)
-    head = _heading(intent, "overrides a guard" if intent.override else "not sent yet", width)
-    return head, body, prompt
+    note = "overrides a guard" if guarded else "not sent yet"
+    note = "no way back" if typing.stage == "name" else note
+    return _heading(intent, note, width), body, prompt
 
 
 def _asking(

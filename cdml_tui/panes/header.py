@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import datetime
 
 from cdml_tui.panes.figures import NONE, age, clock, count, figure, span_of
+from cdml_tui.panes.first_steps import next_step
 from cdml_tui.panes.line import (
     EMPTY,
     Line,
@@ -16,6 +17,7 @@ from cdml_tui.panes.line import (
     width_of,
     wrapped,
 )
+from cdml_tui.reach import is_viewer, key_of
 from cdml_tui.state import Screen, age_s, decision_now, link_of, model_of, moment, safe_mode, wall
 from engine import wire
 
@@ -32,6 +34,10 @@ def header(screen: Screen, width: int) -> Line:
     parts: list[Line] = [line((f" cdml {name}", "bold")), _feed(screen)]
     if screen.slow:
         parts.append(line(("slow link", "warn")))
+    if screen.paused is not None:
+        parts.append(line((f"PAUSED {span_of(screen.at - screen.paused)}", "alarm")))
+    if is_viewer(screen):
+        parts.append(line(("viewer: looks only", "warn")))
     if state is not None:
         parts += _processes(state, width)
     room = width - width_of(text_of(right)) - 1
@@ -118,11 +124,14 @@ def what_r_does(screen: Screen) -> tuple[str, bool]:
     if model is None:
         return "", False
     plan = model.rollback
+    key = key_of(screen, "rollback")
+    if is_viewer(screen):
+        return "", False
     if plan.to is None:
-        return "R: no way back yet", False
+        return f"{key}: no way back yet", False
     state = "READY" if plan.ready else "NOT READY"
     what = "go to SAFE MODE" if safe_mode(model, plan.to) else f"roll back to {inert(plan.to)}"
-    return f"R = {what} ({state})", plan.ready
+    return f"{key} = {what} ({state})", plan.ready
 
 
 def incident(screen: Screen, width: int) -> Line:
@@ -136,15 +145,17 @@ def incident(screen: Screen, width: int) -> Line:
     return (*fit(parts, room), Span(" "), *right)
 
 
-def incident_wrapped(screen: Screen, width: int) -> list[Line]:
-    """Say the same on a narrow screen, over as many lines as it takes."""
+def incident_wrapped(screen: Screen, width: int, height: int) -> list[Line]:
+    """Say the same on a narrow screen in at most `height` lines, of which R keeps its own."""
     parts = situation(screen)
     style = parts[0].style if parts else ""
     lines = [line((t, style)) for t in wrapped(text_of(parts), width)]
     text, ready = what_r_does(screen)
-    if text:
-        lines.append(line((text, "key" if ready else "dim")))
-    return lines
+    room = max(0, height - 1) if text else height
+    if len(lines) > room > 0:
+        lines[room - 1] = fit((*lines[room - 1], Span(" …", "dim")), width)
+    last = [line((text, "key" if ready else "dim"))] if text else []
+    return [*lines[:room], *last]
 
 
 def situation(screen: Screen) -> Line:
@@ -186,7 +197,9 @@ def calm(screen: Screen, model: wire.ModelState) -> str:
     if model.champion is None:
         runs = screen.snapshot.jobs if screen.snapshot else []
         busy = any(j.model == model.model and j.state in RUNNING for j in runs)
-        return "no version serves yet" + ("; training runs" if busy else "; T trains one")
+        if model.versions and not busy:
+            return f"no version serves yet; {key_of(screen, 'train')} trains one"
+        return f"no version serves yet; {'training runs' if busy else next_step(screen)}"
     measured = [s for s in model.signals if s.last is not None]
     if not measured:
         return f"nothing measured yet of {inert(model.champion)}{then}"

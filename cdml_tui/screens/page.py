@@ -93,9 +93,9 @@ class Page:
     `about` says what it opens on, or, as text, why it cannot; `keys` are the actions its last line
     names beside those that move; `live` asks again when the engine tells of a change, after
     `rest_s` at the earliest, `every` says after how many seconds in any case; `waiting` is said
-    until the answer is there. `changes` are the change keys that act here: each gives what it would
-    do or, as text, why it cannot. `renew` asks only for what may be new beside what is shown, where
-    the whole is much.
+    until the answer is there; what opens `over` others lets them stay open below. `changes` are
+    the change keys that act here: each gives what it would do or, as text, why it cannot. `renew`
+    asks only for what may be new beside what is shown, where the whole is much.
     """
 
     name: str
@@ -107,7 +107,8 @@ class Page:
     opens: Callable[[Screen, Sheet], Subject | None] | None = None
     keys: tuple[str, ...] = ()
     live: bool = True
-    every: Callable[[Sheet], float | None] = lambda _: None
-    changes: Mapping[str, Offer] = field(default_factory=dict)
     rest_s: float = 0.0
     waiting: str = "asking the engine"
+    over: bool = False
+    every: Callable[[Sheet], float | None] = lambda _: None
+    changes: Mapping[str, Offer] = field(default_factory=dict)

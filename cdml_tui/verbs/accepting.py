@@ -1,8 +1,9 @@
 """The verbs that decide about what was delivered: quarantine, schema."""
 
 from cdml_tui.output import json_line, line, table
+from cdml_tui.request_key import new_key
 from cdml_tui.verbs.changing import certainly
-from cdml_tui.verbs.session import Session, new_key, usage
+from cdml_tui.verbs.session import Session, usage
 from engine.wire import LockRequest, QuarantineRequest, SchemaAnswer, SchemaChange
 
 _VERBS = ("accept", "discard")

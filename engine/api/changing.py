@@ -185,8 +185,7 @@ ROUTES += [
     note,
     ack,
     mute,
-    reload,
     backup,
-    stop,
-    clock,
 ]
+# They end the engine or change what it goes by.
+ADMIN = [reload, stop, clock]

@@ -9,7 +9,8 @@ from litestar.response import Stream
 from engine import wire
 from engine.api.conductor import SHOWN
 from engine.api.desk import desk_of, site_of
-from engine.api.peer import Req, actor_of, role_of
+from engine.api.peer import Req, actor_of
+from engine.api.roles import role_of
 from engine.api.stream import hub_of
 from engine.clock import iso, parse_time
 from engine.errors import InvalidError
@@ -36,11 +37,12 @@ from engine.pipeline import taints as tainting
 @get("/api/v1/state", sync_to_thread=True)
 def snapshot(request: Req, state: State, at: FromQuery[str] = "") -> wire.State:
     """Return one snapshot for the console, or that of a past moment."""
-    peer = request.scope["state"]
-    you, role, onlookers = actor_of(peer).name, role_of(peer), hub_of(state).onlookers
+    peer, desk = request.scope["state"], desk_of(state)
+    role = role_of(peer["peer"], desk.site.settings.roles) or "viewer"
+    you, onlookers = actor_of(peer).name, hub_of(state).onlookers
     if at:
-        return desk_of(state).state_then(you, role, onlookers, parse_time(at))
-    return desk_of(state).state(you, role, onlookers)
+        return desk.state_then(you, role, onlookers, parse_time(at))
+    return desk.state(you, role, onlookers)
 
 
 @get("/api/v1/status", sync_to_thread=True)
@@ -52,11 +54,12 @@ def status(state: State) -> wire.Status:
 @get("/api/v1/events")
 async def events(request: Req, state: State) -> Stream:
     """Follow the facts from Last-Event-ID on, or from now."""
-    ledger, peer = desk_of(state).ledger, request.scope["state"]
+    desk, peer = desk_of(state), request.scope["state"]
+    ledger = desk.ledger
     resume = request.headers.get("last-event-id", "")
     after = int(resume) if resume.isdigit() else ledger.last_event()
-    wall = iso(desk_of(state).site.clock.wall())
-    who = wire.Onlooker(actor_of(peer).name, role_of(peer), wall)
+    role = role_of(peer["peer"], desk.site.settings.roles) or "viewer"
+    who = wire.Onlooker(actor_of(peer).name, role, iso(desk.site.clock.wall()))
     return Stream(hub_of(state).follow(ledger, after, who), media_type="text/event-stream")
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cdml_tui.arguments import VERBS
 from cdml_tui.completion import candidates, script
 from cdml_tui.quick import ask
+from cdml_tui.verbs.table import VERBS
 from engine import wire
 from tests.console.socket_engine import JOB, T0, Fake, M, version
 

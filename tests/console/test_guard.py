@@ -5,7 +5,8 @@ import msgspec
 import pytest
 from desk import Desk
 
-from cdml_tui import answers, guard, sending
+from cdml_tui import answers, effects, guard, sending
+from cdml_tui.reach import works
 from cdml_tui.state import (
     Asking,
     Confirm,
@@ -15,7 +16,6 @@ from cdml_tui.state import (
     Window,
     link_lost,
     snapshot_came,
-    works,
 )
 from engine import wire
 
@@ -313,8 +313,8 @@ def test_a_viewer_changes_nothing_and_is_told_why() -> None:
 
 def test_leaving_takes_two_keys_in_a_row() -> None:
     desk = Desk().press("q").press("j").press("q")
-    assert guard.Quit() not in desk.effects
-    assert guard.Quit() in desk.press("q").effects
+    assert effects.Quit() not in desk.effects
+    assert effects.Quit() in desk.press("q").effects
 
 
 # ---------------------------------------------------------------- the truth after
@@ -374,7 +374,7 @@ def test_a_conflict_shows_the_engines_words_and_fetches() -> None:
     desk.take(answers.refused(desk.screen, desk.sent[0].intent, said, status=409, at=desk.at))
     assert desk.screen.outcome is not None
     assert desk.screen.outcome.text == f"REFUSED: {said}"
-    assert guard.Fetch() in desk.effects
+    assert effects.Fetch() in desk.effects
 
 
 def test_an_answer_to_another_question_changes_nothing() -> None:

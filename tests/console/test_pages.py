@@ -33,10 +33,15 @@ def test_a_page_asks_once_and_says_so_until_the_answer_comes() -> None:
     assert any("asking the engine" in text for text in texts(desk))
 
 
-def test_its_own_key_closes_a_page_and_another_takes_its_place() -> None:
+def test_its_own_key_closes_a_page() -> None:
+    assert not opened("events").press("e").screen.sheets
+
+
+def test_the_keys_of_a_page_are_shown_over_it() -> None:
     desk = opened("events").press("?")
-    assert [s.subject.page for s in desk.screen.sheets] == ["help"]
-    assert not desk.press("?").screen.sheets
+    assert [s.subject.page for s in desk.screen.sheets] == ["events", "help"]
+    assert "Keys of events" in "\n".join(texts(desk))
+    assert [s.subject.page for s in desk.press("?").screen.sheets] == ["events"]
 
 
 @pytest.mark.parametrize("key", ["q", "escape"])
