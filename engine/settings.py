@@ -253,6 +253,8 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             wrong("gate", f'group "{self.gate.group}" does not name what rows have in common.')
         if self.gate.calibration is not None and self.task == "regression":
             wrong("gate", "calibration is about probabilities; a regression task answers none.")
+        if self.gate.renewal and not self.rollout.shadow.rows:
+            wrong("gate", "renewal needs a shadow to show the rest: set rollout.shadow.rows.")
         if self.rollout.unit in (self.target, self.label_time):
             wrong("rollout", f'unit "{self.rollout.unit}" is not known when a row is predicted.')
 

@@ -39,6 +39,8 @@ QUIET = {
     'mode = "automatic"': 'mode = "manual"',
     'every = "1d"': 'every = "3650d"',
     'holdout = "1d"': 'holdout = "3d"',
+    "renewal = true": "renewal = false",
+    "refit = true": "refit = false",
 }
 
 
