@@ -32,8 +32,16 @@ PATIENCE = timedelta(days=7)
 HESITATION = timedelta(days=3)
 AFTER = 8  # one window of mature labels, and the next look of the monitor
 SHARE_PCT = 80
-# What summer storms alone do to the metric shall not breach it.
-SUMMER = ("metric_limit = 0.55", "metric_limit = 0.65")
+SETTINGS = (
+    # What summer storms alone do to the metric shall not breach it.
+    ("metric_limit = 0.55", "metric_limit = 0.65"),
+    # Until the poison comes nothing else has led: what was left is plain to see.
+    ('windows = ["all"]', 'windows = ["all", "60d"]'),
+    ("shadow = { rows = 500 }", "shadow = { rows = 1000 }"),
+    ('holdout = "7d"', 'holdout = "14d"'),
+    ("refit = true", "refit = false"),
+    ("renewal = true", "renewal = false"),
+)
 FILE = "redelivered-may-june.parquet"
 
 Tell = Callable[[dict[str, Any]], None]

@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 
+from engine.durable import sync_folder
 from engine.errors import InvalidError, UnavailableError
 from engine.store import times
 from engine.store.connection import zoned
@@ -86,6 +87,7 @@ def snapshot(
             os.fsync(file.fileno())
         part.chmod(0o440)
         part.rename(folder / f"{digest}.parquet")
+        sync_folder(folder)
     finally:
         part.unlink(missing_ok=True)
     return Snapshot(digest, rows[0], zoned(rows[1]), zoned(rows[2]), *order)
