@@ -46,6 +46,24 @@ from engine import wire
 
 BAR_ROWS = 6
 _MESSAGE = 3
+# What the line above the footer names on the base screen, while nothing else is said there.
+_LOOKS = (
+    "version",
+    "compare",
+    "drift",
+    "performance",
+    "jobs",
+    "overview",
+    "past",
+    "model",
+    "rollout",
+    "incidents",
+    "alerts",
+    "data",
+    "audit",
+    "events",
+    "palette",
+)
 _VERBS = {
     "rollback": "Roll back",
     "promote": "Promote",
@@ -127,7 +145,7 @@ def footer(
 def _said(screen: Screen, width: int) -> list[Line]:
     """Say what is to be known above the keys: a message, the last outcome, the way without us."""
     lines: list[Line] = []
-    if link_of(screen) in ("lost", "stale") and screen.model is not None:
+    if link_of(screen) in ("lost", "stale") and screen.model and not screen.barred:
         lines += [line((t, "bad")) for t in wrapped(without_engine(screen), width - 2)]
     elif screen.lost:
         lines += [line((t, "bad")) for t in wrapped(inert(screen.lost), width - 2)]
@@ -147,7 +165,8 @@ def _said(screen: Screen, width: int) -> list[Line]:
         lines += [line((f" {t}", "bold")) for t in wrapped(inert(screen.message), room)[:_MESSAGE]]
         lines[-1] = ends(lines[-1], tail, width)
     else:
-        lines.append(ends(EMPTY, tail, width))
+        room = width - width_of(text_of(tail))
+        lines.append(ends(EMPTY if screen.sheets else footer(screen, room, _LOOKS), tail, width))
     if screen.outcome is not None and screen.message:
         lines.append(line(f" {inert(screen.message)}"))
     return [tuple(one) for one in lines]

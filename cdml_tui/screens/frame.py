@@ -8,6 +8,7 @@ from cdml_tui.panes.figures import span_of
 from cdml_tui.panes.header import fitted
 from cdml_tui.panes.layout import SHORT, watch
 from cdml_tui.panes.line import EMPTY, Line, Span, block, drawn, inert, line, title, wrapped
+from cdml_tui.screens.fault import undrawn
 from cdml_tui.screens.page import Body
 from cdml_tui.screens.table import PAGES
 from cdml_tui.sheet import Sheet
@@ -36,16 +37,18 @@ def body_of(screen: Screen, sheet: Sheet, width: int) -> Body:
     if sheet.value is None and page.ask is not None:
         why = sheet.why or page.waiting
         return Body([line((f" {t}", "dim")) for t in wrapped(inert(why), max(1, width - 2))])
-    body = page.draw(screen, sheet, width)
+    try:
+        body = page.draw(screen, sheet, width)
+    except Exception as fault:  # noqa: BLE001 - a page that breaks must not end the console
+        return Body([undrawn(f"this page ({page.name})", fault)])
     return body if body.rows else Body([line((" nothing yet", "dim"))], body.head)
 
 
-def room_of(screen: Screen) -> int:
-    """Return how many rows of the open page the terminal has room for."""
+def room_of(screen: Screen, body: Body) -> int:
+    """Return how many rows of the open page, which has this body, the terminal has room for."""
     sheet = screen.sheets[-1]
     width, height = screen.width, screen.height
     around = len(_head(screen, width, height)) + 1 + len(_foot(screen, sheet, width, height))
-    body = body_of(screen, sheet, width)
     return max(1, height - around - len(body.head) - len(body.foot))
 
 

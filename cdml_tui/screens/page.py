@@ -10,6 +10,7 @@ from typing import Any, overload
 
 from cdml_tui.client import Client
 from cdml_tui.panes.line import Line, block, title
+from cdml_tui.screens.fault import undrawn
 from cdml_tui.sheet import Sheet, Subject
 from cdml_tui.state import Intent, Screen
 
@@ -37,8 +38,14 @@ class Rows(Sequence[Line]):
     def __getitem__(self, at: int | slice) -> Line | list[Line]:
         """Draw one row, or those of a slice."""
         if isinstance(at, slice):
-            return [self._draw(i) for i in range(*at.indices(self._n))]
-        return self._draw(range(self._n)[at])
+            return [self._one(i) for i in range(*at.indices(self._n))]
+        return self._one(range(self._n)[at])
+
+    def _one(self, at: int) -> Line:
+        try:
+            return self._draw(at)
+        except Exception as fault:  # noqa: BLE001 - one row that cannot be drawn hides no other
+            return undrawn(f"row {at + 1}", fault)
 
 
 @dataclass(frozen=True, slots=True)

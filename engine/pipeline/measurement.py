@@ -42,12 +42,14 @@ class Slice(msgspec.Struct, frozen=True):
 class Differences(msgspec.Struct, frozen=True):
     """How far two versions' answers to the same rows lie apart; `changed` is None without classes.
 
-    `changed` is the share of rows that they decide differently, each at its own threshold.
+    `changed` is the share of rows that they decide differently, each at its own threshold. `right`
+    are the rows that only the candidate decides right, and those that only the champion does.
     """
 
     mean: float
     largest: float
     changed: float | None
+    right: tuple[int, int] | None = None
 
 
 class ValidateResult(msgspec.Struct, frozen=True):
@@ -147,14 +149,17 @@ def compared(
     return _told(found, performance.value(held.metric, held.task, held.labels, other))
 
 
-def differences(task: str, one: Any, other: Any, thresholds: tuple[float, float]) -> Differences:
+def differences(held: Held, one: Any, other: Any, thresholds: tuple[float, float]) -> Differences:
     """Return how far two versions' answers lie apart, and how often they decide differently."""
     apart = np.abs(np.asarray(one) - np.asarray(other)).max(axis=1)
-    changed = None
-    if task != "regression":
-        mine = performance.decisions(task, one, thresholds[0])
-        changed = float(np.mean(mine != performance.decisions(task, other, thresholds[1])))
-    return Differences(float(apart.mean()), float(apart.max()), changed)
+    found = Differences(float(apart.mean()), float(apart.max()), None)
+    if held.task == "regression":
+        return found
+    mine = performance.decisions(held.task, one, thresholds[0])
+    its = performance.decisions(held.task, other, thresholds[1])
+    right, known = mine == held.labels, its == held.labels
+    only = int(np.sum(right & ~known)), int(np.sum(known & ~right))
+    return msgspec.structs.replace(found, changed=float(np.mean(mine != its)), right=only)
 
 
 def _told(found: Estimate, other: float | None) -> Comparison:
