@@ -88,9 +88,15 @@ def _head(screen: Screen, width: int, height: int) -> list[Line]:
 
 def _foot(screen: Screen, sheet: Sheet, width: int, height: int) -> list[Line]:
     page = PAGES[sheet.subject.page]
-    names = (*page.keys, "down", *(["open"] if page.opens else []), "back", "help")
+    names = (*page.keys, "down", *(["open"] if _opens(screen, sheet) else []), "back", "help")
     rows = min(rows_needed(screen, width), max(1, height - 1))
     return block(bottom(screen, width, rows, names, _dim(screen, sheet)), rows, width)
+
+
+def _opens(screen: Screen, sheet: Sheet) -> bool:
+    """Say whether Enter opens something where the operator stands."""
+    opens = PAGES[sheet.subject.page].opens
+    return opens is not None and sheet.value is not None and opens(screen, sheet) is not None
 
 
 def _dim(screen: Screen, sheet: Sheet) -> frozenset[str]:
