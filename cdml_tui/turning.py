@@ -37,8 +37,7 @@ def entered(screen: Screen) -> Step:
     if not screen.sheets:
         return opened(screen, "version") if "version" in PAGES else (screen, ())
     sheet = screen.sheets[-1]
-    opens = PAGES[sheet.subject.page].opens
-    subject = opens(screen, sheet) if opens and sheet.value is not None else None
+    subject = PAGES[sheet.subject.page].entered(screen, sheet)
     if subject is None:
         return replace(screen, message="there is nothing more to open here"), ()
     if subject.page == BASE:
@@ -49,10 +48,10 @@ def entered(screen: Screen) -> Step:
 def offered(screen: Screen, verb: str) -> Intent | str:
     """Return what a change key would do on the open page, or why it does nothing there."""
     sheet = screen.sheets[-1]
-    offer = PAGES[sheet.subject.page].changes.get(verb)
-    if offer is None:
+    page = PAGES[sheet.subject.page]
+    if verb not in page.changes:
         return "close this page first, to see what it would do"
-    return "this page has no answer yet" if sheet.value is None else offer(screen, sheet)
+    return page.offered(verb, screen, sheet)
 
 
 def closed(screen: Screen) -> Step:
@@ -160,7 +159,7 @@ def due(screen: Screen) -> Step:
     """Ask for the open page anew where it wants that by time alone."""
     if not screen.sheets or (sheet := screen.sheets[-1]).value is None or sheet.came is None:
         return screen, ()
-    every = PAGES[sheet.subject.page].every(sheet)
+    every = PAGES[sheet.subject.page].renewed_after(sheet)
     return (screen, ()) if every is None or screen.at - sheet.came < every else asked_again(screen)
 
 

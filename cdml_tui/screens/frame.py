@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from cdml_tui.panes.bar import bottom, rows_needed
+from cdml_tui.panes.facts import NARROW
 from cdml_tui.panes.figures import span_of
 from cdml_tui.panes.header import fitted
 from cdml_tui.panes.layout import SHORT, watch
@@ -88,23 +89,21 @@ def _head(screen: Screen, width: int, height: int) -> list[Line]:
 
 def _foot(screen: Screen, sheet: Sheet, width: int, height: int) -> list[Line]:
     page = PAGES[sheet.subject.page]
-    names = (*page.keys, "down", *(["open"] if _opens(screen, sheet) else []), "back", "help")
+    opens = ("open",) if page.entered(screen, sheet) else ()
+    names = (*page.keys, "down", *opens, "back", "help")
+    if width < NARROW:
+        # The way out is never what has no room.
+        names = ("back", *page.keys, *opens, "down", "help")
     rows = min(rows_needed(screen, width), max(1, height - 1))
     return block(bottom(screen, width, rows, names, _dim(screen, sheet)), rows, width)
 
 
-def _opens(screen: Screen, sheet: Sheet) -> bool:
-    """Say whether Enter opens something where the operator stands."""
-    opens = PAGES[sheet.subject.page].opens
-    return opens is not None and sheet.value is not None and opens(screen, sheet) is not None
-
-
 def _dim(screen: Screen, sheet: Sheet) -> frozenset[str]:
     """Return the change keys of the page that cannot do anything now."""
-    changes = PAGES[sheet.subject.page].changes
-    if screen.snapshot is None or screen.snapshot.role == "viewer" or sheet.value is None:
-        return frozenset(changes)
-    return frozenset(n for n, offer in changes.items() if isinstance(offer(screen, sheet), str))
+    page = PAGES[sheet.subject.page]
+    if screen.snapshot is None or screen.snapshot.role == "viewer":
+        return frozenset(page.changes)
+    return frozenset(n for n in page.changes if isinstance(page.offered(n, screen, sheet), str))
 
 
 def _title(screen: Screen, sheet: Sheet, width: int) -> Line:

@@ -114,7 +114,7 @@ def _words(screen: Screen, answer: Answer, model: wire.ModelState) -> list[tuple
         ("alert", f"{worst.number} {worst.state}: {worst.text}" if worst else "none"),
         ("forecast", _ahead(answer, model.model)),
         ("rollout", _rollout(answer, model)),
-        ("trained", f"{_trained(model)} old"),
+        ("trained", f"on rows that end {_trained(model)} ago" if model.trained_age_days else ""),
         ("next check", clock(model.next_check, now)),
     ]
 
