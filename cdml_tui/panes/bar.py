@@ -193,6 +193,7 @@ def action_bar(screen: Screen, bar: Bar, width: int, height: int) -> list[Line]:
             left = f"waits {max(0.0, until - screen.at):.0f} s for y"
             head, body = _heading(intent, left, width), _effect(screen, intent, width)
             body.insert(0, (("careful", "warn"), why))
+            body = body if width >= NARROW else body[:3]
             prompt = line((" y = do it", "key"), "   any other key = cancel")
         case Typing() as typing:
             head, body, prompt = _typing(screen, typing, width)
@@ -367,6 +368,8 @@ def _asking(
     ]
     if intent.verb == "rollback":
         body.append((("or", ""), without_engine(screen)))
+        # Where there is little room, the command comes whole.
+        body = body if width >= NARROW else [body[2], body[0]]
     return _heading(intent, f"UNKNOWN for {took}", width), body, line((" Esc = stop asking", "key"))
 
 

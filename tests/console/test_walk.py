@@ -9,6 +9,7 @@ from desk import Desk
 from page_desk import answered, opened, texts
 
 from cdml_tui import actions, state
+from cdml_tui.answers import unanswered
 from cdml_tui.effects import Ran
 from cdml_tui.palette import found
 from cdml_tui.panes.bar import _LOOKS
@@ -82,3 +83,22 @@ def test_a_table_that_a_verb_wrote_keeps_its_columns() -> None:
 )
 def test_what_rounds_to_nothing_has_no_sign(value: float, written: str) -> None:
     assert figure(value) == written
+
+
+def test_on_a_narrow_terminal_the_command_without_the_engine_comes_whole() -> None:
+    desk = Desk()
+    desk.screen = replace(desk.screen, width=40, height=10)
+    desk.wait(2).press("R").wait(0.9)
+    intent = desk.sent[-1].intent
+    desk.screen, _ = unanswered(desk.screen, intent, "the line broke", was_sent=True, at=desk.at)
+    said = " ".join(" ".join(one.split()) for one in texts(desk))
+    assert "cdml -w /srv/flights rollback late --offline" in said
+    assert "the line broke" in said
+
+
+def test_on_a_narrow_terminal_why_a_key_asks_for_y_comes_whole() -> None:
+    desk = Desk()
+    desk.screen = replace(desk.screen, width=40, height=10)
+    desk.wait(9, fresh=False).press("R", fresh=False)
+    said = " ".join(" ".join(one.split()) for one in texts(desk))
+    assert "nothing was heard for 10 s (limit 5)" in said
