@@ -24,7 +24,7 @@ FIND_PYTHON := for candidate in $(or $(PYTHON),python3.13 python3.12 python3.11 
 	  echo "cdml needs Python's ensurepip to make .venv and $$candidate lacks it: install it (Debian: apt install python3-venv) and run make again." >&2; exit 1; \
 	fi
 
-.PHONY: help env demo test check fast bench format docs picture lock wheel clean
+.PHONY: help env demo test faults check fast bench format docs picture lock wheel clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1 \2/p' Makefile | while read -r target what; do printf '  make %-8s %s\n' "$$target" "$$what"; done
@@ -54,6 +54,9 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 test: .venv/ready ## every test; one file: ARGS=tests/flows/test_demo.py
 	@$(PYTEST) $(ARGS)
+
+faults: .venv/ready ## the whole fault plan with its figures, a quarter of an hour; one case: ARGS=4
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 fast: .venv/ready ## the tests that need no processes of their own
 	@$(PYTEST) --ignore=tests/flows --ignore=tests/faults $(ARGS)

@@ -270,6 +270,13 @@ class Client:
         """Have the workspace copied, which takes as long as its size asks for."""
         return self._post("/backup", wire.BackupAnswer, None, timeout=None)
 
+    def notify(self, test: str | None = None) -> list[wire.NotifyRow]:
+        """Return who is told of what happens; with `test`, "" for all, tell them something now."""
+        if test is None:
+            return self._get("/notify", list[wire.NotifyRow])
+        path = f"/notify/test{f'?target={_path(test)}' if test else ''}"
+        return self._post(path, list[wire.NotifyRow], None, timeout=None)
+
     def stop(self) -> None:
         """Stop the engine."""
         self._post("/stop", dict[str, Any], None)
@@ -332,12 +339,9 @@ class Client:
         try:
             return msgspec.json.decode(answer.content, type=kind)
         except msgspec.MsgspecError as fault:
-            raise ConsoleError(
-                "bad_answer",
-                f"Asking the engine for {path}: its answer was not understood ({fault}). "
-                "The console and the engine may be of different versions.",
-                status=answer.status_code,
-            ) from None
+            found = f"Asking the engine for {path}: its answer was not understood ({fault}). "
+            after = "The console and the engine may be of different versions."
+            raise ConsoleError("bad_answer", found + after, status=answer.status_code) from None
 
     def _knock(self, attempt: str) -> None:
         """Find out cheaply, before httpx is even imported, that nobody listens."""
@@ -369,9 +373,8 @@ class Client:
 
         if isinstance(fault, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
             return self._nobody(attempt, str(fault))
-        found = (
-            "no answer in time" if isinstance(fault, httpx.TimeoutException) else "the line broke"
-        )
+        slow = isinstance(fault, httpx.TimeoutException)
+        found = "no answer in time" if slow else "the line broke"
         return EngineLost(f"{attempt}: {found}. Look with `cdml status`.", sent=True)
 
 

@@ -6,7 +6,17 @@ from pathlib import Path
 
 from cdml_tui import location
 
-_NEED_A_WORKSPACE = ("check", "up", "rollback", "predict", "token", "backtest", "backup", "doctor")
+_NEED_A_WORKSPACE = (
+    "check",
+    "up",
+    "rollback",
+    "predict",
+    "token",
+    "backtest",
+    "backup",
+    "doctor",
+    "logs",
+)
 
 
 def needs_no_engine(name: str, after: list[str]) -> bool:

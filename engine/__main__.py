@@ -84,6 +84,12 @@ def _token(argv: list[str]) -> int:
     return token_verb.main(argv)
 
 
+def _logs(argv: list[str]) -> int:
+    from engine import log_verb
+
+    return log_verb.main(argv)
+
+
 def _up(argv: list[str]) -> int:
     return guarded(lambda: _started(argv), as_json="--json" in argv)
 
@@ -161,6 +167,12 @@ def _job(argv: list[str]) -> int:
     return child.main(Path(argv[0]), int(argv[1]))
 
 
+def _post(_argv: list[str]) -> int:
+    from engine.telemetry import post
+
+    return post.main()
+
+
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "backtest": _backtest,
     "backup": _backup,
@@ -178,6 +190,8 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "supervise": _supervise,
     "serve": _serve,
     "job": _job,
+    "logs": _logs,
+    "post": _post,
 }
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from threading import Event, Thread
 
 import watchfiles
 
+from engine import logs
 from engine.api.stream import Hub
 from engine.errors import CdmlError, UnavailableError
 from engine.jobs import triggers
@@ -167,6 +168,7 @@ class Beat:
         ]
 
     def _keep_serving(self) -> None:
+        logs.keep_small(self._site.workspace.logs / "serving.log")
         said = self._serving.keep()
         if said:
             self._site.tell("WARN", "serving", None, said)

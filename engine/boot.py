@@ -3,12 +3,12 @@
 Predictions are answered again half a second sooner, and a second engine is refused at once.
 """
 
-import logging
 import os
 from pathlib import Path
 
+from engine import logs
 from engine.clock import Clock, SimulatedClock, SystemClock, parse_time
-from engine.errors import InvalidError, RefusedError
+from engine.errors import CorruptError, InvalidError, RefusedError
 from engine.ledger.ledger import Ledger
 from engine.serving_process import ServingProcess
 from engine.settings import load
@@ -21,12 +21,9 @@ def run(root: Path, *, simulated: str | None = None, seed: int = 0) -> int:
     workspace = Workspace(root).require()
     settings = load(workspace.config)
     workspace.create(list(settings.models))
-    logging.basicConfig(
-        filename=workspace.logs / "engine.log",
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        level=logging.INFO,
-    )
+    logs.into_file(workspace.logs / "engine.log")
     with workspace.locked():
+        _check_ledger(workspace)
         ledger = Ledger(workspace.ledger)
         clock: Clock = SystemClock()
         if simulated is not None:
@@ -45,3 +42,14 @@ def run(root: Path, *, simulated: str | None = None, seed: int = 0) -> int:
             serving.abandon()  # a workspace that is not ours to run is not ours to serve
             raise
         return engine.run()
+
+
+def _check_ledger(workspace: Workspace) -> None:
+    """Refuse to begin an empty ledger beside versions that another one has known."""
+    if not workspace.ledger.exists() and any(workspace.artifacts.glob("*.sig")):
+        raise CorruptError(
+            f'Starting on "{workspace.root}": "{workspace.ledger.name}" is gone, and with it who '
+            "leads and who decided what, though signed versions are there. Nothing was started. "
+            "Put the file back, or bring a backup back with cdml restore.",
+            code="ledger_gone",
+        )

@@ -24,6 +24,7 @@ from engine.errors import CdmlError, RefusedError
 from engine.jobs import triggers
 from engine.jobs.runner import SHOWN, Runner
 from engine.ledger.ledger import Ledger
+from engine.outlets import Outlets
 from engine.pipeline import locks, lookout, transform_check
 from engine.pipeline.features import check_kpis
 from engine.pipeline.ingest import ingest_waiting
@@ -39,6 +40,9 @@ from engine.wire import EventRow, JobRow, ScheduleRow, ServingState
 from engine.workspace import Workspace
 
 T = TypeVar("T")
+LEVELS = {
+    "INFO": logging.INFO, "ACT": logging.INFO, "WARN": logging.WARNING, "CRIT": logging.CRITICAL,
+}  # fmt: skip
 log = logging.getLogger("cdml.engine")
 
 
@@ -80,6 +84,7 @@ class Engine(Conductor):
         )
         self._runner = Runner(self._site)
         self._beat = Beat(self._site, self._runner, serving, self._hub, self.boot)
+        self._outlets = Outlets(self._site)
         self._moving = Lock()
         self._server: uvicorn.Server | None = None
 
@@ -93,7 +98,7 @@ class Engine(Conductor):
             raise
         listener = listen(self._workspace.engine_socket)
         config = uvicorn.Config(
-            application(Desk(self._site, self), self._hub),
+            application(Desk(self._site, self), self._hub, self._outlets),
             http=PeerProtocol,
             log_config=None,
             access_log=False,
@@ -103,6 +108,7 @@ class Engine(Conductor):
         self._beat.start()
         if not self._clock.simulated:
             self._runner.start()
+        self._outlets.apply()
         self._site.tell("INFO", "engine", None, f"engine {self.version} ready, pid {self.pid}")
         for number in (signal.SIGTERM, signal.SIGINT):
             # uvicorn raises a signal anew once it stopped: that must not end us before we tidy up.
@@ -110,6 +116,7 @@ class Engine(Conductor):
         try:
             self._server.run(sockets=[listener])
         finally:
+            self._outlets.close()
             self._beat.stop()
             self._runner.stop()
             self._serving.stop()
@@ -175,6 +182,7 @@ class Engine(Conductor):
         triggers.recipes(self._site, self._runner, float("inf"))  # what it was so far is known
         self._site.settings = settings
         triggers.recipes(self._site, self._runner, float("inf"))
+        self._outlets.apply()
         self._beat.set_alarm()
         self._serving.sync()
         self._hub.touch()
@@ -229,5 +237,7 @@ class Engine(Conductor):
         except CdmlError as e:
             log.warning("last load: %s", e.message)
 
-    def _told(self, _: EventRow) -> None:
+    def _told(self, event: EventRow) -> None:
         self._hub.touch()
+        log.log(LEVELS[event.level], event.text, extra={"model": event.model, "kind": event.kind})
+        self._outlets.told(event)

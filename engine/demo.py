@@ -161,7 +161,8 @@ def _build(given: Given, data: Path) -> Workspace:
     workspace.create([MODEL])
     template = Path(__file__).with_name("demo.toml").read_text(encoding="utf-8")
     if given.incident:
-        template = template.replace(*bad_day.SUMMER)
+        for shipped, here in bad_day.SETTINGS:
+            template = template.replace(shipped, here)
     workspace.config.write_text(template.replace("@PORT@", str(_port(given))), encoding="utf-8")
     until = bad_day.START if given.incident else START
     into = workspace.incoming(MODEL) / f"january-{until - timedelta(days=1):%B}.parquet".lower()

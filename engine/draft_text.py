@@ -49,7 +49,13 @@ def toml_text(workspace: str, model: str, draft: Draft) -> str:
         f"[models.{model}.gate]",
         *_keys(
             GateSettings,
-            {"non_inferiority": draft.non_inferiority, "holdout": draft.holdout, "slices": []},
+            {
+                "non_inferiority": draft.non_inferiority,
+                "holdout": draft.holdout,
+                "renewal": True,
+                "refit": True,
+                "slices": [],
+            },
         ),
         "",
         f"[models.{model}.rollout]",

@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.clock import Clock
 from engine.errors import CdmlError, UnavailableError
+from engine.logs import text_of
 from engine.serving.control import ServedModel, ServingLink, ServingStatus
 from engine.wire import ServingState
 from engine.workspace import Workspace
@@ -136,7 +137,7 @@ class ServingProcess:
             return ""
         with contextlib.suppress(OSError):
             log = (self._workspace.logs / "serving.log").read_text(encoding="utf-8")
-            return log.strip().splitlines()[-1][:500] if log.strip() else ""
+            return text_of(log.strip().splitlines()[-1])[:500] if log.strip() else ""
         return ""
 
     # -- asking it

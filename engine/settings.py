@@ -10,6 +10,7 @@ import msgspec
 
 from engine.quantities import address, check_cron, duration, size
 from engine.settings_file import Document, nearest
+from engine.settings_notify import NotifySettings
 from engine.settings_policy import GateSettings, MonitorSettings, RecipeSettings, check_recipes
 from engine.settings_roles import RolesSettings
 from engine.settings_rollout import ProvenSettings, RolloutSettings, ShadowSettings
@@ -26,6 +27,7 @@ from engine.settings_rules import (
     wrong,
 )
 from engine.settings_source import SourceSettings
+from engine.settings_telemetry import TelemetrySettings
 from engine.settings_transform import TransformSettings
 from engine.settings_upkeep import BackupSettings
 
@@ -251,6 +253,8 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             wrong("gate", f'group "{self.gate.group}" does not name what rows have in common.')
         if self.gate.calibration is not None and self.task == "regression":
             wrong("gate", "calibration is about probabilities; a regression task answers none.")
+        if self.gate.renewal and not self.rollout.shadow.rows:
+            wrong("gate", "renewal needs a shadow to show the rest: set rollout.shadow.rows.")
         if self.rollout.unit in (self.target, self.label_time):
             wrong("rollout", f'unit "{self.rollout.unit}" is not known when a row is predicted.')
 
@@ -271,6 +275,8 @@ class Settings(Section, frozen=True, kw_only=True):
     serving: Annotated[ServingSettings, says("The prediction service.")] = ServingSettings()
     roles: Annotated[RolesSettings, says("Who else may do what.")] = RolesSettings()
     backup: Annotated[BackupSettings, says("Copies of the workspace.")] = BackupSettings()
+    telemetry: Annotated[TelemetrySettings, says("What is shown outside.")] = TelemetrySettings()
+    notify: Annotated[NotifySettings, says("Who is told what happens.")] = NotifySettings()
     models: Annotated[dict[str, ModelSettings], says("The models by name.")] = {}
     policies: Annotated[dict[str, PolicySettings], says("Shared parts by name.")] = {}
     recipes: Annotated[dict[str, RecipeSettings], says("Recipes with parameters by name.")] = {}

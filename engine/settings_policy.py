@@ -57,6 +57,15 @@ class GateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         float, says("How much worse than the champion is still as good, in the metric's unit.")
     ] = 0.01
     holdout: Annotated[str, says("The newest rows, kept from training and judged on.")] = "14d"
+    renewal: Annotated[
+        bool,
+        says(
+            "The champion's recipe on newer rows passes unless it is surely worse; then a shadow."
+        ),
+    ] = False
+    refit: Annotated[
+        bool, says("Bring in what passed as fitted again on all mature rows, the hold-out too.")
+    ] = False
     slices: Annotated[
         list[str], says("Columns whose values are also judged one by one, live too.")
     ] = []

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from engine.durable import sync_folder
 from engine.errors import CorruptError
 from engine.wire import Label, Scalar
 
@@ -222,7 +223,7 @@ class Spool:
             fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o640)
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             part.rename(self._folder / name)
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         except OSError:
             if fd >= 0:
                 os.close(fd)
@@ -323,8 +324,13 @@ def folder_bytes(folder: Path) -> int:
 
 def last_number(folder: Path) -> int:
     """Return the highest segment number in the folder, 0 where there is none."""
-    numbers = [int(m.group(2)) for p in folder.iterdir() if (m := _NAME.match(p.name))]
-    return max(numbers, default=0)
+    return max((number_of(p.name) for p in folder.iterdir()), default=0)
+
+
+def number_of(name: str) -> int:
+    """Return the number in a segment's name, 0 where it is none."""
+    found = _NAME.match(name)
+    return int(found.group(2)) if found else 0
 
 
 def read(path: Path, offset: int = 0, *, sealed: bool = False) -> Iterator[Record]:
@@ -379,11 +385,3 @@ def _sealed(path: Path) -> bool:
     finally:
         os.close(fd)
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -6,6 +6,7 @@ Times are ISO 8601 strings in UTC. A number that has no evidence is None, never 
 from engine.values.batches import *  # noqa: F403
 from engine.values.commands import *  # noqa: F403
 from engine.values.measures import *  # noqa: F403
+from engine.values.notify import *  # noqa: F403
 from engine.values.prediction import *  # noqa: F403
 from engine.values.state import *  # noqa: F403
 from engine.values.tracing import *  # noqa: F403

@@ -39,6 +39,8 @@ QUIET = {
     'mode = "automatic"': 'mode = "manual"',
     'every = "1d"': 'every = "3650d"',
     'holdout = "1d"': 'holdout = "3d"',
+    "renewal = true": "renewal = false",
+    "refit = true": "refit = false",
 }
 
 
@@ -87,6 +89,7 @@ class Box:
         self.path = path
         self.port = free_port()
         self.supervisor = 0
+        self.environment = ENVIRONMENT
         self.control = Client(path / "run" / "engine.sock", timeout=30.0)
 
     # -- commands
@@ -95,7 +98,7 @@ class Box:
         """Run `cdml` on this workspace as an operator would, and look at its exit code."""
         run = subprocess.run(
             [*CDML, *words, "-w", str(self.path)],
-            env=ENVIRONMENT, stdin=subprocess.DEVNULL,
+            env=self.environment, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         if code is not None:

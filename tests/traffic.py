@@ -31,9 +31,10 @@ class Predictor(threading.Thread):
     def __init__(self, box: Box, name: str, per_second: float) -> None:
         super().__init__(daemon=True)
         self._box = box
-        self._name = name
+        self.client = name
         self._pause = 1 / per_second
         self.over = threading.Event()
+        self.asked: list[tuple[str, ...]] = []
         self.answered: list[Answered] = []
         self.failed: list[str] = []
 
@@ -43,7 +44,8 @@ class Predictor(threading.Thread):
         while not self.over.wait(max(0.0, due - time.monotonic())):
             due = max(due + self._pause, time.monotonic() - 1.0)
             number += 1
-            names = tuple(f"{self._name}-{number}-{k}" for k in range(ROWS))
+            names = tuple(f"{self.client}-{number}-{k}" for k in range(ROWS))
+            self.asked.append(names)
             try:
                 self.answered.append(self._ask(link, names))
             except (OSError, http.client.HTTPException, ValueError, KeyError) as fault:
@@ -54,7 +56,7 @@ class Predictor(threading.Thread):
     def _ask(self, link: http.client.HTTPConnection, names: tuple[str, ...]) -> Answered:
         body = json.dumps({"rows": [row(name) for name in names]})
         began = time.monotonic()
-        link.request("POST", "/v1/models/late/predict", body, {"x-client-id": self._name})
+        link.request("POST", "/v1/models/late/predict", body, {"x-client-id": self.client})
         reply = link.getresponse()
         content = reply.read()
         ended = time.monotonic()
@@ -76,6 +78,7 @@ class Labeller(threading.Thread):
         self._box = box
         self._predictors = predictors
         self.over = threading.Event()
+        self.sent: dict[str, bool] = {}
         self.acknowledged: dict[str, bool] = {}
         self.failed: list[str] = []
 
@@ -89,6 +92,7 @@ class Labeller(threading.Thread):
                     self._send({name: len(name) % 2 == 0 for name in names})
 
     def _send(self, values: dict[str, bool]) -> None:
+        self.sent |= values
         labels = [{"id": n, "ts": "2024-02-01T09:00:00Z", "value": v} for n, v in values.items()]
         try:
             status, answer = self._box.post("labels", json.dumps({"labels": labels}).encode())

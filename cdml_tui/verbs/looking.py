@@ -45,6 +45,9 @@ def status(session: Session) -> int:
     for m in answer.models:
         if m.incident is not None:
             line(f"{m.model}: incident {m.incident} is open; look with cdml incident {m.incident}")
+        if m.alerts:
+            fire = "alert fires" if m.alerts == 1 else "alerts fire"
+            line(f"{m.model}: {m.alerts} {fire}; look with cdml alerts {m.model}")
         if not m.rollback.ready:
             line(f"{m.model}: a rollback is not ready: {m.rollback.why}")
         for lock in m.locks:

@@ -20,6 +20,7 @@ from cdml_tui.verbs import (
     noting,
     report,
     running,
+    telling,
     tracing,
     watching,
 )
@@ -296,6 +297,14 @@ VERBS: dict[str, Verb] = {
         noting.note,
         ("reason",),
         danger=Danger.SURPRISING,
+    ),
+    "logs": Verb("[engine|serving|RUN]", "what they wrote, as text or JSON lines"),
+    "notify": Verb(
+        "[test [NAME]]",
+        "who is told of what happens; tell one or all of them now",
+        telling.notify,
+        danger=Danger.SURPRISING,
+        changes_with=("test",),
     ),
     "token": Verb(
         "new|list|revoke [NAME]",

@@ -182,6 +182,8 @@ def _origin(found: Lineage) -> None:
     params = ", ".join(f"{k} {v}" for k, v in recipe["params"].items()) or "no parameters"
     line(f"made of {recipe['of']}, {params}; probabilities {corrected}")
     line(f"parent {inputs['parent'] or 'none'}, recipe of {candidate['again'] or 'cdml.toml'}")
+    if judged := found.origin.get("judged"):
+        line(f"the refit of artifact {judged[:12]}, which was judged without the newest rows")
     tried = f"{len(search['trials'])} fits, {search['drawn']} of {search['candidates']} candidates"
     line(f"search: {search['method']}, {tried}; {search['chosen']}")
     known = [f"{k} {v}" for k, v in found.origin["environment"].items() if k not in found.packages]

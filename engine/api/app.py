@@ -13,8 +13,9 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from engine import wire
-from engine.api import changing, looking
+from engine.api import changing, looking, outward
 from engine.api.desk import Desk
+from engine.api.outward import Outward
 from engine.api.peer import Req
 from engine.api.roles import Role, allowed
 from engine.api.stream import Hub
@@ -40,8 +41,8 @@ MAX_UPLOAD = 2 * 2**30
 log = logging.getLogger("cdml.api")
 
 
-def application(desk: Desk, hub: Hub) -> Litestar:
-    """Return the ASGI application over a desk."""
+def application(desk: Desk, hub: Hub, out: Outward) -> Litestar:
+    """Return the ASGI application over a desk and the ways out."""
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -49,10 +50,15 @@ def application(desk: Desk, hub: Hub) -> Litestar:
         yield
 
     return Litestar(
-        [*looking.ROUTES, *_asking("operator", changing.ROUTES), *_asking("admin", changing.ADMIN)],
+        [
+            *looking.ROUTES,
+            *outward.ROUTES,
+            *_asking("operator", [*changing.ROUTES, *outward.CHANGING]),
+            *_asking("admin", changing.ADMIN),
+        ],
         guards=[allowed],
         lifespan=[lifespan],
-        state=State({"desk": desk, "hub": hub}),
+        state=State({"desk": desk, "hub": hub, "outward": out}),
         exception_handlers={CdmlError: _ours, HTTPException: _theirs, Exception: _surprise},
         openapi_config=OpenAPIConfig(
             "cdml control",

@@ -79,13 +79,18 @@ def _many(count: int, one: str) -> str:
 
 
 def _born(plan: Plan, policy: Policy) -> list[tuple[int, str]]:
-    """Return a version of each period, by the first period that began after it was made."""
-    found: dict[int, str] = {}
+    """Return a version of each period, by the first period that began after it was made.
+
+    It is what came of the period's first training: a refit where there is one, as that would serve.
+    """
+    found: dict[int, tuple[str, str]] = {}
     for version in policy.versions:
         if not version.safe_mode and version.manifest is not None:
             at = sum(us(since) < us(version.created_at) for since, _ in plan.periods)
-            found.setdefault(at, version.manifest)
-    return sorted(found.items())
+            first, _ = found.get(at, (version.created_at, ""))
+            if version.created_at == first:
+                found[at] = first, version.manifest
+    return [(at, manifest) for at, (_, manifest) in sorted(found.items())]
 
 
 def _youngest(cells: dict[tuple[int, int], tuple[float, int]], at: int) -> tuple[int, int]:

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from engine.jobs.runner import Runner
 from engine.ledger.change import Actor
 from engine.ledger.ledger import Ledger
 from engine.pipeline import baking, rollout, streams, train, transform_source
-from engine.pipeline.delivery import JOBS, Outcome, Run, train_run
+from engine.pipeline.delivery import JOBS, Outcome, Run, monitor_run, train_run
 from engine.pipeline.features import feature_types
 from engine.pipeline.fitting import ESTIMATOR, SAFE_MODE, TrainResult
 from engine.pipeline.ingest import ingest_waiting
@@ -79,6 +80,12 @@ class Course:
         for number in range(done.periods, len(self._plan.periods)):
             done = self._period(number, done)
         return done
+
+    def advance(self) -> None:
+        """Replay the next period, from what the one before it left, whoever replayed that."""
+        done = self._resumed()
+        if done.periods < len(self._plan.periods):
+            self._period(done.periods, done)
 
     def opened(self, at: datetime) -> Site:
         """Open the scratch workspace as it stands, with the clock at a moment."""
@@ -173,7 +180,8 @@ class _Stretch:
         self._past = plan.history
         self._asked_between = plan.since, plan.until
         self._step = _train_and_promote if policy in (ALWAYS, FROZEN) else train_run
-        self._runner = Runner(site, {**JOBS, "train": self._train}, fits.work)
+        steps = {**JOBS, "train": self._train, "monitor": looking(site, plan.model)}
+        self._runner = Runner(site, steps, fits.work)
         self._at_once = "new_data" in site.model(plan.model).train.on
         serving = site.serving
         assert isinstance(serving, Replayed)
@@ -283,6 +291,17 @@ class _Stretch:
             text, moment = msgspec.json.encode(value).decode(), at.isoformat()
             made.append(LabelRow(self._model, name, moment, text, moment, "history"))
         return made
+
+
+def looking(site: Site, model: str) -> Callable[[Site, Run], Outcome]:
+    """Return how a course monitors: as live, without what nothing in it asks for.
+
+    Restated looks are asked for only where versions here say how old one may become; a rehearsed
+    way back only by people.
+    """
+    train = site.model(model).train
+    restated = "stale" in train.on and train.stale is None
+    return partial(monitor_run, restated=restated, rehearsed=False)
 
 
 def _sent(values: Any) -> list[Any]:

@@ -15,10 +15,13 @@ from typing import Protocol
 import msgspec
 
 from engine.clock import parse_time
-from engine.pipeline import enough, fitting, scoring
+from engine.pipeline import candidates, enough, fitting, scoring
 from engine.pipeline.fitting import TrainInputs, TrainResult
 from engine.pipeline.scoring import ValidateInputs
 from engine.store import snapshots
+
+# What a training records of its run and the fit does not depend on.
+OF_THE_RUN = ("run", "created_at", "newer_than", "parent", "again")
 
 
 class Run(Protocol):
@@ -46,7 +49,9 @@ class Fits:
             inputs = msgspec.structs.replace(inputs, root=str(self._root))
             return msgspec.json.encode(self._trained(run.folder, inputs))
         assert isinstance(inputs, ValidateInputs)
-        return msgspec.json.encode(scoring.score(inputs, _silent))
+        # A time would be of this machine today, and the same backtest come to something else.
+        found = msgspec.structs.replace(scoring.score(inputs, _silent), latency_ms={})
+        return msgspec.json.encode(found)
 
     def _trained(self, into: Path, inputs: TrainInputs) -> TrainResult:
         kept = self._folder / _digest(inputs)
@@ -70,21 +75,30 @@ class Fits:
 def _of_run(found: TrainResult, inputs: TrainInputs) -> TrainResult:
     """Return a result as if this run had fitted it."""
     own = {"run": inputs.run, "created_at": inputs.created_at, "batches": inputs.batches}
+    asked = msgspec.to_builtins(inputs)
+    recorded = found.manifest.origin["inputs"] | {name: asked[name] for name in OF_THE_RUN}
+    origin = {**found.manifest.origin, "inputs": recorded}
     return msgspec.structs.replace(
         found,
-        manifest=msgspec.structs.replace(found.manifest, **own),
+        manifest=msgspec.structs.replace(found.manifest, origin=origin, **own),
         simple=msgspec.structs.replace(found.simple, **own),
         simplest=None if found.simplest is None else _of_run(found.simplest, inputs),
+        refit=None if found.refit is None else _of_run(found.refit, inputs),
     )
 
 
 def _digest(inputs: TrainInputs) -> str:
-    """Return a digest of all that a fit depends on; files are named by their contents."""
+    """Return a digest of all that a fit depends on; files are named by their contents.
+
+    What is tried again is a candidate like the others, and none where it is one of them anyway.
+    """
     paths = [Path(p).name for p in inputs.table.paths]
     table = msgspec.structs.replace(inputs.table, paths=paths)
+    again = [c for c in candidates.listed(inputs) if c.again is not None]
     own = msgspec.structs.replace(
-        inputs, table=table, run="", created_at="", root="", newer_than=None, batches=[]
-    )
+        inputs, table=table, again=again, run="", created_at="", root="", newer_than=None,
+        batches=[], parent=None,
+    )  # fmt: skip
     return hashlib.sha256(msgspec.json.encode(own)).hexdigest()[:32]
 
 

@@ -1,4 +1,7 @@
-"""The policies side by side, in one or two processes that import what is slow to import once."""
+"""The policies side by side, in one or two processes that import what is slow to import once.
+
+A process takes the next period of the policy furthest behind, so that none waits for long.
+"""
 
 import ctypes
 import multiprocessing
@@ -7,11 +10,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.queues import SimpleQueue
 from threading import Thread
 
+from engine.backtest.course import Course, read_done
 from engine.backtest.plan import ALWAYS, Plan
 from engine.errors import UnavailableError
 
@@ -24,7 +28,7 @@ _said: "SimpleQueue[Said | None] | None" = None
 
 def run(plan: Plan, show: Callable[[Mapping[str, float]], None]) -> None:
     """Run every policy's course; each leaves its result in its folder."""
-    # What always fits is mostly what current has fitted: last, so that it need not be done twice.
+    # What always fits is mostly what current has fitted: later, so that it need not be done twice.
     order = sorted(plan.policies, key=lambda name: name == ALWAYS)
     count = min(MOST, len(order), os.cpu_count() or 1)
     context = multiprocessing.get_context("spawn")
@@ -37,13 +41,10 @@ def run(plan: Plan, show: Callable[[Mapping[str, float]], None]) -> None:
     os.environ.update(dict.fromkeys(before, "1"))
     try:
         with ProcessPoolExecutor(count, context, _begin, (said, os.getpid())) as pool:
-            futures = [pool.submit(_course, plan, name) for name in order]
             try:
-                for future in futures:
-                    future.result()
+                _work(pool, plan, order, count)
             except BaseException:
-                for future in futures:
-                    future.cancel()
+                pool.shutdown(wait=False, cancel_futures=True)
                 # A course takes minutes; what it has done is kept, so nobody waits for the rest.
                 for child in multiprocessing.active_children():
                     child.terminate()
@@ -64,6 +65,21 @@ def run(plan: Plan, show: Callable[[Mapping[str, float]], None]) -> None:
                 os.environ[name] = value
 
 
+def _work(pool: ProcessPoolExecutor, plan: Plan, order: list[str], count: int) -> None:
+    """Have each period of each policy replayed, next always of the one furthest behind."""
+    done = {name: read_done(plan, name).periods for name in order}
+    running: dict[Future[None], str] = {}
+    while True:
+        free = [n for n in order if n not in running.values() and done[n] < len(plan.periods)]
+        for name in sorted(free, key=done.__getitem__)[: count - len(running)]:
+            running[pool.submit(_period, plan, name)] = name
+        if not running:
+            return
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            future.result()
+            done[running.pop(future)] += 1
+
+
 def _begin(said: "SimpleQueue[Said | None]", parent: int) -> None:
     """Begin a worker: it dies with the process that started it."""
     global _said  # noqa: PLW0603 - a pool's worker has no other place for what it was begun with
@@ -75,9 +91,7 @@ def _begin(said: "SimpleQueue[Said | None]", parent: int) -> None:
     _said = said
 
 
-def _course(plan: Plan, policy: str) -> None:
-    from engine.backtest.course import Course
-
+def _period(plan: Plan, policy: str) -> None:
     last = 0.0
 
     def tell(share: float, text: str) -> None:
@@ -87,8 +101,7 @@ def _course(plan: Plan, policy: str) -> None:
             last = now
             _said.put((policy, share, text))
 
-    Course(plan, policy, tell).run()
-    tell(1.0, "done")
+    Course(plan, policy, tell).advance()
 
 
 def _listen(

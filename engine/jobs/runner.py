@@ -308,6 +308,7 @@ class Runner:
         """Work one run and record its end; this is the job edge where everything is caught."""
         site = self._site
         self.show(run, state="running", started_at=site.moment())
+        self._log(run.row)
         self._record(run.row)
         ended: dict[str, Any]
         follows: tuple[str, ...] = ()
@@ -343,6 +344,7 @@ class Runner:
                 elif path.name != "log.txt":
                     path.unlink(missing_ok=True)
         self.show(run, ended_at=iso(site.clock.now()), progress=None, **ended)
+        self._log(run.row)
         self._record(run.row)
         with self._changed:
             del self._active[run.id]
@@ -350,6 +352,10 @@ class Runner:
         for cause in follows:
             if not locks.stops(site, run.model, "train", f"train: {cause}", repeated=True):
                 self.submit(run.model, "train", cause)
+
+    def _log(self, row: JobRow) -> None:
+        ids = {"run": row.id, "model": row.model, "version": row.version}
+        log.info("%s is %s: %s", row.job, row.state, row.error or row.note or row.cause, extra=ids)
 
     def _tell(self, level: str, kind: str, model: str, text: str) -> None:
         """Tell people how a run ended; on a full disk only the log can, and the lane goes on."""

@@ -24,6 +24,7 @@ from engine.ledger.change import Actor, Change
 from engine.ledger.connection import connect
 from engine.ledger.incidents import Incidents
 from engine.ledger.past import rewound
+from engine.ledger.rollbacks import Rollbacks
 from engine.ledger.rows import read_locks, read_roles
 from engine.ledger.suppressed import Suppressions
 from engine.ledger.taints import Taints
@@ -58,6 +59,7 @@ class Ledger:
         self._lock = RLock()
         self.alerts = Alerts(self._db, self._lock)
         self.incidents = Incidents(self._db, self._lock)
+        self.rollbacks = Rollbacks(self._db, self._lock)
         self.suppressed = Suppressions(self._db, self._lock)
         self.taints = Taints(self._db, self._lock)
 
@@ -322,6 +324,11 @@ class Ledger:
     def entries(self) -> list[AuditEntry]:
         """Return the whole audit, oldest first."""
         return [_entry(r) for r in self._all("select * from audit order by seq")]
+
+    def entries_after(self, seq: int, limit: int) -> list[AuditEntry]:
+        """Return the first entries after one, oldest first."""
+        rows = self._all("select * from audit where seq > ? order by seq limit ?", seq, limit)
+        return [_entry(r) for r in rows]
 
     def audit_head(self) -> str:
         """Return the hash of the newest entry."""

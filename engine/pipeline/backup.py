@@ -152,7 +152,12 @@ def _others(workspace: Workspace, home: Path) -> Iterator[Path]:
     for path in [*top, workspace.spool]:
         if path.name.split(".wal")[0].split("-wal")[0].split("-shm")[0] in own:
             continue
-        yield from sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
+        yield from _files(path) if path.is_dir() else [path]
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files of a folder; a link in it may lead to what is none of the workspace's."""
+    return sorted(f for f in folder.rglob("*") if f.is_file() and not f.is_symlink())
 
 
 def _copy(path: Path, to: Path) -> None:

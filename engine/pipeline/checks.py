@@ -22,35 +22,43 @@ MIB = 2**20
 
 
 def compared(
-    found: ValidateResult, metric: str, gate: GateSettings, kpi: Kpi | None, because: str | None
+    found: ValidateResult,
+    metric: str,
+    gate: GateSettings,
+    kpi: Kpi | None,
+    because: str | None,
+    *,
+    renewal: bool = False,
 ) -> list[Check]:
     """Return the checks of a candidate: against a floor, champion, anchor, trivial rules, slices.
 
     `because` is a reason to replace the champion by what is only as good. The anchor's margin is
     twice the champion's: many small steps down may not add up past the last baseline that a person
-    approved.
+    approved. A `renewal` has shown what it is as the champion: it fails where it is surely worse.
     """
     margin = gate.non_inferiority
     checks = _floor(gate.floor, metric, found.value, found.low, found.high, found.n)
-    checks.append(_non_inferior("champion", found, margin, metric))
-    checks += _superior(found, margin, metric, because)
+    checks.append(_non_inferior("champion", found, margin, metric, renewal=renewal))
+    if not renewal:
+        checks += _superior(found, margin, metric, because)
     if "anchor" in found.against:
-        checks.append(_non_inferior("anchor", found, 2 * margin, metric))
-    checks += _trivial(found, metric)
+        checks.append(_non_inferior("anchor", found, 2 * margin, metric, renewal=renewal))
+    checks += _trivial(found, metric, renewal=renewal)
     checks += _slice_checks(found, margin, metric)
     checks += _calibration(found, gate.calibration)
-    checks += _kpi(found, kpi)
+    checks += _kpi(found, kpi, renewal=renewal)
     return checks + _costs(found)
 
 
 def first(inner: Inner, metric: str, gate: GateSettings) -> list[Check]:
     """Judge a model's first version by whether its recipe beats the base rate out of time.
 
-    Nothing serves yet, so one of the two must: the version, where it did better and is not worse
-    by the margin; else the base rate. The floor holds for it as for any other.
+    Nothing serves yet, so one of the two must: the version where it did better, else the base rate.
+    To wait for certainty would be to choose the base rate against the evidence there is. What has
+    learned nothing does worse than the base rate. The floor holds for it as for any other.
     """
     margin = gate.non_inferiority
-    verdict = gates.non_inferiority(inner.gain_low, inner.gain_high, margin)
+    verdict = gates.not_shown_worse(inner.gain_high, margin)
     if verdict is Verdict.PASS and not (inner.gain or 0.0) > 0.0:
         verdict = Verdict.FAIL
     better = Check(
@@ -91,8 +99,13 @@ def _floor(
     ]
 
 
-def _non_inferior(role: str, found: ValidateResult, margin: float, metric: str) -> Check:
+def _non_inferior(
+    role: str, found: ValidateResult, margin: float, metric: str, *, renewal: bool
+) -> Check:
     one = found.against.get(role, Comparison(None, None, None, found.n, None))
+    if renewal:
+        verdict = gates.not_shown_worse(one.high, margin)
+        return _check(f"not shown worse than the {role}", verdict, -margin, metric, one, found)
     verdict = gates.non_inferiority(one.low, one.high, margin)
     return _check(f"not worse than the {role}", verdict, -margin, metric, one, found)
 
@@ -114,24 +127,30 @@ def _superior(
     return [made]
 
 
-def _trivial(found: ValidateResult, metric: str) -> list[Check]:
+def _trivial(found: ValidateResult, metric: str, *, renewal: bool) -> list[Check]:
     checks = []
     for rule in ("base rate", "last value", "same time last week"):
         if one := found.against.get(rule):
-            verdict = gates.superiority(one.low, one.high, 0.0)
-            checks.append(_check(f"better than the {rule}", verdict, 0.0, metric, one, found))
+            name, verdict = _rivalling("the " + rule, one, renewal=renewal)
+            checks.append(_check(name, verdict, 0.0, metric, one, found))
     return checks
 
 
-def _kpi(found: ValidateResult, kpi: Kpi | None) -> list[Check]:
+def _rivalling(rule: str, one: Comparison, *, renewal: bool) -> tuple[str, Verdict]:
+    """Return what is asked in comparison with a trivial rule, and whether it is so."""
+    if renewal:
+        return f"not shown worse than {rule}", gates.not_shown_worse(one.high, 0.0)
+    return f"better than {rule}", gates.superiority(one.low, one.high, 0.0)
+
+
+def _kpi(found: ValidateResult, kpi: Kpi | None, *, renewal: bool) -> list[Check]:
     """The decisions must beat both trivial ones, and not be surely worse than the champion's."""
     if kpi is None or found.kpi_gain is None:
         return []
     unit, text = kpi.unit or kpi.name, ", ".join(f"{r} {_num(v)}" for r, v in found.kpi.items())
     gain, kept = found.kpi_gain, found.kpi_kept
-    verdict = gates.superiority(gain.low, gain.high, 0.0)
-    name = f"{kpi.name} better than never or always acting"
-    checks = [_check(name, verdict, 0.0, unit, gain, found, text)]
+    asked, verdict = _rivalling("never or always acting", gain, renewal=renewal)
+    checks = [_check(f"{kpi.name} {asked}", verdict, 0.0, unit, gain, found, text)]
     if kept is not None:
         verdict = gates.not_shown_worse(kept.high, 0.0)
         name = f"{kpi.name} not shown worse than the champion's"

@@ -14,14 +14,14 @@ from engine.domain import candidates
 from engine.domain.roles import safe_mode_of
 from engine.errors import CdmlError
 from engine.ledger.change import Actor
-from engine.pipeline import alerts, pull, recall, rollout, train, validate
+from engine.pipeline import alerts, pull, recall, refit, rollout, train, validate
 from engine.pipeline.measurement import ValidateResult
 from engine.pipeline.monitor import monitor
 from engine.pipeline.promote import promote
 from engine.pipeline.restate import rebuild
 from engine.pipeline.scoring import ValidateInputs
 from engine.pipeline.site import Site
-from engine.pipeline.training import ESTIMATOR, SAFE_MODE, SIMPLEST, TrainResult
+from engine.pipeline.training import ESTIMATOR, REFIT, SAFE_MODE, SIMPLEST, TrainResult
 from engine.settings import METRICS
 from engine.wire import Change
 
@@ -95,16 +95,30 @@ def train_run(site: Site, run: Run) -> Outcome:
     for one in judged:
         recall.keep(site, run.model, one.inputs, one.found)
     chosen = _preferred(site, run.model, judged)
-    if chosen.verdict == "pass":
-        rollout.begin(site, run.model, chosen.version, fence=began.generation)
-    else:
+    if chosen.verdict != "pass":
         _recall(site, run, began.generation, chosen.inputs, chosen.found)
-    return Outcome(result.note, chosen.version, chosen.verdict)
+        return Outcome(result.note, chosen.version, chosen.verdict)
+    made, prefix = (result, "") if chosen is judged[0] else (result.simplest, SIMPLEST)
+    version = _refitted(site, run, chosen.version, made, prefix, began.generation)
+    rollout.begin(site, run.model, version, fence=began.generation)
+    return Outcome(result.note, version, chosen.verdict)
 
 
 def _registered(site: Site, run: Run, result: TrainResult, prefix: str) -> str:
     content, simple = (_made(run.folder / f"{prefix}{n}") for n in (ESTIMATOR, SAFE_MODE))
     return train.register(site, run.model, run.id, result, content, simple)
+
+
+def _refitted(
+    site: Site, run: Run, version: str, made: TrainResult | None, prefix: str, fence: int
+) -> str:
+    """Return the version to bring in for one that passed: its refit, where one was made of it."""
+    if made is None or made.refit is None:
+        return version
+    again = _registered(site, run, made.refit, f"{REFIT}{prefix}")
+    run.say(f"comparing {again} with {version}")
+    with _settled(site, run.model):
+        return refit.judge(site, run.model, again, version, made.agreement, fence=fence)
 
 
 def _first(site: Site, run: Run, result: TrainResult, versions: list[str]) -> Outcome:
@@ -221,10 +235,10 @@ def _safe_mode(site: Site, run: Run, version: str, fence: int) -> int:
     return promote(site, run.model, TRAINING, asked, fence=fence).generation
 
 
-def monitor_run(site: Site, run: Run) -> Outcome:
+def monitor_run(site: Site, run: Run, *, restated: bool = True, rehearsed: bool = True) -> Outcome:
     """Measure the current window of a model; what newly crossed a limit may ask for a training."""
     before = asking(site, run.model)
-    note = monitor(site, run.model)
+    note = monitor(site, run.model, restated=restated, rehearsed=rehearsed)
     fresh = asking(site, run.model) - before
     return Outcome(note, train_because=causes(site, run.model, fresh))
 

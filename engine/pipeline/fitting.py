@@ -3,7 +3,7 @@
 import hashlib
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ import numpy as np
 from engine import artifacts
 from engine.artifacts import Manifest
 from engine.clock import parse_time
+from engine.errors import InvalidError
 from engine.pipeline import (
+    agreeing,
     calibrating,
     candidates,
     cohort,
@@ -27,13 +29,14 @@ from engine.pipeline import (
     windows,
 )
 from engine.pipeline.calibrating import Corrected
-from engine.pipeline.candidates import Found, Progress, Tried
+from engine.pipeline.candidates import Fitted, Found, Progress, Tried
 from engine.pipeline.cohort import Rows
 from engine.pipeline.measurement import others_of
 from engine.pipeline.references import Seen
 from engine.pipeline.training import (
     ESTIMATOR,
     MIN_ROWS,
+    REFIT,
     SAFE_MODE,
     SIMPLEST,
     Inner,
@@ -114,16 +117,83 @@ def fit(
 
 def _shipped(job: _Job, chosen: Tried, prefix: str) -> TrainResult:
     """Fit a candidate on all its rows, with the baseline beside it; tell what is known of both."""
-    inputs, held, recipe = job.inputs, job.held, chosen.candidate.recipe
+    inputs, held = job.inputs, job.held
     end = cohort.day(parse_time(inputs.until))
     whole = job.rows.between(windows.since(chosen.candidate.window, end), end)
     corrected = calibrating.corrected(inputs, chosen, held, len(job.classes))
-    schema, estimator = candidates.fitted(inputs, recipe, job.classes, whole, 0)
-    estimator = corrected.around(estimator)
+    made = _fitted(job, chosen, corrected, whole)
+    cut, promised = threshold.chosen(inputs, held, corrected.answers)
+    inner = _inner_result(inputs, held, job.before, corrected.answers, len(job.classes))
+    if inputs.kpi is not None:
+        measured = {**inner.measured, inputs.kpi.name: promised}
+        inner = msgspec.structs.replace(inner, measured=measured)
+    parts = _parts(job, chosen, corrected)
+    result = _told(job, _Version(chosen, corrected, made, whole, cut), inner, parts, prefix)
+    again = _refitted(job, chosen, corrected)
+    if again is None:
+        return result
+    later, rows, refit, newer = again
+    version = _Version(chosen, corrected, refit, rows, cut, result.manifest.artifact)
+    refit_result = _told(later, version, inner, parts, f"{REFIT}{prefix}")
+    seen = {agreeing.HOLDOUT: newer, agreeing.PROBES: whole.where(_picked(whole))}
+    agreement = agreeing.agreement(inputs, chosen.candidate.recipe, (made, refit), seen, cut)
+    return msgspec.structs.replace(result, refit=refit_result, agreement=agreement)
+
+
+class _Version(msgspec.Struct, frozen=True):
+    """A fitted candidate with its rows and threshold; `judged` is the artifact it follows."""
+
+    chosen: Tried
+    corrected: Corrected
+    made: Fitted
+    whole: Rows
+    threshold: float
+    judged: str | None = None
+
+
+def _fitted(job: _Job, chosen: Tried, corrected: Corrected, whole: Rows) -> Fitted:
+    schema, estimator = candidates.fitted(
+        job.inputs, chosen.candidate.recipe, job.classes, whole, 0
+    )
+    return schema, corrected.around(estimator)
+
+
+def _refitted(
+    job: _Job, chosen: Tried, corrected: Corrected
+) -> tuple[_Job, Rows, Fitted, Rows] | None:
+    """Fit a candidate once more, with the rows that its gate will judge by; these come last.
+
+    None where nobody wants it or the newer rows do not allow it: a class that was never seen, a
+    row that the transformation cannot take.
+    """
+    raw = job.raw
+    if raw.refit_until is None:
+        return None
+    until = msgspec.structs.replace(raw, until=raw.refit_until, newer_than=None)
+    begin, end = (cohort.day(parse_time(t)) for t in (raw.until, raw.refit_until))
+    try:
+        rows, classes = cohort.read(until)
+        made = transforming.applied(until, rows)
+        whole = made.rows.between(windows.since(chosen.candidate.window, end), end)
+        newer = made.rows.between(begin, end)
+        alike = classes == job.classes and made.inputs.types == job.inputs.types
+        if not alike or not len(newer.labels):
+            return None
+        later = replace(job, made=made, rows=made.rows)
+        return later, whole, _fitted(later, chosen, corrected, whole), newer
+    except InvalidError:
+        return None
+
+
+def _told(
+    job: _Job, of: _Version, inner: Inner, parts: references.Parts, prefix: str
+) -> TrainResult:
+    """Write a version's estimator and the baseline beside it; return what is told of both."""
+    inputs, whole, recipe = job.inputs, of.whole, of.chosen.candidate.recipe
+    schema, estimator = of.made
     content = artifacts.dump(estimator)
     (job.folder / f"{prefix}{ESTIMATOR}").write_bytes(content)
-    cut, promised = threshold.chosen(inputs, held, corrected.answers)
-    fits = job.found.fits + 1
+    fits, window = job.found.fits + 1, of.chosen.candidate.window
     manifest = Manifest(
         model=inputs.model,
         task=inputs.task,
@@ -132,7 +202,7 @@ def _shipped(job: _Job, chosen: Tried, prefix: str) -> TrainResult:
         metric=inputs.metric,
         features=features.contract(job.raw.types, whole.table),
         classes=job.classes,
-        threshold=cut,
+        threshold=of.threshold,
         safe_mode=False,
         artifact=hashlib.sha256(content).hexdigest(),
         size_bytes=len(content),
@@ -140,28 +210,22 @@ def _shipped(job: _Job, chosen: Tried, prefix: str) -> TrainResult:
         trained_to=cohort.iso_day(float(whole.days[-1])),
         rows=len(whole.labels),
         batches=inputs.batches,
-        window=chosen.candidate.window,
+        window=window,
         seed=inputs.seed,
         noise_floor=job.found.noise,
         packages=fingerprint.packages(),
         created_at=inputs.created_at,
         run=inputs.run,
         without=inputs.table.without,
-        origin=_origin(job, chosen, corrected),
+        origin=_origin(job, of),
         transform=job.made.sealed(whole),
         **_probes(job.raw, recipe, schema, estimator, whole),
     )
     simple = _simple(job, whole, manifest, prefix)
-    inner = _inner_result(inputs, held, job.before, corrected.answers, len(job.classes))
-    if inputs.kpi is not None:
-        measured = {**inner.measured, inputs.kpi.name: promised}
-        inner = msgspec.structs.replace(inner, measured=measured)
-    window = chosen.candidate.window
     note = f"{len(whole.labels)} rows, {recipe.name}, window {window}, {fits} fits"
     profiles = references.features(job.raw.types, whole.table)
     shared = references.months(profiles, whole.table, whole.table[inputs.table.time])
     shared |= references.labels(inputs.task, job.classes, whole.labels)
-    parts = _parts(job, chosen, corrected)
     return TrainResult(manifest, simple, profiles, inner, fits, note, parts, shared)
 
 
@@ -178,18 +242,18 @@ def _parts(job: _Job, chosen: Tried, corrected: Corrected) -> references.Parts:
     return references.of_holdout(*asked, answer, inputs.seed)
 
 
-def _origin(job: _Job, chosen: Tried, corrected: Corrected) -> dict[str, Any]:
+def _origin(job: _Job, of: _Version) -> dict[str, Any]:
     """Return what it takes to make this version again, as the manifest keeps it."""
     table = msgspec.structs.replace(job.raw.table, paths=[], without=[])
     # The windows are as the search completed them; the transformation has its place already.
     inputs = msgspec.structs.replace(
         job.raw, table=table, batches=[], root="", transform=None, windows=job.inputs.windows
     )
-    recipe = chosen.candidate.recipe
-    source = recipes.source(recipe, Path(job.inputs.root))
+    candidate = of.chosen.candidate
+    source = recipes.source(candidate.recipe, Path(job.inputs.root))
     origin = Origin(
-        inputs, chosen.candidate, corrected.method, fingerprint.environment(), source,
-        job.found.search,
+        inputs, candidate, of.corrected.method, fingerprint.environment(), source,
+        job.found.search, of.judged,
     )  # fmt: skip
     found: dict[str, Any] = msgspec.to_builtins(origin)
     return found
@@ -256,8 +320,13 @@ def _probes(
     inputs: TrainInputs, recipe: Recipe, schema: Any, estimator: Any, rows: Rows
 ) -> dict[str, Any]:
     """Return rows spread over the training time and what this estimator answers to them."""
-    picked = np.linspace(0, len(rows.labels) - 1, PROBES).astype(int)
+    picked = _picked(rows)
     matrix = encoding.matrix(schema, {name: rows.table[name][picked] for name in schema.names})
     answers = candidates.answers(inputs, estimator, matrix, recipe)
     probe_rows = features.picked(rows.table, list(inputs.types), picked)
     return {"probe_rows": probe_rows, "probe_answers": answers.tolist()}
+
+
+def _picked(rows: Rows) -> Any:
+    """Return the places of the probe rows, spread over the time of the others."""
+    return np.linspace(0, len(rows.labels) - 1, PROBES).astype(int)

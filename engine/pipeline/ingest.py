@@ -8,9 +8,10 @@ from pathlib import Path
 
 from engine.errors import CdmlError, InvalidError
 from engine.pipeline import schema, vetting, waiting
-from engine.pipeline.shape import compared
+from engine.pipeline.shape import Shape, compared
 from engine.pipeline.site import Site
 from engine.pipeline.vetting import Vetted
+from engine.settings import ModelSettings
 from engine.store import batches, delivered, intake
 from engine.store.batches import Batch
 from engine.store.intake import Snapshot
@@ -98,7 +99,9 @@ def _judge(site: Site, model: str, path: Path, folder: Path, every: list[Batch])
     if found.proposed is not None:
         schema.propose(site, model, found.proposed, path.name)
     if found.refused:
-        raise InvalidError(" ".join(found.refused), code="wrong_columns")
+        raise InvalidError(
+            " ".join([*found.refused, *_approvable(settings, found, path)]), code="wrong_columns"
+        )
     zone = site.settings.workspace.timezone
     taken = intake.snapshot(path, found.types, settings.time, zone, folder)
     known = [b for b in every if b.verdict.startswith("accepted")]
@@ -106,6 +109,14 @@ def _judge(site: Site, model: str, path: Path, folder: Path, every: list[Batch])
         return twin
     vetted = vetting.vet(site, model, folder, taken, found.types, every)
     return _Passed(taken, found.types, vetted, [*found.warnings, *vetted.verdict.warnings])
+
+
+def _approvable(settings: ModelSettings, found: Shape, path: Path) -> list[str]:
+    """Say that a person may have the columns of a file from now on, where that would do."""
+    wanted = found.proposed
+    if wanted is None or compared(settings, wanted, intake.columns(path), path.name).refused:
+        return []
+    return ["If these are its columns from now on: cdml schema --approve, then accept the file."]
 
 
 def _accept(

@@ -53,7 +53,9 @@ def note_tide(site: Site) -> None:
 def _load_all(site: Site) -> int:
     marks = predictions.marks(site.store)
     total = 0
-    for segment in spool.segments(site.workspace.spool):
+    found = spool.segments(site.workspace.spool)
+    _tell_of_short_ones(site, marks, found)
+    for segment in found:
         offset = marks.get(segment.path.name, 0)
         while offset < segment.size:
             block, count, offset = _block(site, segment, offset)
@@ -62,6 +64,24 @@ def _load_all(site: Site) -> int:
             predictions.load(site.store, block)
             total += count
     return total
+
+
+def _tell_of_short_ones(site: Site, marks: dict[str, int], found: list[spool.Segment]) -> None:
+    """Tell once of a segment that holds less than was loaded from it: who knows what came after."""
+    sizes = {s.path.name: s.size for s in found}
+    last = spool.last_number(site.workspace.spool)
+    for name, mark in marks.items():
+        # One that was let go has newer ones beside it; the newest is never let go.
+        size = sizes.get(name, mark if spool.number_of(name) < last else 0)
+        path = site.workspace.spool / name
+        if size < mark and not path.with_suffix(DAMAGED).exists():
+            site.tell(
+                "CRIT", "spool", None,
+                f'Reading spool segment "{name}": {mark} bytes of it were loaded and it has '
+                f"{size}. It was cut or removed; what it held after those is lost. Find out who "
+                f"can write to {site.workspace.spool}.",
+            )  # fmt: skip
+            _keep(path)
 
 
 def _block(site: Site, segment: spool.Segment, offset: int) -> tuple[Block, int, int]:

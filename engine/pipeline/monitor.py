@@ -18,21 +18,26 @@ from engine.store import looks, predictions, scores
 from engine.store.scores import Score
 
 
-def monitor(site: Site, model: str) -> str:
-    """Measure a model's current window, store it, alert where it is beyond; return a summary."""
+def monitor(site: Site, model: str, *, restated: bool = True, rehearsed: bool = True) -> str:
+    """Measure a model's current window, store it, alert where it is beyond; return a summary.
+
+    Earlier looks are restated and the way back is rehearsed, unless nobody will ask for it.
+    """
     settings = site.model(model)
     champion = site.ledger.roles(model).champion
     if champion is None:
         return "no champion yet"
     look = look_at(model, champion, settings, site.clock.now())
     arrived = looks.since_taken(site.store, model)
-    restate(site, model, arrived, look.at)
+    if restated:
+        restate(site, model, arrived, look.at)
     looks.record(site.store, model, look.at, champion)
     found = measured(site, look)
     scores.put_look(site.store, model, look.at, found)
     looks.taken(site.store, model, arrived)
-    rehearsed = rehearse(site, model, look.mature_since, look.mature_until)
-    scores.put(site.store, rehearsed, look.at)
+    if rehearsed:
+        back = rehearse(site, model, look.mature_since, look.mature_until)
+        scores.put(site.store, back, look.at)
     alerts.judge(site, look, found)
     aftermath.assess(site, model)
     # After the alerts are known: what fails now has not proven itself.

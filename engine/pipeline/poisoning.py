@@ -116,8 +116,12 @@ def _labelled(
 def _since(
     site: Site, trust: Trust, types: dict[str, str], of: Columns, batches: Sequence[Batch]
 ) -> list[Labelled]:
-    """Return the newest batches since the reference, as it sees them."""
-    made_of, newest = set(trust.of), list(batches)[-TOGETHER + 1 :]
+    """Return the newest batches since the reference, as it sees them.
+
+    One that a person accepted in spite of what was found is not asked about again with the next.
+    """
+    unasked = [b for b in batches if not any(f.refuses for f in b.findings)]
+    made_of, newest = set(trust.of), unasked[-TOGETHER + 1 :]
     wanted = [b for b in newest if b.batch not in made_of]
     kept = {}
     for batch in wanted:

@@ -44,6 +44,7 @@ def gather(site: Site, model: str, version: str) -> TrainInputs:
         fits=None,
         seconds=None,
         newer_than=None,
+        refit_until=origin.inputs.refit_until if origin.judged else None,
         transform=manifest.transform.source if manifest.transform else None,
     )
 
@@ -51,7 +52,7 @@ def gather(site: Site, model: str, version: str) -> TrainInputs:
 def compared(site: Site, model: str, version: str, made: TrainResult) -> Reproduction:
     """Compare what was made again with what was sealed; say what may explain a difference."""
     manifest, origin = _recorded(site, model, version)
-    again = made.manifest
+    again = made.refit.manifest if origin.judged and made.refit is not None else made.manifest
     apart = _apart(manifest, again)
     differs = []
     if again.artifact != manifest.artifact:

@@ -27,7 +27,7 @@ def compared(
     """Compare a file's columns with the model's; before the first batch, with cdml.toml."""
     special = [settings.target, settings.time, settings.label_time, settings.id]
     wanted = list(columns) or [c for c in special if c]
-    refused = [_missing(name, found, columns, file) for name in wanted if name not in found]
+    refused = _missing([name for name in wanted if name not in found], found, columns, file)
     warnings = []
     types = dict(columns) or {
         n: _kept(n, kind, settings) for n, kind in found.items() if kind != intake.OTHER
@@ -41,7 +41,8 @@ def compared(
         elif not _fits(kind, expected):
             refused.append(
                 f'Reading "{file}": column "{name}" is {kind}, {expected} is expected. '
-                "Deliver it with the type it had before."
+                "Deliver it with the type it had before, or under a new name: cdml schema takes "
+                "new and lost columns, never a known one of another type."
             )
     return Shape(types, refused, warnings, _proposed(settings, columns, found, special))
 
@@ -91,8 +92,32 @@ _TIME_IN = ("VARCHAR", "BIGINT", "DOUBLE")  # what can be read as a time; each v
 _WIDER = {("BIGINT", "DOUBLE"), *((kind, "TIMESTAMP") for kind in _TIME_IN)}
 
 
-def _missing(name: str, found: Mapping[str, str], columns: Mapping[str, str], file: str) -> str:
+def _missing(
+    names: list[str], found: Mapping[str, str], columns: Mapping[str, str], file: str
+) -> list[str]:
+    """Say in one sentence which columns are missing, and what may have become of them."""
     strangers = [c for c in found if c not in columns]
-    near = difflib.get_close_matches(name, strangers, n=1, cutoff=0.5)
-    hint = f' It has "{near[0]}", which is new: was the column renamed?' if near else ""
-    return f'Reading "{file}": column "{name}" is missing.{hint} Deliver the file with it.'
+    if not names:
+        return []
+    if columns and len(strangers) == len(found):
+        begin = ", ".join(f'"{c[:40]}"' for c in strangers[:3])
+        said = (
+            f'Reading "{file}": none of the columns that are known is in it, it begins with '
+            f"{begin}. Is it another table, without its header, or cut off in the middle of a row? "
+            "Deliver the file again, whole."
+        )
+        return [said]
+    one = len(names) == 1
+    hints = [
+        _renamed(like[0], "the column" if one else f'"{name}"')
+        for name in names
+        if (like := difflib.get_close_matches(name, strangers, n=1, cutoff=0.5))
+    ]
+    listed = ", ".join(f'"{n}"' for n in names)
+    what, them = (f"column {listed} is", "it") if one else (f"columns {listed} are", "them")
+    parts = [f'Reading "{file}": {what} missing.', *hints, f"Deliver the file with {them}."]
+    return [" ".join(parts)]
+
+
+def _renamed(like: str, name: str) -> str:
+    return f'It has "{like}", which is new: was {name} renamed?'

@@ -122,7 +122,7 @@ def upto(
     if begin:
         text = evidence.state(store, bins.model, bins.version, days[begin - 1])
         found = msgspec.json.decode(text, type=dict[str, Gathered])
-    places = bins.places
+    places, made = bins.places, []
     for day in days[begin:]:
         at = day.replace(tzinfo=since.tzinfo)
         cells = hours.total(store, bins, at, at + DAY).cells
@@ -136,8 +136,9 @@ def upto(
             )
             for key, one in bins.frozen.items()
         }
-        text = msgspec.json.encode(found).decode()
-        evidence.put(store, bins.model, bins.version, day, sent[day], terms.said, text)
+        made.append((day, sent[day], msgspec.json.encode(found).decode()))
+    if made:
+        evidence.put(store, bins.model, bins.version, terms.said, made)
     return dict(found)
 
 

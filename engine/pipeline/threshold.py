@@ -9,7 +9,7 @@ from engine.pipeline.training import Kpi, TrainInputs
 from engine.store import kpis
 
 PLAIN = 0.5
-LEAST_DAYS = 7
+LEAST_DAYS = 14  # fewer days drawn again and again look surer than they are
 DRAWS = 2000
 SURE = 0.01
 THRESHOLDS = [k / 100 for k in range(1, 100)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.clock import iso
+from engine.clock import iso, parse_time
 from engine.domain.lifecycle import Fitness
 from engine.errors import CorruptError, RefusedError
 from engine.ledger.change import ENGINE
@@ -80,6 +80,8 @@ def gather(site: Site, model: str, run: str) -> TrainInputs:
             code="no_data",
         )
     types = features.feature_types(settings, batches.columns(site.store, model))
+    ends = cut(site, model)
+    refit = settings.gate.refit and ends.until < ends.mature
     fits, seconds = budget(settings.train.budget) if settings.train.budget else (None, None)
     return TrainInputs(
         model=model,
@@ -92,9 +94,9 @@ def gather(site: Site, model: str, run: str) -> TrainInputs:
         seed=site.seed,
         table=table,
         types=types,
-        until=iso(cut(site, model).until),
+        until=iso(ends.until),
         known_by=site.moment(),
-        newer_than=_seen_by_champion(site, model),
+        newer_than=_seen_by_champion(site, model, ends.mature - ends.until if refit else None),
         holdout_days=duration(settings.gate.holdout) / timedelta(days=1),
         batches=[Path(p).stem for p in table.paths],
         kpi=first_kpi(settings),
@@ -110,6 +112,7 @@ def gather(site: Site, model: str, run: str) -> TrainInputs:
         seconds=seconds,
         calibration=list(settings.train.calibration),
         parent=site.ledger.roles(model).champion,
+        refit_until=iso(ends.mature) if refit else None,
         transform=transform_source.read(site.workspace.root, settings.transform),
     )
 
@@ -143,9 +146,11 @@ def first_kpi(settings: ModelSettings) -> Kpi | None:
     return None
 
 
-def _seen_by_champion(site: Site, model: str) -> str | None:
+def _seen_by_champion(site: Site, model: str, behind: timedelta | None) -> str | None:
+    """Return until when the champion has seen rows, or so far `behind` that, before a refit."""
     champion = site.ledger.roles(model).champion
-    return site.ledger.version(model, champion).trained_to if champion else None
+    seen = site.ledger.version(model, champion).trained_to if champion else None
+    return seen if seen is None or behind is None else iso(parse_time(seen) - behind)
 
 
 def register(

@@ -13,6 +13,7 @@ MIN_ROWS = 200
 ESTIMATOR = "estimator.skops"
 SAFE_MODE = "safe_mode.skops"
 SIMPLEST = "simplest_"
+REFIT = "refit_"
 BUILT_IN = ("hist_gradient_boosting", "random_forest", "linear", "baseline")
 
 
@@ -52,7 +53,8 @@ class TrainInputs(msgspec.Struct, frozen=True):
     """What a training job is handed. Rows are known by `known_by`, of events before `until`.
 
     `newer_than` is what the champion has seen: some rows must lie after it. `recipes` compete with
-    `recipe`; `named` says what stands behind names. `budget` is in fits or seconds.
+    `recipe`; `named` says what stands behind names. `budget` is in fits or seconds. What is chosen
+    is fitted once more on the rows up to `refit_until`.
     """
 
     model: str
@@ -83,6 +85,7 @@ class TrainInputs(msgspec.Struct, frozen=True):
     seconds: float | None = None
     calibration: list[str] = []
     parent: str | None = None
+    refit_until: str | None = None
     transform: Source | None = None
 
 
@@ -131,7 +134,7 @@ class Origin(msgspec.Struct, frozen=True):
     """What a version was made of, enough to make it again; kept in its manifest.
 
     `inputs` are those of its job without the places of files. `source` is the digest of a recipe
-    of the user's own.
+    of the user's own. `judged` is the artifact of the version that a gate judges in its place.
     """
 
     inputs: TrainInputs
@@ -140,6 +143,20 @@ class Origin(msgspec.Struct, frozen=True):
     environment: dict[str, str]
     source: str | None
     search: Search
+    judged: str | None = None
+
+
+class Agreement(msgspec.Struct, frozen=True):
+    """How far the answers of a refit lie from those of the version that is judged in its place.
+
+    `moved` is the mean distance, `spread` the mean distance of the latter from their own mean.
+    `changed` is the share of other decisions, None without classes.
+    """
+
+    n: int
+    moved: float
+    spread: float
+    changed: float | None
 
 
 class TrainResult(msgspec.Struct, frozen=True):
@@ -147,6 +164,8 @@ class TrainResult(msgspec.Struct, frozen=True):
 
     `simple` is the baseline on the same rows, the last way back; `shared` is frozen with both.
     `simplest` is of the simplest candidate within noise of the best, where that is another one.
+    `refit` is the same made of all mature rows; `agreement` with this one is on the rows that this
+    one has not seen, and on its probe rows.
     """
 
     manifest: Manifest
@@ -158,6 +177,8 @@ class TrainResult(msgspec.Struct, frozen=True):
     parts: Parts = {}
     shared: Parts = {}
     simplest: "TrainResult | None" = None
+    refit: "TrainResult | None" = None
+    agreement: dict[str, Agreement] = {}
 
 
 def origin_of(manifest: Manifest) -> Origin | None:

@@ -21,6 +21,7 @@ from engine.pipeline.fitting import Inner
 from engine.pipeline.measurement import ValidateResult
 from engine.pipeline.scoring import ValidateInputs
 from engine.pipeline.site import Control, Site
+from engine.pipeline.training import Recipe, origin_of
 from engine.quantities import duration
 from engine.settings import ModelSettings
 from engine.store import batches
@@ -154,7 +155,10 @@ def report(
     """Judge what was measured, and what serving itself answers."""
     settings = site.model(model)
     because = replaced_because(site, model)
-    made = checks.compared(found, inputs.metric, settings.gate, inputs.kpi, because)
+    renewal = settings.gate.renewal and _renews(site, inputs)
+    made = checks.compared(
+        found, inputs.metric, settings.gate, inputs.kpi, because, renewal=renewal
+    )
     made += serving_checks(site, model, version)
     # Not the present champion: it may have changed while this was being measured.
     measured = inputs.manifests.get("champion")
@@ -164,6 +168,22 @@ def report(
     return checks.report(
         champion, inputs.since, inputs.until, found.n, made, found.value, found.measured | kpi
     )
+
+
+def _renews(site: Site, inputs: ValidateInputs) -> bool:
+    """Say whether a candidate is what the champion is, made of newer rows."""
+    one, other = (_made_by(site, inputs.manifests.get(r)) for r in ("candidate", "champion"))
+    return one is not None and one == other
+
+
+def _made_by(site: Site, name: str | None) -> tuple[Recipe, str, str] | None:
+    """Return a version's recipe, window and transformation; None where that was not kept."""
+    manifest = site.artifacts.manifest(name) if name else None
+    origin = origin_of(manifest) if manifest else None
+    if manifest is None or origin is None:
+        return None
+    through = manifest.transform.source.digest if manifest.transform else ""
+    return origin.candidate.recipe, origin.candidate.window, through
 
 
 def first_may_lead(site: Site, model: str, inner: Inner) -> bool:
@@ -182,10 +202,13 @@ def first_report(site: Site, model: str, version: str, inner: Inner) -> GateRepo
     return checks.report(None, *span, inner.n, made, inner.value, inner.measured)
 
 
-def record(site: Site, model: str, version: str, judged: GateReport, *, fence: int) -> None:
+def record(
+    site: Site, model: str, version: str, judged: GateReport, *, fence: int, replaces: str = ""
+) -> None:
     """Store the gate report and the fitness that follows from it.
 
-    `fence` is the generation that the run began with: a rollout that waits is judged by it.
+    `fence` is the generation that the run began with: a rollout that waits is judged by it. What
+    it `replaces` is not brought in any more.
     """
     now, wall = site.clock.now(), site.clock.wall()
     with site.ledger.change(ENGINE, "judge", model, now=now, wall=wall) as change:
@@ -193,6 +216,9 @@ def record(site: Site, model: str, version: str, judged: GateReport, *, fence: i
         if change.fitness_of(version) is Fitness.VALIDATING:
             change.happened(version, _EVENTS[Verdict(judged.verdict)])
         change.detail |= {"verdict": judged.verdict, "fence": fence}
+        if replaces:
+            change.happened(replaces, Event.ABORTED)
+            change.detail["replaced"] = replaces
     level = "INFO" if judged.verdict == "pass" else "WARN"
     why = judged.reasons[0] if judged.reasons else "all checks passed"
     site.tell(level, "gate", model, f"{version} {judged.verdict}: {why}")

@@ -27,7 +27,13 @@ def set_aside(site: Site, path: Path, batch: Batch) -> list[str]:
     why_of(kept).write_text("\n".join(batch.reasons) + "\n", encoding="utf-8")
     batches.add(site.store, batch, {})
     announce(site, batch.model)
-    return [*batch.reasons, f"Type {commands(batch)[0]}, or discard instead of accept."]
+    command = commands(batch)[0]
+    return [
+        *batch.reasons,
+        f"Type {command}, or discard instead of accept."
+        if batch.rows
+        else f"It cannot be taken in as it is: deliver it mended, then type {command}.",
+    ]
 
 
 def path_of(site: Site, batch: Batch) -> Path:
@@ -41,10 +47,10 @@ def why_of(kept: Path) -> Path:
 
 
 def commands(batch: Batch) -> list[str]:
-    """Return the commands that decide about a file in quarantine."""
+    """Return the commands that decide about a file in quarantine; no person accepts no rows."""
     return [
         f"cdml quarantine {batch.model} {verb} {batch.batch[:SHORT]} --reason T"
-        for verb in ("accept", "discard")
+        for verb in (("accept", "discard") if batch.rows else ("discard",))
     ]
 
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -18,6 +18,7 @@ from engine.errors import (
     UnknownError,
 )
 from engine.serving.answers import Answerer
+from engine.serving.answers import Reply as Answers
 from engine.serving.bodies import read_labels
 from engine.serving.callers import Callers
 from engine.serving.open_inference import infer_answer, metadata, read_infer
@@ -26,6 +27,9 @@ from engine.serving.predict import predict_answer, read_predict
 from engine.serving.tally import Tally
 from engine.telemetry.prometheus import CONTENT_TYPE, ServingMetrics
 from engine.wire import MAX_BODY, ErrorAnswer, ErrorBody
+
+if TYPE_CHECKING:
+    from engine.telemetry.tracer import Tracer
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -78,6 +82,7 @@ class App:
         metrics: ServingMetrics,
         clock: Clock,
         version: str,
+        tracer: "Tracer | None" = None,
     ) -> None:
         self._answerer = answerer
         self._callers = callers
@@ -85,6 +90,7 @@ class App:
         self._metrics = metrics
         self._clock = clock
         self._version = version
+        self._tracer = tracer
         self._document = document(version)
         self._busy = 0
         self._held = 0
@@ -95,7 +101,10 @@ class App:
         now = self._clock.monotonic()
         self._tally.request(now)
         path = scope["path"].split("/")[1:]
-        reply = await self._guarded(path, scope, receive, now)
+        if self._tracer is None or scope["method"] != "POST":
+            reply = await self._guarded(path, scope, receive, now)
+        else:
+            reply = await self._traced(self._tracer, path, scope, receive, now)
         headers = [
             (b"content-type", reply.kind),
             (b"content-length", b"%d" % len(reply.body)),
@@ -103,6 +112,16 @@ class App:
         ]
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
+
+    async def _traced(
+        self, tracer: "Tracer", path: list[str], scope: Message, receive: Receive, now: float
+    ) -> Reply:
+        asked = tracer.began(scope["headers"])
+        reply = await self._guarded(path, scope, receive, now)
+        if asked is not None:
+            verb = path[-1] if path[-1] in ("predict", "labels", "infer") else "other"
+            tracer.ended(asked, f"POST {verb}", reply.status)
+        return reply
 
     async def _guarded(
         self, path: list[str], scope: Message, receive: Receive, now: float
@@ -119,7 +138,12 @@ class App:
             status = 400 if e.code == "malformed_json" else status
             reply = _refusal(path, status, e.code, e.message, e.field)
         except Exception:  # the request edge
-            logging.getLogger(__name__).exception("answering %s %s", scope["method"], path[:3])
+            asked = (
+                dict(scope["headers"]).get(b"x-request-id", b"")[:MAX_CLIENT_ID].decode("latin-1")
+            )
+            logging.getLogger(__name__).exception(
+                "answering %s %s", scope["method"], path[:3], extra={"request": asked}
+            )
             text = "Answering the request: something failed here. It was logged; try again."
             reply = _refusal(path, 500, "internal", text, None)
         if path[:1] == ["v1"] or path[-1:] == ["infer"]:
@@ -263,7 +287,16 @@ class App:
     async def _predict(self, model: str, body: bytes, client: str) -> bytes:
         self._answerer.slot(model)
         reply = await self._answerer.predict(model, read_predict(body), client)
+        self._noted(reply)
         return _encode(predict_answer(reply))
+
+    def _noted(self, reply: Answers) -> None:
+        if self._tracer is not None:
+            self._tracer.answered(
+                (reply.model, part.arm.served.version, part.arm.role, len(part.prediction_ids),
+                 part.prediction_ids[0])
+                for part in reply.parts
+            )  # fmt: skip
 
     async def _labels(self, model: str, body: bytes, client: str) -> bytes:
         if not self._answerer.known(model):
@@ -274,6 +307,7 @@ class App:
         self._answerer.slot(model)
         request_id, asked = read_infer(body)
         reply = await self._answerer.predict(model, asked, client)
+        self._noted(reply)
         return _encode(infer_answer(request_id, reply))
 
 

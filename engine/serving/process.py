@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -40,6 +40,9 @@ FLUSH_S = 30.0
 MAX_PROBE_ROWS = 100_000
 
 _log = logging.getLogger(__name__)
+
+if TYPE_CHECKING:
+    from engine.telemetry.tracer import Tracer
 
 
 class ServingProcess:
@@ -103,7 +106,13 @@ class ServingProcess:
         rate = self._settings.serving.rate
         self._callers = Callers(self._workspace.tokens, rate, self._listen)
         app = App(
-            self._answerer, self._callers, self._tally, self._metrics, self._clock, _version()
+            self._answerer,
+            self._callers,
+            self._tally,
+            self._metrics,
+            self._clock,
+            _version(),
+            self._tracer(),
         )
         door = Door(app, DRAIN_S) if self._seat is None else SharedDoor(app, DRAIN_S, self._seat)
         if self._seat is None:
@@ -241,6 +250,24 @@ class ServingProcess:
                 for v, p50, p95, n in self._tally.quantiles(name)
             },
             memory={v: size for (m, v), size in self._slots.memory().items() if m == name},
+        )
+
+    def _tracer(self) -> "Tracer | None":
+        """Return what tells a collector of requests; nothing of it is imported where none is."""
+        base = self._settings.telemetry.otlp
+        if base is None:
+            return None
+        from engine.telemetry import secrets, tracer
+        from engine.telemetry.otlp import Collector
+
+        path = self._workspace.root / self._settings.telemetry.secrets
+        told = tracer.about("serving", _version(), self._settings.workspace.name)
+        return tracer.Tracer(
+            lambda: Collector(base, secrets.headers(path), told),
+            self._boot,
+            self._clock,
+            lambda: self._metrics.shown().collect(),
+            self._metrics.traces_dropped,
         )
 
     def _swapped(self, table: Table) -> None:

@@ -7,7 +7,6 @@ is their keeper, and each of them a process of its own that comes in by `run_wor
 import asyncio
 import ctypes
 import hashlib
-import logging
 import os
 import resource
 import signal
@@ -17,7 +16,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from engine import tokens
+from engine import logs, tokens
 from engine.errors import CdmlError, UnavailableError
 from engine.quantities import address
 from engine.serving.control import bind
@@ -74,7 +73,7 @@ def _guarded(workspace_root: Path, serve: Callable[[Workspace], int]) -> int:
     # Each connection is a file: the usual 1,024 would be used up before our own limit is reached.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logs.onto_stderr()
     try:
         return serve(Workspace(workspace_root))
     except CdmlError as e:

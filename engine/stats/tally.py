@@ -4,7 +4,7 @@ What a database counted, or NumPy, becomes the same cells; cells become a profil
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,15 +105,30 @@ def grid(frozen: NumericProfile) -> Grid:
 
 def numeric_cells(of: Grid, binned: list[int] | None, nulls: int, z: int, squares: int) -> Cells:
     """Return the cells of a column of which a database counted the bins of its grid."""
-    counts = np.zeros(len(of.bounds) + 1, dtype=np.int64)
-    if binned:
-        counts[: len(binned)] = binned
-    below = np.cumsum(counts)
-    floor, ceiling, *inner = below[of.outer].tolist()
-    low, high = (inner[0] - floor, ceiling - inner[1]) if inner else (0, 0)
-    cells = np.empty(NUMERIC_HEAD + len(of.cuts) + 1, dtype=np.int64)
-    cells[:NUMERIC_HEAD] = nulls, floor, int(below[-1]) - ceiling, low, high, z, squares
-    cells[NUMERIC_HEAD:] = np.diff(below[of.cuts], prepend=floor, append=ceiling)
+    found: Cells = numeric_rows(of, [binned], [(nulls, z, squares)])[0]
+    return found
+
+
+def numeric_rows(
+    of: Grid, binned: Sequence[list[int] | None], sums: Sequence[tuple[int, int, int]]
+) -> Cells:
+    """Return the cells of several counts of a column, a row each.
+
+    `sums` are of each the nulls, the sum of z and that of its square.
+    """
+    counts = np.zeros((len(binned), len(of.bounds) + 1), dtype=np.int64)
+    for row, found in zip(counts, binned, strict=True):
+        if found:
+            row[: len(found)] = found
+    below = np.cumsum(counts, axis=1)
+    outer = below[:, of.outer]
+    cells = np.zeros((len(binned), NUMERIC_HEAD + len(of.cuts) + 1), dtype=np.int64)
+    cells[:, [0, 5, 6]] = np.array(sums, dtype=np.int64).reshape(-1, 3)
+    cells[:, 1], cells[:, 2] = outer[:, 0], below[:, -1] - outer[:, 1]
+    if len(of.outer) > 2:
+        cells[:, 3], cells[:, 4] = outer[:, 2] - outer[:, 0], outer[:, 1] - outer[:, 3]
+    edges = np.hstack([outer[:, :1], below[:, of.cuts], outer[:, 1:2]])
+    cells[:, NUMERIC_HEAD:] = np.diff(edges, axis=1)
     return cells
 
 

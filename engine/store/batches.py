@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from engine.durable import replace_whole
 from engine.store.connection import Store, naive, zoned
 from engine.wire import BatchFinding
 
@@ -46,9 +47,7 @@ def add(store: Store, batch: Batch, columns: dict[str, str], query: str = "") ->
     note = store.batches / f"{batch.batch}{NOTE}"
     # Two models may have been handed the same rows, each with a note of its own.
     note = note.with_name(f"{batch.model}-{note.name}")
-    part = note.with_suffix(".part")
-    part.write_bytes(msgspec.json.encode(_Note(batch, columns, query)))
-    part.rename(note)
+    replace_whole(note, msgspec.json.encode(_Note(batch, columns, query)))
     _insert(store, batch, columns, query)
 
 

@@ -108,16 +108,17 @@ class _Work:
             f"select span, {', '.join(picked)} from ({_ROWS}) group by span", names, values
         )
         strange: dict[Key, CategoricalProfile] = {}
-        for span, *row in table:
-            for at, key in enumerate(keys):
-                nulls, first, second, third = row[4 * at : 4 * at + 4]
-                one = self.bins.frozen[key]
-                if isinstance(one, CategoricalProfile):
-                    cells = tally.category_cells(one, second or {}, nulls, first)
-                    strange |= {key: one} if cells[1] else {}
-                else:
-                    cells = tally.numeric_cells(grids[key], first, nulls, second, third)
-                self.found[span].cells[self.places[key]] = cells
+        for at, key in enumerate(keys):
+            one, place = self.bins.frozen[key], self.places[key]
+            found = [row[1 + 4 * at : 5 + 4 * at] for row in table]
+            if isinstance(one, CategoricalProfile):
+                cells = [tally.category_cells(one, s or {}, n, v) for n, v, s, _ in found]
+                strange |= {key: one} if any(c[1] for c in cells) else {}
+            else:
+                sums = [(nulls, z, squares) for nulls, _, z, squares in found]
+                cells = list(tally.numeric_rows(grids[key], [f[1] for f in found], sums))
+            for row, own in zip(table, cells, strict=True):
+                self.found[row[0]].cells[place] = own
         if strange:
             self._name_unseen(strange)
 

@@ -1,5 +1,6 @@
 """Evidence of stillness after each day, kept so that a look need not replay all days before."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from engine.store.connection import Store
@@ -26,14 +27,19 @@ def state(store: Store, model: str, version: str, day: datetime) -> str:
 
 
 def put(
-    store: Store, model: str, version: str, day: datetime, rows: int, terms: str, text: str
+    store: Store,
+    model: str,
+    version: str,
+    terms: str,
+    gathered: Sequence[tuple[datetime, int, str]],
 ) -> None:
-    """Keep what was gathered after a day."""
+    """Keep what was gathered after each of some days, with the rows that it had."""
     with store.write() as db:
-        db.execute(
-            "insert into stillness values (?, ?, ?, ?, ?, ?)",
-            [model, version, day, rows, terms, text],
-        )
+        for day, rows, text in gathered:
+            db.execute(
+                "insert into stillness values (?, ?, ?, ?, ?, ?)",
+                [model, version, day, rows, terms, text],
+            )
 
 
 def forget(store: Store, model: str, version: str, since: datetime) -> None:

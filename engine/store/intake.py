@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 
+from engine.durable import sync_folder
 from engine.errors import InvalidError, UnavailableError
 from engine.store import times
 from engine.store.connection import zoned
@@ -51,6 +52,12 @@ def columns(path: Path) -> dict[str, str]:
     What is none of these (a time of day, a list) is OTHER: no model can take it. A text column
     without a single value is EMPTY: a file cannot say what it would have held.
     """
+    if path.stat().st_size == 0:
+        raise InvalidError(
+            f'Reading "{path.name}": it is empty, 0 bytes. Nothing was taken in. Deliver the file '
+            "again, whole.",
+            code="unreadable_file",
+        )
     with duckdb.connect(config={"threads": 1, "memory_limit": "1GB"}) as db:
         found = {r[0]: plain(r[1]) for r in _query(db, path, f"describe from {reader(path)}")}
         texts = [name for name, kind in found.items() if kind == "VARCHAR"]
@@ -80,6 +87,7 @@ def snapshot(
             os.fsync(file.fileno())
         part.chmod(0o440)
         part.rename(folder / f"{digest}.parquet")
+        sync_folder(folder)
     finally:
         part.unlink(missing_ok=True)
     return Snapshot(digest, rows[0], zoned(rows[1]), zoned(rows[2]), *order)

@@ -97,3 +97,14 @@ def known(store: Store, model: str) -> list[Looked]:
             [model],
         ).fetchall()
     return [Looked(zoned(at) or at, champion, count) for at, champion, count in found]
+
+
+def newest(store: Store, model: str) -> Looked | None:
+    """Return the newest look at a model."""
+    with store.read() as db:
+        found = db.execute(
+            "select moment, champion, restated from looks where model = ? "
+            "order by moment desc limit 1",
+            [model],
+        ).fetchall()
+    return Looked(zoned(found[0][0]) or found[0][0], *found[0][1:]) if found else None

@@ -1,10 +1,24 @@
 """The record of runs: what was started, why, and how it ended."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from engine.clock import iso
-from engine.store.connection import Store, zoned
+from engine.store.connection import Store, naive, zoned
 from engine.wire import JobRow
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How many runs of a job ended so; `upto` counts those that began, by duration, all last."""
+
+    model: str
+    job: str
+    outcome: str
+    n: int
+    seconds: float
+    upto: list[int]
 
 
 def put(store: Store, row: JobRow) -> None:
@@ -78,3 +92,24 @@ def _select(store: Store, tail: str, value: object) -> list[JobRow]:
 def _text(moment: datetime | None) -> str | None:
     found = zoned(moment)
     return iso(found) if found else None
+
+
+def ended(store: Store, buckets: Sequence[float]) -> list[Ended]:
+    """Count ended runs by model, job and outcome; those up to each of some durations, and all."""
+    took = "epoch(ended_at) - epoch(started_at)"
+    upto = "".join(f", count(*) filter ({took} <= {float(limit)})" for limit in buckets)
+    with store.read() as db:
+        found = db.execute(
+            f"select model, job, state, count(*), coalesce(sum({took}), 0), count({took}){upto} "
+            "from runs where ended_at is not null group by all order by all"
+        ).fetchall()
+    return [
+        Ended(model, job, outcome, n, seconds, [*upto, began])
+        for model, job, outcome, n, seconds, began, *upto in found
+    ]
+
+
+def ended_after(store: Store, moment: datetime, limit: int) -> list[JobRow]:
+    """Return the first runs that ended after a moment, oldest first."""
+    tail = f"where ended_at > ? order by ended_at, id limit {int(limit)}"
+    return _select(store, tail, naive(moment))

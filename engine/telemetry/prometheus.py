@@ -31,7 +31,7 @@ Memory = Mapping[tuple[str, str], int]
 
 
 class ServingMetrics:
-    """Counts of the prediction service; the series of versions long unused are let go.
+    """Counts of the prediction service; the series of versions out of memory are let go.
 
     Those of several workers stay until all are restarted: shared files know no removal.
     """
@@ -60,6 +60,7 @@ class ServingMetrics:
         self._counters: OrderedDict[tuple[str, str, str, str], Counter] = OrderedDict()
         self._histograms: OrderedDict[tuple[str, str], Histogram] = OrderedDict()
         self._flagged: dict[tuple[str, str], Counter] = {}
+        self._gone: set[tuple[str, str]] = set()
 
     def _make(self) -> None:
         registry = self._registry
@@ -83,6 +84,9 @@ class ServingMetrics:
             registry=registry,
         )
         self._dropped = Counter("cdml_log_dropped", "Log records dropped.", registry=registry)
+        self._traces = Counter(
+            "cdml_traces_dropped", "Spans that no collector took.", registry=registry
+        )
         self._generation = Gauge(
             "cdml_generation",
             "Role changes of a model.",
@@ -135,6 +139,10 @@ class ServingMetrics:
         """Show the generation that is served."""
         self._generation.labels(model).set(generation)
 
+    def traces_dropped(self, spans: int) -> None:
+        """Count spans that were not taken."""
+        self._traces.inc(spans)
+
     def look(self) -> None:
         """Take over what is counted elsewhere, so that other workers can show it too."""
         dropped = self._dropped_now()
@@ -150,9 +158,14 @@ class ServingMetrics:
 
     def text(self) -> bytes:
         """Return everything in the text format."""
+        self._forget()
+        return generate_latest(self.shown())
+
+    def shown(self) -> CollectorRegistry:
+        """Return everything as it is now."""
         self.look()
         self._spool.set(self._spool_bytes())
-        return generate_latest(self._shown)
+        return self._shown
 
     def _count(self, key: tuple[str, str, str, str], amount: int) -> None:
         counter = self._counters.get(key)
@@ -161,6 +174,18 @@ class ServingMetrics:
             if len(self._counters) > MAX_SERIES:
                 self._let_go(self._predictions, self._counters.popitem(last=False)[0])
         counter.inc(amount)
+
+    def _forget(self) -> None:
+        """Let go what versions out of memory have counted, once their last counts were shown."""
+        served = {*self._histograms, *((m, v) for m, v, *_ in self._counters if v)}
+        gone = served - self._memory_seen.keys()
+        for key in gone & self._gone:
+            if self._histograms.pop(key, None) is not None:
+                self._let_go(self._seconds, key)
+            for counted in [k for k in self._counters if k[:2] == key]:
+                del self._counters[counted]
+                self._let_go(self._predictions, counted)
+        self._gone = gone
 
     def _let_go(self, series: Counter | Gauge | Histogram, key: Sequence[str]) -> None:
         if not self._shared:

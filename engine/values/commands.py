@@ -168,6 +168,7 @@ class ModelStatus(msgspec.Struct, frozen=True):
     rollback: RollbackReady
     incident: int | None = None
     rollout: str = ""
+    alerts: int = 0
 
 
 class Status(msgspec.Struct, frozen=True):

@@ -15,7 +15,8 @@ VIOLATIONS = {
     "engine/serving/wrong.py": "import engine.store.connection",
     "engine/stats/wrong.py": "import engine.artifacts",
     "engine/pipeline/wrong.py": (
-        "import apscheduler, duckdb, httpx, litestar, rich, skops, sqlite3, engine.api.wrong"
+        "import apprise, apscheduler, duckdb, httpx, litestar, opentelemetry, rich\n"
+        "import skops, sqlite3, engine.api.wrong"
     ),
     "engine/api/wrong.py": "import engine.pipeline.wrong",
     "cdml_tui/panes/wrong.py": "import textual, cdml_tui.screens, engine.ledger.ledger",

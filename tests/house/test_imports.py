@@ -10,6 +10,8 @@ import pytest
 HEAVY = {"sklearn", "scipy", "numpy", "pandas", "pyarrow", "skops", "duckdb", "litestar",
          "apscheduler", "statsmodels"}  # fmt: skip
 SCREEN = {"textual", "rich"}
+# What tells others: of no cost to whoever does not ask for it.
+OUTWARD = {"opentelemetry", "apprise", "requests", "google.protobuf"}
 ENGINE = {"engine.store", "engine.pipeline", "engine.jobs", "engine.api", "engine.ledger",
           "engine.artifacts", "engine.serving", "engine.stats", "engine.domain"}  # fmt: skip
 
@@ -35,6 +37,7 @@ ROOMS = {
         ("engine.serving.*",),
         SCREEN
         | {"duckdb", "litestar", "apscheduler", "pandas", "pyarrow"}
+        | OUTWARD
         | {"engine.store", "engine.pipeline", "engine.jobs", "engine.api"},
     ),
     "the keeper of several workers": (
@@ -42,7 +45,10 @@ ROOMS = {
         HEAVY | SCREEN | (ENGINE - {"engine.serving"}) | {"uvicorn", "prometheus_client", "uvloop"},
     ),
     "an engine that starts": (("engine.daemon",), SCREEN | {"scipy", "sklearn", "skops"}),
-    "the engine": (("engine.*",), SCREEN | {"pandas", "pyarrow", "statsmodels", "cdml_tui"}),
+    "the engine": (
+        ("engine.*",),
+        SCREEN | OUTWARD | {"pandas", "pyarrow", "statsmodels", "cdml_tui"},
+    ),
 }
 
 

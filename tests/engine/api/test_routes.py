@@ -25,6 +25,7 @@ from engine.domain.alerts import Finding
 from engine.errors import CdmlError
 from engine.jobs import triggers
 from engine.jobs.runner import Runner
+from engine.outlets import Outlets
 from engine.pipeline import alerts, incidents, scoring
 from engine.pipeline.ingest import ingest
 from engine.settings_roles import RolesSettings
@@ -102,7 +103,7 @@ class Caller:
     def __init__(self, place: Place) -> None:
         self.conductor = Conducted(place)
         self.hub = Hub()
-        self.app: Any = application(Desk(place, self.conductor), self.hub)
+        self.app: Any = application(Desk(place, self.conductor), self.hub, Outlets(place))
         self.peer = ME
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -110,8 +111,9 @@ class Caller:
 
     async def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         transport = httpx.ASGITransport(self, raise_app_exceptions=False)
+        where = path if path.startswith("/") else f"/api/v1/{path}"
         async with httpx.AsyncClient(transport=transport, base_url="http://engine") as client:
-            return await client.request(method, f"/api/v1/{path}", **more)
+            return await client.request(method, where, **more)
 
     async def change(self, verb: str, **body: Any) -> httpx.Response:
         return await self.ask("POST", f"models/late/{verb}", json={"idempotency_key": verb, **body})
@@ -424,7 +426,7 @@ def test_the_engines_own_user_and_root_may_all_and_others_what_their_group_may()
 
 def routes() -> list[tuple[str, str]]:
     """Every route of the control API as method and path, from the application itself."""
-    made = application(cast(Any, None), Hub())
+    made = application(cast(Any, None), Hub(), cast(Any, None))
     found = [(m, r.path) for r in made.routes if isinstance(r, HTTPRoute) for m in r.methods]
     return sorted((m, path) for m, path in found if m in ("GET", "POST"))
 
@@ -457,3 +459,10 @@ async def test_every_route_lets_through_whom_its_role_may_and_nobody_else(
 def test_who_asks_is_named_in_the_audit() -> None:
     assert actor_of({"peer": STRANGER}).name == "uid 4000000"
     assert actor_of({"peer": ME}).uid == os.getuid()
+
+
+async def test_whoever_may_look_reads_the_numbers_for_prometheus(served: Caller) -> None:
+    served.peer = VIEWER
+    answer = await served.ask("GET", "/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'cdml_generation{model="late"} ' in answer.text

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from engine.artifacts import Artifacts
-from engine.backtest import ages, past, verb
+from engine.backtest import ages, course, past, verb
 from engine.backtest.course import Course, Done, read_done
 from engine.backtest.plan import Plan, periods
 from engine.backtest.result import result
@@ -20,6 +20,7 @@ from engine.backtest.words import text
 from engine.clock import parse_time
 from engine.errors import CdmlError, InvalidError
 from engine.ledger.ledger import Ledger
+from engine.pipeline.delivery import monitor_run
 from engine.pipeline.ingest import ingest
 from engine.settings import load
 from engine.store import history
@@ -74,9 +75,15 @@ def _run(plan: Plan) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def found(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def plan(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    """What the whole backtest is about to do."""
+    return _plan(root, tmp_path_factory.mktemp("out"), "frozen", "always", "current")
+
+
+@pytest.fixture(scope="module")
+def found(plan: Plan) -> dict[str, Any]:
     """One whole backtest."""
-    return _run(_plan(root, tmp_path_factory.mktemp("out"), "frozen", "always", "current"))
+    return _run(plan)
 
 
 def test_every_policy_has_its_periods_and_totals_beside_the_baselines(found: Any) -> None:
@@ -136,6 +143,34 @@ def _same(found: dict[str, Any]) -> str:
     """Return what must not differ: all of the policy itself, the baselines and the ages."""
     own = {k: v for k, v in found["policies"]["always"].items() if k != "against_frozen"}
     return json.dumps([own, found["baselines"], found["ages"]], sort_keys=True)
+
+
+@pytest.mark.parametrize("name", ["current", "always"])
+def test_what_is_shared_or_left_out_changes_nothing(
+    root: Path, tmp_path: Path, plan: Plan, found: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The long way: every fit anew, every look restated, the way back rehearsed."""
+    monkeypatch.setattr(course, "looking", lambda *_: monitor_run)
+    alone = _plan(root, tmp_path / "out", name)
+    said = _run(alone)["policies"][name]
+    short = {k: v for k, v in found["policies"][name].items() if k != "against_frozen"}
+    assert json.dumps(said, sort_keys=True) == json.dumps(short, sort_keys=True)
+    assert _made(alone, name) == _made(plan, name)
+
+
+def _made(plan: Plan, policy: str) -> dict[str, tuple[str | None, bytes]]:
+    """Return the report and the manifest of each version of a policy, to the byte."""
+    place = Workspace(plan.folder(policy))
+    ledger, artifacts = Ledger(place.ledger), Artifacts(place.artifacts, place.keys)
+    made = {
+        v.version: (
+            repr(v.report),
+            msgspec.json.encode(artifacts.manifest(v.manifest or "")),
+        )
+        for v in ledger.versions(plan.model)
+    }
+    ledger.close()
+    return made
 
 
 def test_no_label_is_used_before_it_was_known(root: Path, tmp_path: Path) -> None:

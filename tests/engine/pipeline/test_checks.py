@@ -152,6 +152,39 @@ def test_the_first_version_must_keep_the_floor_too() -> None:
     assert [c.verdict for c in checks.first(inner, "log_loss", GateSettings())] == ["pass"]
 
 
+@pytest.mark.parametrize(
+    ("gain", "low", "high", "verdict"),
+    [(0.02, -0.03, 0.08, "pass"), (-0.02, -0.08, 0.03, "fail"), (-0.05, -0.08, -0.02, "fail")],
+)
+def test_a_first_version_leads_where_it_did_better_and_is_not_surely_worse(
+    gain: float, low: float, high: float, verdict: str
+) -> None:
+    inner = Inner("a", "b", 500, 0.5 - gain, 0.4, 0.6, 0.5, gain, low, high, None)
+    assert [c.verdict for c in checks.first(inner, "log_loss", GateSettings())] == [verdict]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "renewal", "verdict"),
+    [
+        (-0.04, 0.05, False, "inconclusive"),
+        (-0.04, 0.05, True, "pass"),
+        (-0.09, -0.04, True, "fail"),
+        (None, None, True, "inconclusive"),
+    ],
+)
+def test_a_renewal_fails_only_where_it_is_surely_worse(
+    low: float | None, high: float | None, renewal: bool, verdict: str
+) -> None:
+    """The same on newer rows has shown what it is; no evidence at all is still no success."""
+    one = Comparison(0.0, low, high, 900, 0.5)
+    against = {"champion": one, "anchor": one, "base rate": one}
+    found = ValidateResult(900, 7, 0.5, 0.45, 0.55, against, [], {"candidate": 1.0}, one, {})
+    made = checks.compared(found, "log_loss", GateSettings(), COST, None, renewal=renewal)
+    report = checks.report("v1", "a", "b", 900, made, 0.5)
+    assert report.verdict == verdict
+    assert any("better than the champion" in c.name for c in made) != renewal
+
+
 def test_rows_of_a_group_are_drawn_as_one() -> None:
     rng = np.random.default_rng(1)
     client = np.repeat(np.arange(30), 40)

@@ -117,3 +117,23 @@ def test_a_label_keeps_who_sent_it(place: Place, spool: Spool) -> None:
     with place.store.read() as db:
         found = db.execute("select id, source from labels order by id").fetchall()
     assert found == [("f1", "feed"), ("f2", ""), ("f3", "file:late.csv")]
+
+
+@pytest.mark.parametrize("how", ["cut", "gone"])
+def test_a_segment_that_lost_what_was_loaded_is_told_once(
+    place: Place, spool: Spool, how: str
+) -> None:
+    for number in range(5):
+        spool.append(encode(record(number)))
+    spool.flush()
+    load(place)
+    path = place.workspace.spool / spool.position()[0]
+    if how == "cut":
+        path.write_bytes(path.read_bytes()[:10])
+    else:
+        path.unlink()
+    for _ in range(2):
+        load(place)
+    told = [e.text for e in place.ledger.events() if "was cut or removed" in e.text]
+    assert len(told) == 1
+    assert count(place) == 10

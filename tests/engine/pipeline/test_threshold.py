@@ -19,11 +19,11 @@ def inputs(sql: str | None) -> TrainInputs:
     )  # fmt: skip
 
 
-def held(scores: object) -> Rows:
+def held(scores: object, length: float = 14.0) -> Rows:
     rng = np.random.default_rng(1)
     n = 2000
     labels = (rng.random(n) < np.asarray(scores)).astype(float)
-    days = np.linspace(100.0, 114.0, n, endpoint=False)
+    days = np.linspace(100.0, 100.0 + length, n, endpoint=False)
     return Rows({"t": np.zeros(n, "datetime64[us]")}, labels, days)
 
 
@@ -45,6 +45,11 @@ def test_an_average_of_rows_is_decided_by_the_probabilities_and_told_by_the_labe
 def test_labels_that_surely_contradict_the_probabilities_decide() -> None:
     cut, _ = threshold.chosen(inputs(COST), held(SCORES), SCORES[:, None] / 4)
     assert cut < 0.15
+
+
+def test_the_labels_of_a_week_are_too_few_days_to_contradict_anything() -> None:
+    cut, _ = threshold.chosen(inputs(COST), held(SCORES, 7.0), SCORES[:, None] / 4)
+    assert cut > 0.15
 
 
 def test_a_kpi_that_is_no_average_is_fitted_to_the_labels() -> None:

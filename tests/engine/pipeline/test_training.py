@@ -16,12 +16,13 @@ from engine.errors import (
     RefusedError,
     UnavailableError,
 )
-from engine.pipeline import delivery, fitting, locks, scoring, train, validate
+from engine.pipeline import delivery, fitting, locks, recipes, scoring, train, validate
 from engine.pipeline.fitting import TrainInputs, TrainResult
 from engine.pipeline.ingest import ingest
 from engine.pipeline.measurement import ValidateResult
 from engine.pipeline.rollback import rollback
 from engine.pipeline.scoring import ValidateInputs
+from engine.pipeline.training import BUILT_IN, Recipe
 from engine.wire import Change, LockRequest
 from tests.engine.pipeline.place import PERSON, SETTINGS, START, Place, csv, roles
 
@@ -236,6 +237,17 @@ def test_a_recipe_of_the_users_own_lies_beside_cdml_toml(place: Place) -> None:
     for recipe in ("own_recipes:nothing", "own_recipes:absent", "no_such_module:f"):
         found = error(lambda recipe=recipe: fitted(place, recipe=recipe))
         assert (found.code, found.field) == ("bad_recipe", "recipe")
+
+
+@pytest.mark.parametrize("of", BUILT_IN)
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_a_column_without_a_value_yet_is_no_hindrance(of: str, task: str) -> None:
+    matrix = np.random.default_rng(0).normal(size=(200, 3))
+    matrix[:, 1] = np.nan
+    labels = (matrix[:, 0] > 0).astype(np.intp)
+    recipe = Recipe(of, of)
+    made = recipes.fit(recipe, recipes.estimator(recipe, task, "log_loss", [], 0), matrix, labels)
+    assert len(recipes.answers(recipe, made, task, matrix[:7])) == 7
 
 
 def test_nothing_to_train_on_is_refused_or_invalid_in_a_sentence(place: Place) -> None:

@@ -34,6 +34,20 @@ def test_flags_are_counted_by_column_and_never_without_bound() -> None:
     assert text.count("cdml_contract_flags_total{") == MAX_FLAGS + 1
 
 
+def test_what_a_version_out_of_memory_counted_is_shown_once_more_and_then_let_go() -> None:
+    memory = {("late", "v1"): 10, ("late", "v2"): 20}
+    metrics = ServingMetrics(lambda: 0.0, lambda: 0.0, lambda: dict(memory))
+    metrics.answered("late", "v1", "champion", 3, 0.01)
+    metrics.answered("late", "v2", "champion", 5, 0.01)
+    metrics.refused("late", 422)
+    del memory["late", "v1"]
+    assert 'role="champion",version="v1"} 3.0' in metrics.text().decode()
+    text = metrics.text().decode()
+    assert 'version="v1"' not in text
+    assert 'role="champion",version="v2"} 5.0' in text
+    assert 'code="422",model="late",role="",version=""} 1.0' in text
+
+
 def test_files_to_count_in_are_made_anew_or_done_without(tmp_path: Path) -> None:
     assert prepare(tmp_path / "metrics", 2)
     former = tmp_path / "metrics" / "gauge_min_1.db"

@@ -1,0 +1,68 @@
+"""A loopback port on which Prometheus reads the engine's numbers; nothing else is there."""
+
+import logging
+import sys
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from socket import AF_INET, AF_INET6
+from threading import Thread
+
+from engine.errors import UnavailableError
+from engine.quantities import address
+from engine.telemetry.engine_metrics import CONTENT_TYPE
+
+SLOW_S = 2.0
+log = logging.getLogger("cdml.telemetry")
+
+
+class Listener:
+    """Answers GET /metrics, one reader after the other, in a thread of its own."""
+
+    def __init__(self, listen: str, text: Callable[[], bytes]) -> None:
+        try:
+            self._server = _Server(address(listen), text)
+        except OSError as e:
+            raise UnavailableError(
+                f'Listening on "{listen}" for Prometheus: {e.strerror}. The control socket has the '
+                "same numbers. Free the port, or name another as telemetry.listen, then cdml "
+                "reload.",
+                code="port_taken",
+                field="telemetry.listen",
+            ) from e
+        Thread(target=self._server.serve_forever, daemon=True, name="metrics").start()
+
+    def close(self) -> None:
+        """Stop answering."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(HTTPServer):
+    # Of a restarted engine the former connections may still be closing.
+    allow_reuse_address = True
+
+    def __init__(self, to: tuple[str, int], text: Callable[[], bytes]) -> None:
+        self.address_family = AF_INET6 if ":" in to[0] else AF_INET
+        self.text = text
+        super().__init__(to, _Handler)
+
+    def handle_error(self, *_: object) -> None:
+        """Say it in the log: a reader that breaks off harms nobody."""
+        log.warning("answering a reader of /metrics: %r", sys.exception())
+
+
+class _Handler(BaseHTTPRequestHandler):
+    timeout = SLOW_S
+    server: _Server
+
+    def do_GET(self) -> None:
+        found = self.path == "/metrics"
+        body = self.server.text() if found else b"There is /metrics only.\n"
+        self.send_response(200 if found else 404)
+        self.send_header("content-type", CONTENT_TYPE if found else "text/plain")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing of a scrape: there is one every few seconds."""

@@ -1,0 +1,55 @@
+"""The whole fault plan: python -m tests.faults [CASE...]; prints case, injected, survived, figure.
+
+The exit code is 1 where anything did not survive. README.md beside this says what proves the rest.
+"""
+
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.bench.figure import load_average, machine
+from tests.box import stocked
+from tests.faults import crowds, damage, disks, kills
+from tests.faults.outcome import Outcome, table
+
+CASES: dict[str, Callable[[Path, Path], Outcome]] = {
+    "1": lambda stock, at: kills.at_random(stock, at, 100),
+    "2": lambda stock, at: kills.at_points(stock, at, 200),
+    "3": lambda stock, at: kills.while_recovering(stock, at, 5),
+    "4": lambda stock, at: disks.nth_failure(stock, at, 80),
+    "6": lambda stock, at: disks.power_cut(stock, at, 12),
+    "7": damage.matrix,
+    "8": damage.long_log,
+    "10": lambda stock, at: crowds.two_consoles(stock, at, 200),
+    "12": crowds.restart_of_a_canary,
+    "31": lambda stock, at: crowds.flood(stock, at, 20.0),
+    "32": lambda stock, at: crowds.slow_reader(stock, at, 200),
+}
+
+
+def main(argv: list[str]) -> int:
+    """Run the named cases, or all of them."""
+    if unknown := [case for case in argv if case not in CASES]:
+        sys.stderr.write(f"There is no case {unknown[0]}; there are {', '.join(CASES)}.\n")
+        return 2
+    folder = Path(tempfile.mkdtemp(prefix="cdml-faults-"))
+    outcomes: list[Outcome] = []
+    try:
+        stock = stocked(folder)
+        for case in argv or CASES:
+            began, load = time.monotonic(), load_average()
+            outcome = CASES[case](stock, folder / f"case-{case}")
+            outcome.figures |= {"took s": time.monotonic() - began, "load": load}
+            outcomes.append(outcome)
+            sys.stderr.write(table([outcome]))
+    finally:
+        sys.stdout.write(f"{machine()}\n\n{table(outcomes)}")
+        shutil.rmtree(folder, ignore_errors=True)
+    return 1 if any(o.wrong for o in outcomes) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,245 @@
+"""Cases 1 to 3: kill -9 at random instants, at every named point, and during the recovery."""
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+
+from cdml_tui.client import ConsoleError
+from engine.wire import RunRequest, TaintRequest
+from tests.box import Box, deliver, eventually
+from tests.faults.outcome import Outcome
+from tests.faults.scene import (
+    Changer,
+    Inside,
+    Line,
+    changing,
+    losses,
+    record,
+    up,
+    watched,
+    within,
+)
+from tests.traffic import Traffic, traffic
+
+PATIENCE_S = 60.0
+# Mostly with the supervisor: one that sees its engine die at once again waits ever longer.
+ALL = ("supervise", "run", "serve")
+VICTIMS = (("run",), ("serve",), ("serve",), ("supervise", "run"), ALL, ALL)
+
+
+def said(found: dict[str, list[str]]) -> list[str]:
+    """Return losses as sentences."""
+    return [
+        f"{kind}: {', '.join(map(str, what[:3]))} (n={len(what)})" for kind, what in found.items()
+    ]
+
+
+def answered_since(clients: Traffic, moment: float) -> bool:
+    """Say whether a request that began after a moment was answered."""
+    return any(a.began > moment for p in clients.predictors for a in p.answered[-5:])
+
+
+def end(box: Box, clients: Traffic, lines: list[Line]) -> list[str]:
+    """Stop everything and say what is lost."""
+    box.down()
+    return said(losses(box, record(clients, lines)))
+
+
+def at_random(stock: Path, folder: Path, rounds: int, per_second: float = 200.0) -> Outcome:
+    """Kill some process at a random instant under predictions, labels and changes."""
+    outcome = Outcome("1", "kill -9 at random instants under load")
+    draw, back, ready = random.Random(1), [], []
+    with watched(stock, folder) as (box, _):
+        box.up()
+        with traffic(box, per_second) as clients, changing(box) as changer:
+            for _ in range(rounds):
+                time.sleep(0.1 + draw.random() * 0.6)
+                victims = draw.choice(VICTIMS)
+                for victim in victims:
+                    box.kill(victim)
+                killed = time.monotonic()
+                outcome.struck()
+                up(box)
+                waited = within(lambda: answered_since(clients, killed), PATIENCE_S)  # noqa: B023
+                eventually("the engine answers", box.answers)
+                back.append(waited if waited is not None else PATIENCE_S)
+                ready.append(time.monotonic() - killed)
+        changer.settle()
+        outcome.wrong = end(box, clients, changer.lines)
+        outcome.failed = outcome.injected if outcome.wrong else 0
+    states = [line["state"] for line in changer.lines]
+    outcome.figures = {
+        "predictions": sum(len(p.answered) for p in clients.predictors),
+        "labels": len(clients.labeller.acknowledged),
+        "changes": states.count("ok"),
+        "unknown": states.count("unknown"),
+        "served again s, max": max(back),
+        "engine s, max": max(ready),
+    }
+    return outcome
+
+
+LATER = datetime(2024, 1, 20)  # noqa: DTZ001 - as in a file
+_fresh = count(100)
+
+
+class Doing:
+    """All that an operator and the data do to a workspace, one thing by its name."""
+
+    def __init__(self, box: Box, changer: Changer) -> None:
+        self._box = box
+        self._changer = changer
+        self.all: dict[str, Callable[[], object]] = {
+            "promote": lambda: changer.one("promote"),
+            "rollback": lambda: changer.one("rollback"),
+            "hold": lambda: changer.one("hold"),
+            "resume": lambda: changer.one("resume"),
+            "file": self._file,
+            "train": lambda: self._run("train"),
+            "monitor": lambda: self._run("monitor"),
+            "taint": self._taint,
+            "backup": self._back_up,
+        }
+
+    def do(self, name: str) -> None:
+        """Do one thing; that the engine dies over it is what is wanted."""
+        with contextlib.suppress(ConsoleError, OSError):
+            self.all[name]()
+
+    def _back_up(self) -> None:
+        self._box.control.back_up()  # which is another client after each kill
+
+    def _file(self) -> None:
+        number = next(_fresh)
+        file = deliver(self._box.path.parent / f"{number}.csv", number, LATER)
+        self._box.control.ingest("late", file)
+
+    def _run(self, job: str) -> None:
+        run = self._box.control.start(job, "late", RunRequest(f"{job} {next(_fresh)}"))
+        ends = time.monotonic() + PATIENCE_S
+        while not self._box.control.job(run.id).ended_at and time.monotonic() < ends:
+            time.sleep(0.05)
+
+    def _taint(self) -> None:
+        since = {"from_": "2023-01-01T00:00:00Z", "to": "2023-01-02T00:00:00Z"}
+        made = self._box.control.taint("late", TaintRequest(f"t{next(_fresh)}", **since))
+        number = max(t.number for t in made.taints)
+        self._box.control.taint("late", TaintRequest(f"t{next(_fresh)}", lift=number))
+
+
+def points(inside: Inside) -> list[str]:
+    """Return the named points that were passed so far, in order."""
+    return list(dict.fromkeys(words[1] for words in inside.noted("point")))
+
+
+def revive(box: Box, clients: Traffic) -> float:
+    """Start again what was killed, and return after how long predictions were answered."""
+    began = time.monotonic()
+    if box.pid("supervise"):
+        box.kill("supervise")
+    while True:
+        for verb in ("supervise", "run"):
+            if box.pid(verb):
+                box.kill(verb)
+        if box.run("up", code=None).returncode == 0:
+            break
+        assert time.monotonic() - began < PATIENCE_S, "it does not start"
+    waited = within(lambda: answered_since(clients, began), PATIENCE_S)
+    return PATIENCE_S if waited is None else time.monotonic() - began
+
+
+def learned(box: Box, inside: Inside, doing: Doing) -> dict[str, str]:
+    """Do everything once; return each named point with what passes it."""
+    found = dict.fromkeys(points(inside), "start")
+    for name in doing.all:
+        doing.do(name)
+        for point in points(inside):
+            found.setdefault(point, name)
+    return {p: name for p, name in found.items() if p.split(" ")[0] in ("run", "serve")}
+
+
+def at_points(stock: Path, folder: Path, most: int) -> Outcome:
+    """Kill before and after every fsync, rename, unlink and commit that anything passes."""
+    outcome = Outcome("2", "kill -9 at named points")
+    back: list[float] = []
+    missed: list[str] = []
+    with watched(stock, folder) as (box, inside):
+        box.up()
+        changer = Changer(box.control.socket, 0.1, 2)
+        with traffic(box, 40.0) as clients:
+            doing = Doing(box, changer)
+            known = learned(box, inside, doing)
+            chosen = random.Random(2).sample(sorted(known), min(most, len(known)))
+            for point in chosen:
+                inside.strike("kill", point=point)
+                if struck_by(box, inside, doing, point, known[point], clients):
+                    outcome.struck()
+                    back.append(revive(box, clients))
+                else:
+                    missed.append(point)
+                inside.leave()
+            changer.settle()
+        outcome.wrong = end(box, clients, changer.lines)
+        outcome.failed = outcome.injected if outcome.wrong else 0
+    outcome.figures = {"points known": len(known), "not passed again": len(missed)}
+    outcome.figures["served again s, max"] = max(back, default=0.0)
+    return outcome
+
+
+def struck_by(
+    box: Box, inside: Inside, doing: Doing, point: str, name: str, clients: Traffic
+) -> bool:
+    """Do what passes a point until somebody dies there; say whether anybody did."""
+    if name == "start":
+        verb = point.split(" ")[0]
+        if verb == "run":
+            box.kill("supervise")
+        box.kill(verb)
+        if verb == "run":
+            box.run("up", code=None)
+        return within(inside.struck, 10.0) is not None
+    # What changes nothing where the world is so already is passed by one of these in turn.
+    turns = ("promote", "rollback", "hold", "resume")
+    names = turns if name in turns else (name,)
+    thread = threading.Thread(target=lambda: [doing.do(n) for n in names], daemon=True)
+    thread.start()
+    waited = within(lambda: inside.struck() or not thread.is_alive(), 30.0)
+    found = inside.struck()
+    if found:
+        # Whoever asked is told by the broken line; one that waits for a run finds out next time.
+        box.hang_up()
+    thread.join(30.0)
+    return found and waited is not None
+
+
+def while_recovering(stock: Path, folder: Path, rounds: int) -> Outcome:
+    """Kill the engine, and three times in a row the one that is just bringing things back."""
+    outcome = Outcome("3", "kill -9 three times during recovery")
+    draw, back = random.Random(3), []
+    with watched(stock, folder) as (box, inside):
+        box.up()
+        starting = [p for p in points(inside) if p.startswith("run ")]
+        with traffic(box, 60.0) as clients, changing(box) as changer:
+            for _ in range(rounds):
+                time.sleep(0.3 + draw.random() * 0.5)
+                box.kill("supervise")
+                box.kill("run")
+                for _ in range(3):
+                    inside.strike("kill", point=draw.choice(starting))
+                    box.run("up", code=None)
+                    if not inside.struck():  # nothing was to be done at that point this time
+                        box.kill("supervise")
+                        box.kill("run")
+                    outcome.struck()
+                    inside.leave()
+                back.append(revive(box, clients))
+        changer.settle()
+        outcome.wrong += end(box, clients, changer.lines)
+    outcome.figures = {"points": len(starting), "served again s, max": max(back)}
+    outcome.failed = outcome.failed or (outcome.injected if outcome.wrong else 0)
+    return outcome

@@ -1,0 +1,47 @@
+"""What came of one case of the plan: what was injected, what survived it, and the figures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Outcome:
+    """One line of the table; `wrong` says what did not survive."""
+
+    case: str
+    what: str
+    injected: int = 0
+    figures: dict[str, object] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+    failed: int = 0
+
+    def struck(self, wrong: Sequence[str] = ()) -> None:
+        """Count one injection and what was wrong after it."""
+        self.injected += 1
+        self.failed += bool(wrong)
+        self.wrong += wrong
+
+    @property
+    def survived(self) -> int:
+        """Return how many injections left nothing wrong."""
+        return self.injected - self.failed
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """Draw case, injected, survived and figures, and below it what was wrong."""
+    head = ("case", "what", "injected", "survived", "figures")
+    rows = [head]
+    for o in outcomes:
+        figures = ", ".join(f"{name} {_said(value)}" for name, value in o.figures.items())
+        rows.append((o.case, o.what, str(o.injected), str(o.survived), figures))
+    widths = [max(len(row[at]) for row in rows) for at in range(4)]
+    lines = [
+        "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[4]])
+        for row in rows
+    ]
+    lines += [f"case {o.case}: {text}" for o in outcomes for text in o.wrong]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _said(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
