@@ -149,17 +149,25 @@ def compared(
     return _told(found, performance.value(held.metric, held.task, held.labels, other))
 
 
-def differences(held: Held, one: Any, other: Any, thresholds: tuple[float, float]) -> Differences:
+def differences(task: str, one: Any, other: Any, thresholds: tuple[float, float]) -> Differences:
     """Return how far two versions' answers lie apart, and how often they decide differently."""
     apart = np.abs(np.asarray(one) - np.asarray(other)).max(axis=1)
-    found = Differences(float(apart.mean()), float(apart.max()), None)
+    changed = None
+    if task != "regression":
+        mine = performance.decisions(task, one, thresholds[0])
+        changed = float(np.mean(mine != performance.decisions(task, other, thresholds[1])))
+    return Differences(float(apart.mean()), float(apart.max()), changed)
+
+
+def only_right(
+    held: Held, one: Any, other: Any, thresholds: tuple[float, float]
+) -> tuple[int, int] | None:
+    """Count the rows that only `one` decides right, and only `other`; None without classes."""
     if held.task == "regression":
-        return found
-    mine = performance.decisions(held.task, one, thresholds[0])
-    its = performance.decisions(held.task, other, thresholds[1])
-    right, known = mine == held.labels, its == held.labels
-    only = int(np.sum(right & ~known)), int(np.sum(known & ~right))
-    return msgspec.structs.replace(found, changed=float(np.mean(mine != its)), right=only)
+        return None
+    mine = performance.decisions(held.task, one, thresholds[0]) == held.labels
+    its = performance.decisions(held.task, other, thresholds[1]) == held.labels
+    return int(np.sum(mine & ~its)), int(np.sum(its & ~mine))
 
 
 def _told(found: Estimate, other: float | None) -> Comparison:

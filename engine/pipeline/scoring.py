@@ -139,7 +139,9 @@ def _differences(
     if "champion" not in answers:
         return None
     cuts = loaded["candidate"].manifest.threshold, loaded["champion"].manifest.threshold
-    return measurement.differences(held, answers["candidate"], answers["champion"], cuts)
+    both = answers["candidate"], answers["champion"]
+    found = measurement.differences(held.task, *both, cuts)
+    return msgspec.structs.replace(found, right=measurement.only_right(held, *both, cuts))
 
 
 def _kpi(

@@ -96,7 +96,10 @@ def test_rows_that_only_one_decides_right_are_counted_each_at_its_own_threshold(
     one, other = (
         np.array(a)[:, None] for a in ([0.9, 0.8, 0.7, 0.1, 0.9], [0.9, 0.1, 0.3, 0.1, 0.1])
     )
-    found = measurement.differences(held, one, other, (0.5, 0.25))
+    found = measurement.differences("binary", one, other, (0.5, 0.25))
+    found = msgspec.structs.replace(
+        found, right=measurement.only_right(held, one, other, (0.5, 0.25))
+    )
     assert (found.right, found.changed) == ((1, 1), pytest.approx(0.4))
     names = {c.name: c for c in compare._apart("v1", "v2", found, 5)}
     assert names["rows that only v2 decides right"].value == 1
