@@ -22,6 +22,7 @@ from engine.pipeline import (
     baking,
     lookout,
     readiness,
+    retention,
     rollout,
     selftest,
     streams,
@@ -35,6 +36,7 @@ from engine.serving_process import ServingProcess
 BEAT_S = 1.0
 SCAN_S = 5.0
 BACKUP_S = 60.0
+RETENTION_S = 60.0
 ROLLOUT_S = 5.0
 SETTLED_S = 2.0
 JUMP_S = 30.0
@@ -66,7 +68,11 @@ class Beat:
         loops = {"beat": self._beat_loop, "gate": self._test_gate, "keep": self._keep_loop}
         if not self._clock.simulated:
             self.set_alarm()
-            loops |= {"watch": self._watch, "backup": self._backup_loop}
+            loops |= {
+                "watch": self._watch,
+                "backup": self._backup_loop,
+                "retention": self._retention_loop,
+            }
         for name, loop in loops.items():
             thread = Thread(target=loop, daemon=True, name=name)
             thread.start()
@@ -137,6 +143,15 @@ class Beat:
         while not self._ending.wait(BACKUP_S):
             if backups.due(self._site):
                 self._take("backup", self._back_up)
+
+    def _retention_loop(self) -> None:
+        """Let go of what is old once a day, in a thread of its own: a day of rows takes a while."""
+        while not self._ending.wait(RETENTION_S):
+            if retention.due(self._site):
+                self._take("retention", self._keep)
+
+    def _keep(self) -> None:
+        retention.keep(self._site)
 
     def _back_up(self) -> None:
         backups.made(self._site, "timetable")

@@ -39,7 +39,7 @@ fi
 echo "cdml is at $to/bin/cdml"
 """
 README = """\
-cdml {version} with all that it needs, for Python {minor} on {system} {machine}; no network is needed:
+cdml {version} and all it needs, for Python {minor} on {system} {machine}; no network is needed:
 
     ./install DIR               # a new environment; then DIR/bin/cdml demo
 

@@ -228,6 +228,12 @@ class Ledger:
         rows = self._all("select * from events where id > ? order by id limit ?", after, limit)
         return [EventRow(**dict(r)) for r in rows]
 
+    def forget_events(self, before: datetime) -> int:
+        """Delete the events before a moment; return how many. The audit chain keeps all changes."""
+        row = self._one("select count(*) as n from events where time < ?", iso(before))
+        self._write("delete from events where time < ?", iso(before))
+        return row["n"] if row else 0
+
     def last_event(self) -> int:
         """Return the id of the newest event, 0 where there is none."""
         row = self._one("select max(id) as id from events")

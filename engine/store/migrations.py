@@ -80,4 +80,11 @@ MIGRATIONS = [
         primary key (model, batch)
     );
     """,
+    """
+    create table archived (
+        model varchar not null, day date not null, rows bigint not null, noted timestamp not null,
+        primary key (model, day)
+    );
+    create table shifts (name varchar primary key, shift bigint not null);
+    """,
 ]
