@@ -194,6 +194,9 @@ VERBS: dict[str, Verb] = {
         ("note", "close", "report"),
     ),
     "token": Verb("new|list|revoke [NAME]", "who may call the prediction port"),
+    "service": Verb(
+        "install|status|uninstall [--user] [--print]", "systemd units of this workspace, checked"
+    ),
     "doctor": Verb("", "look at everything, and say how to mend what is not well"),
     "backup": Verb("[--offline]", "copy the workspace, hot, and verify it", keeping.backup),
     "restore": Verb("BACKUP DIR", "bring a backup back into a new folder, verified"),

@@ -16,7 +16,7 @@ from engine.wire import ErrorAnswer, ErrorBody
 _EXITS = {403: 4, 404: 2, 409: 4, 422: 2, 503: 3}
 # Verbs of a workspace that `python -m engine` carries out: it is told which one.
 _OF_WORKSPACE = (
-    "check", "up", "rollback", "backup", "doctor", "predict", "token", "backtest",
+    "check", "up", "rollback", "backup", "doctor", "predict", "token", "backtest", "service",
 )  # fmt: skip
 
 

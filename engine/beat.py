@@ -11,6 +11,7 @@ from threading import Event, Thread
 
 import watchfiles
 
+from engine import notify
 from engine.api.stream import Hub
 from engine.errors import CdmlError, UnavailableError
 from engine.jobs import triggers
@@ -119,12 +120,14 @@ class Beat:
     def _beat_loop(self) -> None:
         """Look after everything once a second; a fault is told once and tried again."""
         last = (self._clock.wall(), self._clock.monotonic())
+        notify.tell(notify.READY)
         while not self._ending.is_set():
             self._woken.wait(BEAT_S)
             self._woken.clear()
             if self._ending.is_set():
                 return
             last = self._watch_clock(last)
+            notify.tell(notify.ALIVE)
             for name, step in self._steps():
                 self._take(name, step)
 

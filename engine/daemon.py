@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import uvicorn
 
+from engine import notify
 from engine.api.app import application
 from engine.api.desk import Conductor, Desk
 from engine.api.peer import PeerProtocol, listen
@@ -109,6 +110,7 @@ class Engine(Conductor):
         try:
             self._server.run(sockets=[listener])
         finally:
+            notify.tell(notify.STOPPING)
             self._beat.stop()
             self._runner.stop()
             self._serving.stop()
