@@ -12,6 +12,7 @@ from engine.errors import InvalidError, RefusedError
 from engine.ledger.ledger import Ledger
 from engine.serving_process import ALONE, Kept, ServingProcess
 from engine.settings import load
+from engine.upgrading import Before
 from engine.workspace import Workspace
 
 
@@ -33,7 +34,8 @@ def run(
         level=logging.INFO,
     )
     with workspace.locked():
-        ledger = Ledger(workspace.ledger)
+        before = Before(workspace.aside, SystemClock().wall())
+        ledger = Ledger(workspace.ledger, before=before)
         clock: Clock = SystemClock()
         if simulated is not None:
             clock = SimulatedClock(parse_time(ledger.meta("sim_now") or simulated))

@@ -27,6 +27,7 @@ from engine.ledger.past import rewound
 from engine.ledger.rows import read_locks, read_roles
 from engine.ledger.suppressed import Suppressions
 from engine.ledger.taints import Taints
+from engine.upgrading import Before
 from engine.wire import AuditEntry, EventRow, GateReport, Lock
 
 
@@ -51,9 +52,15 @@ class Version:
 class Ledger:
     """One connection under one lock: a read takes microseconds, a commit under 1 ms."""
 
-    def __init__(self, place: Path | sqlite3.Connection, *, readonly: bool = False) -> None:
+    def __init__(
+        self,
+        place: Path | sqlite3.Connection,
+        *,
+        readonly: bool = False,
+        before: Before | None = None,
+    ) -> None:
         self._db: sqlite3.Connection = (
-            connect(place, readonly=readonly) if isinstance(place, Path) else place
+            connect(place, readonly=readonly, before=before) if isinstance(place, Path) else place
         )
         self._lock = RLock()
         self.alerts = Alerts(self._db, self._lock)

@@ -13,8 +13,13 @@ import duckdb
 from engine.errors import CorruptError, RefusedError, UnavailableError
 from engine.store.compaction import copied, sync_folder
 from engine.store.migrations import MIGRATIONS
+from engine.upgrading import Before
 
 READ_DEADLINE_S = 10.0
+NO_WAY_BACK = (
+    "Nothing was changed. What was upgraded is not taken back: to use this version, restore a "
+    "backup, or copy the files of the newest aside/*-upgrade over those of the workspace."
+)
 
 
 class Store:
@@ -25,8 +30,9 @@ class Store:
     the next use opens the file again.
     """
 
-    def __init__(self, path: Path, batches: Path) -> None:
+    def __init__(self, path: Path, batches: Path, before: Before | None = None) -> None:
         self.batches = batches
+        self._before = before
         self.history = path.parent / "history"
         self.changes = 0
         self._path = path
@@ -56,6 +62,12 @@ class Store:
                 self._db.execute("select name, shift from shifts").fetchall()
             )
         except duckdb.Error as e:
+            if is_newer(str(e)):
+                raise RefusedError(
+                    f'Opening the metric store "{path}": DuckDB says "{_first_line(e)}". It was '
+                    f"written by a newer DuckDB: install the cdml that has it. {NO_WAY_BACK}",
+                    code="newer_workspace",
+                ) from e
             raise CorruptError(
                 f'Opening the metric store "{path}": DuckDB says "{_first_line(e)}". Predictions '
                 "go on without it. Restore it from a backup, or move it away to begin a new one.",
@@ -179,14 +191,23 @@ class Store:
             raise RefusedError(
                 f'Opening the metric store "{path}": it has format {found}, this program knows '
                 f"up to {len(MIGRATIONS)}. It was made by a newer cdml: install that version. "
-                "Nothing was changed.",
+                f"{NO_WAY_BACK}",
                 code="newer_workspace",
             )
+        if self._before is not None and 0 < found < len(MIGRATIONS):
+            self._db.execute("checkpoint")
+            shutil.copyfile(path, self._before.place(path))
         for number in range(found, len(MIGRATIONS)):
             self._db.execute("begin")
             self._db.execute(MIGRATIONS[number])
             self._db.execute("insert into format values (?)", [number + 1])
             self._db.execute("commit")
+
+
+def is_newer(said: str) -> bool:
+    """Say whether DuckDB refuses a file because a newer DuckDB wrote it: that is no damage."""
+    words = said.lower()
+    return "newer version of duckdb" in words or "we can only read version" in words
 
 
 def commits_in(path: Path) -> int:
