@@ -79,9 +79,9 @@ def _restore(argv: list[str]) -> int:
 
 
 def _service(argv: list[str]) -> int:
-    from engine import service
+    from engine import service_verb
 
-    return service.main(argv)
+    return service_verb.main(argv)
 
 
 def _token(argv: list[str]) -> int:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,9 @@ def gone(pid: int, number: int) -> None:
     assert ended
 
 
-def test_a_graceful_restart_under_load_refuses_and_resets_nobody(box: Box) -> None:
+def test_a_graceful_restart_under_load_refuses_and_resets_nobody(
+    box: Box, record_property: Callable[[str, object], None]
+) -> None:
     knocking = Knocking(box)
     with traffic(box) as clients:
         knocking.start()
@@ -58,6 +61,9 @@ def test_a_graceful_restart_under_load_refuses_and_resets_nobody(box: Box) -> No
             eventually("it answers", lambda n=before: len(clients.answered) > n + 100)
         knocking.over.set()
         knocking.join(30.0)
+    record_property("requests", len(clients.answered))
+    record_property("connections", knocking.answered)
+    record_property("slowest_s", round(knocking.slowest, 2))
     assert clients.failed == []
     assert clients.labeller.failed == []
     assert knocking.failed == []

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from engine import service
+from engine import service_verb as service
 from engine.errors import RefusedError
-from engine.service import checked, place
+from engine.service_verb import checked, place
 from engine.units import Place, units
 from engine.workspace import Workspace
 
