@@ -24,10 +24,10 @@ FIND_PYTHON := for candidate in $(or $(PYTHON),python3.13 python3.12 python3.11 
 	  echo "cdml needs Python's ensurepip to make .venv and $$candidate lacks it: install it (Debian: apt install python3-venv) and run make again." >&2; exit 1; \
 	fi
 
-.PHONY: help env demo test check fast bench format docs picture lock wheel wheelhouse clean
+.PHONY: help env demo test check fast bench format docs picture lock wheel clean
 
 help: ## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1 \2/p' Makefile | while read -r target what; do printf '  make %-10s %s\n' "$$target" "$$what"; done
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1 \2/p' Makefile | while read -r target what; do printf '  make %-8s %s\n' "$$target" "$$what"; done
 
 env: .venv/ready ## the environment alone
 	@:
@@ -69,7 +69,7 @@ bench: .venv/ready ## the figures of the README, measured on this machine; also:
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 ifeq ($(firstword $(MAKECMDGOALS)),bench)
-PARTS := serving rollback monitoring console engine transforms retention
+PARTS := serving rollback monitoring console engine training transforms retention
 ARGS += $(filter $(PARTS),$(MAKECMDGOALS))
 .PHONY: $(PARTS)
 $(PARTS): ; @:
@@ -82,7 +82,7 @@ format: .venv/ready ## put the code into house format
 docs: .venv/ready ## the tables of keys and settings in the documents, from the code
 	@$(BIN)/python -m scripts.docs
 
-picture: .venv/ready ## docs/console.svg, from the real console on forty replayed days
+picture: .venv/ready ## docs/console*.svg, from the real console on forty replayed days
 	@$(BIN)/python -m scripts.picture
 
 # Compiled with the oldest Python we support; hashes cover the files of every platform.
@@ -101,9 +101,6 @@ lock: ## requirements.lock from pyproject.toml; UPGRADE=--upgrade takes newer ve
 
 wheel: .venv/ready ## dist/cdml-*.whl, the demo's data inside
 	@$(BIN)/python -m hatchling build --target wheel
-
-wheelhouse: .venv/ready ## dist/wheelhouse: all that a machine without a registry needs to install cdml
-	@$(BIN)/python -m scripts.wheelhouse
 
 clean: ## everything that make made
 	@rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -7,7 +7,8 @@ for again with the same idempotency key.
 from dataclasses import replace
 from typing import Literal
 
-from cdml_tui.effects import Fetch, Prove, Step
+from cdml_tui import turning
+from cdml_tui.effects import Fetch, Prove, Ran, Step
 from cdml_tui.state import Asking, Intent, Outcome, Proving, Screen, Verb, wall
 from engine import wire
 
@@ -23,6 +24,15 @@ DONE_WORDS: dict[Verb, str] = {
     "train": "training started",
     "ack": "acknowledged",
     "mute": "muted",
+    "words": "done",
+    "cancel": "cancelled",
+    "approve": "approved",
+    "reject": "rejected",
+    "annotate": "noted",
+    "report": "written",
+    "accept": "taken in",
+    "discard": "discarded",
+    "taint": "tainted",
 }
 
 
@@ -52,23 +62,36 @@ def offline_answered(
     return replace(screen, at=at, bar=None, outcome=made), (Fetch(),)
 
 
-def run_answered(screen: Screen, intent: Intent, run: wire.JobRow, at: float) -> Step:
-    """Take in that a run was started."""
-    if not _awaits(screen, intent):
-        return screen, ()
-    done = Outcome("done", f"STARTED: {run.job} of {run.model}, run {run.id}, {run.state}")
-    return replace(screen, at=at, bar=None, outcome=done), (Fetch(),)
-
-
-def quiet_answered(screen: Screen, intent: Intent, answer: wire.AlertAnswer, at: float) -> Step:
-    """Take in that an alert is quiet."""
+def said_answered(screen: Screen, intent: Intent, said: str, *, changed: bool, at: float) -> Step:
+    """Take in the answer to what needs no proof: a run, an alert, an incident, a batch."""
     if not _awaits(screen, intent):
         return screen, (Fetch(),)
-    word: tuple[Literal["done", "nothing"], str] = ("done", "DONE")
-    if not answer.changed:
-        word = ("nothing", "NOTHING CHANGED")
-    outcome = Outcome(word[0], f"{word[1]}: {answer.message}")
+    kind: Literal["done", "nothing"] = "done" if changed else "nothing"
+    word = "DONE" if changed else "NOTHING CHANGED"
+    word = "STARTED" if intent.verb == "train" else word
+    screen = replace(screen, at=at, bar=None, outcome=Outcome(kind, f"{word}: {said}"))
+    screen, asked = turning.asked_again(screen)
+    return screen, (Fetch(), *asked)
+
+
+def words_answered(screen: Screen, intent: Intent, ran: Ran, at: float) -> Step:
+    """Take in what a line of the command line came to, by its last words and its exit code."""
+    if not _awaits(screen, intent):
+        return screen, (Fetch(),)
+    said = [line.strip() for line in ran.text.splitlines() if line.strip()]
+    text = said[-1] if said else f"cdml {intent.words[0]}"
+    outcome = Outcome("done", f"DONE: {text}")
+    if ran.code:
+        outcome = Outcome("refused", f"FAILED with exit code {ran.code}: {text}")
     return replace(screen, at=at, bar=None, outcome=outcome), (Fetch(),)
+
+
+def words_lost(screen: Screen, intent: Intent, why: str, at: float) -> Step:
+    """Take in that nobody knows whether a line was carried out; doing it twice might do harm."""
+    if not _awaits(screen, intent):
+        return screen, (Fetch(),)
+    text = f"UNKNOWN whether cdml {intent.words[0]} happened: {why} It is not asked again."
+    return replace(screen, at=at, bar=None, outcome=Outcome("unknown", text)), (Fetch(),)
 
 
 def refused(screen: Screen, intent: Intent, message: str, *, status: int, at: float) -> Step:

@@ -3,21 +3,20 @@
 import os
 import sys
 import traceback
+from contextlib import closing
 from io import TextIOWrapper
-from pathlib import Path
+from typing import NoReturn
 
-from cdml_tui import location
-from cdml_tui.arguments import VERBS, overview, parser, unknown
+from cdml_tui import completion, engine_command, location, plain
+from cdml_tui.arguments import overview, parser, unknown, verb_rows
 from cdml_tui.client import Client, ConsoleError, EngineLost
-from cdml_tui.output import clean, talk
+from cdml_tui.output import clean, line, talk
+from cdml_tui.terminal import Terminal
 from cdml_tui.verbs.session import Session, usage
+from cdml_tui.verbs.table import VERBS
 from engine.wire import ErrorAnswer, ErrorBody
 
 _EXITS = {403: 4, 404: 2, 409: 4, 422: 2, 503: 3}
-# Verbs of a workspace that `python -m engine` carries out: it is told which one.
-_OF_WORKSPACE = (
-    "check", "up", "rollback", "backup", "doctor", "predict", "token", "backtest", "service",
-)  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -54,10 +53,17 @@ def _dispatch(words: list[str]) -> int:
     if not rest:
         return _console(before)
     name, after = rest[0], rest[1:]
+    if name == completion.HIDDEN:
+        return completion.complete(after)
     if name not in VERBS:
         raise usage(unknown(name), "verb")
-    if VERBS[name].run is None or _needs_no_engine(name, after):
-        _become_engine(name, before, after)
+    if name == "watch" and not _in_lines(after):
+        return _watch(before, after)
+    if name == "completion":
+        line(completion.script(" ".join(parser(name).parse_args(after).words)).rstrip())
+        return 0
+    if VERBS[name].run is None or engine_command.needs_no_engine(name, after):
+        _become_engine(name, [*before, *after])
     args = parser(name).parse_intermixed_args([*before, *after])
     session, run = Session(args), VERBS[name].run
     try:
@@ -84,67 +90,43 @@ def _split(words: list[str]) -> tuple[list[str], list[str]]:
     return words[:at], words[at:]
 
 
-def _needs_no_engine(name: str, after: list[str]) -> bool:
-    flags = {word.partition("=")[0] for word in after}
-    if name in ("rollback", "backup"):
-        return "--offline" in flags
-    return name == "drift" and bool(flags & {"--reference", "--current"})
+def _watch(before: list[str], after: list[str]) -> int:
+    """Open the console, or write its picture."""
+    args = parser("watch").parse_args([*before, *after])
+    if args.svg is None:
+        return _console([*before, *after])
+    workspace = location.find(args.workspace)
+    from cdml_tui.picture import save
+
+    with closing(Client(workspace / "run" / "engine.sock")) as client:
+        return save(client, str(workspace), args.svg, args.page, args.size)
 
 
-def _become_engine(name: str, before: list[str], after: list[str]) -> None:
+def _in_lines(after: list[str]) -> bool:
+    return bool({"--plain", "--once"} & set(after))
+
+
+def _become_engine(name: str, words: list[str]) -> NoReturn:
     """Replace this process by `python -m engine VERB` with the same arguments."""
-    words = [*before, *after]
-    if name in _OF_WORKSPACE and not _asks_nothing(after):
-        words = ["-w", str(location.find(_named_workspace(words))), *_without_workspace(words)]
-    elif name == "drift":
-        words = _without_workspace(words)  # two files need none
-    env = dict(os.environ)
-    home = Path(__file__).resolve().parent.parent
-    if home.name != "site-packages":
-        env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(home), env.get("PYTHONPATH"))))
-    # -P: a folder called "engine" where the operator stands must not be taken for ours.
-    command = [sys.executable, "-P", "-m", "engine", name, *words]
+    command = engine_command.command(name, words)
     sys.stdout.flush()
-    os.execve(sys.executable, command, env)  # noqa: S606 - there is meant to be no shell
-
-
-def _asks_nothing(after: list[str]) -> bool:
-    return bool({"-h", "--help", "--keys"} & set(after))
-
-
-def _named_workspace(words: list[str]) -> str | None:
-    found = None
-    for at, word in enumerate(words):
-        if word in ("-w", "--workspace") and at + 1 < len(words):
-            found = words[at + 1]
-        elif word.startswith("--workspace="):
-            found = word.partition("=")[2]
-        elif word.startswith("-w") and len(word) > 2:
-            found = word[2:]
-    return found
-
-
-def _without_workspace(words: list[str]) -> list[str]:
-    kept, skip = [], False
-    for word in words:
-        if skip:
-            skip = False
-        elif word in ("-w", "--workspace"):
-            skip = True
-        elif not word.startswith(("--workspace=", "-w")):
-            kept.append(word)
-    return kept
+    os.execve(sys.executable, command, engine_command.environment())  # noqa: S606 - no shell
 
 
 def _console(before: list[str]) -> int:
     if "--json" in before:
-        raise usage("--json needs a verb, like cdml status --json.", "verb")
-    workspace = location.find(_named_workspace(before))
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise usage("the console needs a terminal. Without one use cdml status, or cdml --help.")
-    from cdml_tui.app import run
+        raise usage("--json needs a verb, like cdml watch --plain --json.", "verb")
+    workspace = location.find(engine_command.named_workspace(before))
+    client = Client(workspace / "run" / "engine.sock")
+    terminal = Terminal()
+    if refusal := terminal.refusal():
+        raise ConsoleError("no_terminal", refusal, status=422)
+    if said := terminal.cannot_draw():
+        talk(said)
+        return plain.follow(client, as_json=False)
+    from cdml_tui import app, embedded
 
-    return run(Client(workspace / "run" / "engine.sock"), str(workspace))
+    return app.run(client, str(workspace), verbs=verb_rows(), run_words=embedded.run)
 
 
 def _version() -> str:

@@ -68,13 +68,17 @@ class Client:
         """Return the engine, the serving process and the models in a few words."""
         return self._get("/status", wire.Status)
 
-    def jobs(self) -> list[wire.JobRow]:
-        """Return the runs, newest first."""
-        return self._get("/jobs", list[wire.JobRow])
+    def jobs(self, limit: int = 50) -> list[wire.JobRow]:
+        """Return the runs, newest first; of those that ended at most `limit`."""
+        return self._get("/jobs", list[wire.JobRow], {"limit": limit})
 
     def job(self, run_id: str) -> wire.JobRow:
         """Return one run."""
         return self._get(f"/jobs/{_path(run_id)}", wire.JobRow)
+
+    def run_log(self, run_id: str) -> wire.RunLog:
+        """Return the end of what the process of a run wrote."""
+        return self._get(f"/jobs/{_path(run_id)}/log", wire.RunLog)
 
     def versions(self, model: str) -> list[wire.VersionRow]:
         """Return the versions of a model."""
@@ -140,6 +144,18 @@ class Client:
         path = f"{_model(model)}/versions/{_path(version)}/reproduction"
         return self._ask("GET", path, wire.Reproduction, timeout=None)
 
+    def quarantined(self, model: str) -> list[wire.BatchRow]:
+        """Return the files of a model that are set aside."""
+        return self._get(f"{_model(model)}/quarantine", list[wire.BatchRow])
+
+    def batches(self, model: str, limit: int = 100) -> wire.BatchesAnswer:
+        """Return the newest files delivered for a model, and what was found of each."""
+        return self._get(f"{_model(model)}/batches", wire.BatchesAnswer, {"limit": limit})
+
+    def schema(self, model: str) -> wire.SchemaAnswer:
+        """Return the columns of a model, and what is proposed to change."""
+        return self._get(f"{_model(model)}/schema", wire.SchemaAnswer)
+
     def lineage(self, model: str, version: str) -> wire.Lineage:
         """Return what a version was made of and what came of it."""
         return self._get(f"{_model(model)}/versions/{_path(version)}/lineage", wire.Lineage)
@@ -203,6 +219,15 @@ class Client:
     def taint(self, model: str, request: wire.TaintRequest) -> wire.TaintAnswer:
         """Taint rows, a batch or a version, or lift a taint."""
         return self._post(f"{_model(model)}/taint", wire.TaintAnswer, request)
+
+    def quarantine(self, model: str, request: wire.QuarantineRequest) -> wire.QuarantineAnswer:
+        """Accept a file that is set aside, or discard it."""
+        path = f"{_model(model)}/quarantine"
+        return self._post(path, wire.QuarantineAnswer, request, timeout=None)
+
+    def approve_schema(self, model: str, request: wire.LockRequest) -> wire.SchemaAnswer:
+        """Put the proposed columns of a model in force."""
+        return self._post(f"{_model(model)}/schema", wire.SchemaAnswer, request)
 
     def rollout(self, model: str) -> wire.RolloutPage:
         """Return the rollout that runs, or how the last one ended."""

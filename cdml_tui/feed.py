@@ -16,6 +16,7 @@ from cdml_tui.client import Client, ConsoleError
 from engine import wire
 
 COALESCE_S = 0.45
+SLOW_S = 5.0
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
 
 
@@ -62,6 +63,8 @@ class Feed:
         self._last_id: int | None = None
         self._heard = False
         self._fetching = threading.Lock()
+        self._hurry = threading.Event()
+        self._every_s = COALESCE_S
 
     def start(self) -> None:
         """Begin to listen."""
@@ -72,10 +75,17 @@ class Feed:
         """End; a thread that waits for the network is left to die with the process."""
         self._stop.set()
         self._wanted.set()
+        self._hurry.set()
 
     def refresh(self) -> None:
-        """Have a fresh state fetched soon."""
+        """Have a fresh state fetched soon, on a slow line too: somebody waits for it."""
         self._wanted.set()
+        if self._every_s > COALESCE_S:
+            self._hurry.set()
+
+    def spare(self, *, slow: bool) -> None:
+        """Fetch seldom while the line to the terminal is slow."""
+        self._every_s = SLOW_S if slow else COALESCE_S
 
     def _listen(self) -> None:
         """Hold the event stream; on a loss wait a little longer each time, then begin again."""
@@ -113,10 +123,11 @@ class Feed:
         while not self._stop.is_set():
             self._wanted.wait()
             self._wanted.clear()
+            self._hurry.clear()
             if self._stop.is_set():
                 return
             fetched = self._guarded(self._fetch)
-            self._stop.wait(COALESCE_S if fetched else BACKOFF_S[1])
+            self._hurry.wait(self._every_s if fetched else BACKOFF_S[1])
             if not fetched:
                 self._wanted.set()
 

@@ -4,40 +4,28 @@ A key is never an accident and never in the way: quiet before it, a window after
 what was seen sent along, the truth looked at afterwards. Does nothing itself; it returns effects.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import cast, get_args
 
-from cdml_tui import travel, turning
-from cdml_tui.effects import Fetch, Prove, Quit, Send, Step
-from cdml_tui.screens.table import PAGES
+from cdml_tui import looks, strength, turning, typed_line
+from cdml_tui.effects import Prove, Send, Step
+from cdml_tui.panes.bar import same_as
+from cdml_tui.pausing import resumed
+from cdml_tui.prompt import Prompt
 from cdml_tui.state import (
-    FRESH_S,
     Asking,
     Confirm,
     Explain,
     Intent,
-    Outcome,
     Proving,
     Screen,
     Typing,
     Verb,
     Window,
-    age_s,
-    firing_of,
-    link_of,
     looked_at,
-    model_of,
-    moved,
-    running_of,
-    undo_left_s,
 )
-from engine import wire
 
 QUIET_S = 0.12
-WINDOW_S = 0.8
-CONFIRM_S = 5.0
-SEEN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +50,7 @@ class Press:
 def pressed(screen: Screen, press: Press) -> Step:
     """Return what a key press makes of the screen, and what is to be done."""
     quiet = press.at - screen.last_key >= QUIET_S
-    asked = screen.quit_asked
+    was_asked = screen.quit_asked
     now = max(press.at, press.handled)
     screen = replace(screen, at=now, last_key=press.at, message="", quit_asked=False)
     match screen.bar:
@@ -76,209 +64,43 @@ def pressed(screen: Screen, press: Press) -> Step:
             return _typed(screen, typing, press, quiet=quiet)
         case Explain():
             return replace(screen, bar=None), ()
-    if press.action in get_args(Verb):
-        return _change_asked(screen, press, quiet=quiet), ()
-    return _look(screen, press, quit_asked=asked)
+        case Prompt() as prompt:
+            return _line(screen, prompt, press, quiet=quiet)
+    return _acted(screen, press.action, press, quiet=quiet, quit_asked=was_asked)
 
 
-def pasted(screen: Screen, at: float) -> Screen:
-    """A paste never acts; like any key it stops what is pending."""
+def _acted(
+    screen: Screen, action: str | None, press: Press, *, quiet: bool, quit_asked: bool = False
+) -> Step:
+    if action in get_args(Verb):
+        if not quiet:
+            said = f"{press.key} ignored: another key came within 0.12 s before it; press it again"
+            return replace(screen, message=said), ()
+        asked = strength.asked(screen, cast(Verb, action), press.token)
+        new = None if asked.bar is screen.bar else asked.bar
+        return asked, (Send(new.intent),) if isinstance(new, Asking) else ()
+    return looks.done(screen, action, press.key, quit_asked=quit_asked)
+
+
+def _line(screen: Screen, prompt: Prompt, press: Press, *, quiet: bool) -> Step:
+    """Edit the line, or have done what it says; an action that was found is done as by its key."""
+    step, action = typed_line.pressed(screen, prompt, press.key, press.character, press.token)
+    if action is None:
+        return step
+    return _acted(step[0], action, press, quiet=quiet)
+
+
+def pasted(screen: Screen, at: float, text: str = "") -> Screen:
+    """A paste never acts; like any key it stops what is pending. A line takes it in, and waits."""
     screen = replace(screen, at=at, last_key=at)
+    if isinstance(screen.bar, Prompt):
+        return typed_line.pasted(screen, screen.bar, text)
     if isinstance(screen.bar, Window | Confirm):
         return _stopped(screen, "stopped by a paste; nothing was sent")
     return replace(screen, message="paste ignored: pasted text never acts")
 
 
-def _look(screen: Screen, press: Press, *, quit_asked: bool) -> Step:
-    match press.action:
-        case "up" | "down" | "first" | "last" | "page_up" | "page_down" as way:
-            return (turning.moved if screen.sheets else moved)(screen, way), ()
-        case "open":
-            return turning.entered(screen)
-        case "model":
-            return turning.model_changed(screen)
-        case "back" | "quit" if (screen.sheets or screen.past) and not _open_end(screen):
-            return turning.closed(screen) if screen.sheets else (travel.present(screen), ())
-        case "reload":
-            screen, asked = turning.asked_again(screen)
-            message = "asked the engine for a fresh state"
-            return replace(screen, message=message), (Fetch(), *asked)
-        case "quit" if quit_asked:
-            return screen, (Quit(),)
-        case "quit":
-            return replace(screen, quit_asked=True, message="press q again to leave"), ()
-        case "back":
-            return _closed(screen), ()
-        case str(name) if name in travel.KEYS:
-            return travel.KEYS[name](screen)
-        case str(name) if name in PAGES:
-            return turning.opened(screen, name)
-        case name if name in _LOOKS:
-            return _LOOKS[name](screen), ()
-    return replace(screen, message=f"{press.key} does nothing here; ? shows the keys"), ()
-
-
-def _open_end(screen: Screen) -> bool:
-    """Say whether a change has no end yet, which Esc is for first."""
-    return isinstance(screen.bar, Asking | Proving)
-
-
-def _glyphs_switched(screen: Screen) -> Screen:
-    return replace(screen, glyphs="ascii" if screen.glyphs == "unicode" else "unicode")
-
-
-def _theme_switched(screen: Screen) -> Screen:
-    theme: str = screen.theme
-    return replace(screen, theme="ansi-light" if theme == "ansi-dark" else "ansi-dark")
-
-
-_LOOKS: dict[str | None, Callable[[Screen], Screen]] = {
-    "glyphs": _glyphs_switched,
-    "theme": _theme_switched,
-}
-
-
-def _closed(screen: Screen) -> Screen:
-    """Esc: stop watching an unknown or unproven change, or put the last line away."""
-    match screen.bar:
-        case Asking(intent=intent, unknown=why) if why:
-            text = f"UNKNOWN whether the {intent.verb} of {intent.model} happened; stopped asking"
-            return replace(screen, bar=None, outcome=Outcome("unknown", text))
-        case Proving(to=to):
-            text = f"UNPROVEN: stopped waiting for predictions by {to}"
-            return replace(screen, bar=None, outcome=Outcome("unproven", text))
-    return replace(screen, outcome=None)
-
-
-# ---------------------------------------------------------------- a change is asked for
-
-
-def _change_asked(screen: Screen, press: Press, *, quiet: bool) -> Screen:
-    verb, model = press.action, model_of(screen)
-    refusal = _refusal(screen, quiet=quiet)
-    if refusal or model is None:
-        return replace(screen, message=f"{press.key} ignored: {refusal}")
-    match verb:
-        case "rollback":
-            return _plan_asked(screen, model, "rollback", model.rollback, press)
-        case "promote":
-            return _promote_asked(screen, model, press)
-        case "abort":
-            return _abort_asked(screen, model, press)
-        case "undo":
-            return _undo_asked(screen, model, press)
-        case "ack" | "mute":
-            return _quiet_asked(screen, model, verb, press)
-    intent = Intent("train", model.model, model.champion, None, press.token)
-    return _confirming(screen, intent, "it takes the machine's time for a while")
-
-
-def _refusal(screen: Screen, *, quiet: bool) -> str:
-    """Say why no key may change anything now; empty where one may."""
-    if not quiet:
-        return "another key came within 0.12 s before it; press it again"
-    if screen.past is not None:
-        return "this is a past moment; Esc returns to the present"
-    if screen.sheets:
-        return "close this page first, to see what it would do"
-    if isinstance(screen.bar, Asking):
-        return "the last change has no answer yet; Esc stops asking"
-    if model_of(screen) is None or screen.snapshot is None:
-        return "nothing is known of any model yet"
-    if screen.snapshot.role == "viewer":
-        return "your role here is viewer, which looks but changes nothing"
-    return ""
-
-
-def _promote_asked(screen: Screen, model: wire.ModelState, press: Press) -> Screen:
-    version = screen.selected
-    if version == model.champion:
-        why = f"{version} is the champion already; select another version with j or k."
-    elif version is None:
-        why = "there is no version yet."
-    elif version not in model.promote:
-        row = next((r for r in model.versions if r.version == version), None)
-        state = (row.state or row.fitness) if row else "gone"
-        why = f"{version} cannot be promoted: it is {state}."
-    else:
-        return _plan_asked(screen, model, "promote", model.promote[version], press)
-    return replace(screen, bar=Explain(f"Promote {model.model}", (why,)))
-
-
-def _plan_asked(
-    screen: Screen, model: wire.ModelState, verb: Verb, plan: wire.Plan, press: Press
-) -> Screen:
-    intent = Intent(verb, model.model, model.champion, plan.to, press.token, plan=plan)
-    if plan.ready and plan.to is not None:
-        return _armed(screen, intent)
-    # A rollback past a failed check is not offered here: its command line asks for more. Past a
-    # pin it is: the plan names the pin as the guard to override.
-    if plan.overrides and plan.to is not None:
-        intent = replace(intent, override=tuple(plan.overrides))
-        return replace(screen, bar=Typing(intent), outcome=None)
-    failed = tuple(f"{c.name}: {c.found}" for c in plan.checks if not c.ok)
-    why = plan.why or "the engine gave no reason."
-    named = "Roll back" if verb == "rollback" else "Promote"
-    return replace(screen, bar=Explain(f"{named} {model.model}: not ready", (why, *failed)))
-
-
-def _abort_asked(screen: Screen, model: wire.ModelState, press: Press) -> Screen:
-    row = running_of(model)
-    if row is None:
-        why = ("neither a canary nor a shadow runs.", "R takes the champion back.")
-        return replace(screen, bar=Explain(f"Stop the rollout of {model.model}", why))
-    return _armed(screen, Intent("abort", model.model, model.champion, row.version, press.token))
-
-
-def _undo_asked(screen: Screen, model: wire.ModelState, press: Press) -> Screen:
-    if undo_left_s(screen) <= 0.0:
-        return replace(
-            screen,
-            bar=Explain(
-                f"Undo {model.model}",
-                ("there is no change of the last 60 s to take back.", "R rolls back, P promotes."),
-            ),
-        )
-    what = model.undo_of
-    intent = Intent("undo", model.model, model.champion, None, press.token, reason=what or "")
-    return _armed(screen, intent)
-
-
-def _quiet_asked(screen: Screen, model: wire.ModelState, verb: Verb, press: Press) -> Screen:
-    alert = firing_of(model)
-    if alert is None:
-        why = ("no alert fires.", "cdml alerts --all shows those that are quiet or over.")
-        return replace(screen, bar=Explain(f"Quiet an alert of {model.model}", why))
-    intent = Intent(verb, model.model, model.champion, None, press.token, alert=alert)
-    return _armed(screen, intent)
-
-
-def _armed(screen: Screen, intent: Intent) -> Screen:
-    """Give the key the strength that the situation asks for: B where all is as seen, else C."""
-    why = surprise(screen, intent.verb)
-    if why:
-        return _confirming(screen, intent, why)
-    return replace(screen, bar=Window(intent, screen.at + WINDOW_S), outcome=None)
-
-
-def surprise(screen: Screen, verb: Verb) -> str:
-    """Say what about the screen makes a key surprising now; empty where nothing does."""
-    link = link_of(screen)
-    if link == "lost":
-        return f"the engine does not answer; what you see is {age_s(screen):.0f} s old"
-    if link != "live":
-        return f"nothing was heard for {age_s(screen):.0f} s (limit {FRESH_S:.0f})"
-    if verb in ("ack", "mute"):
-        return ""  # the bar names the alert, and nothing of it moves anybody
-    known = {"promote": screen.selected_seen, "abort": screen.running_seen}
-    seen = known.get(verb, screen.target_seen)
-    if screen.at - seen.since < SEEN_S:
-        return "this target has been on the screen for less than 1 s"
-    return ""
-
-
-def _confirming(screen: Screen, intent: Intent, why: str) -> Screen:
-    return replace(screen, bar=Confirm(intent, screen.at + CONFIRM_S, why), outcome=None)
+# ---------------------------------------------------------------- what is typed
 
 
 def _typed(screen: Screen, typing: Typing, press: Press, *, quiet: bool) -> Step:
@@ -295,14 +117,19 @@ def _typed(screen: Screen, typing: Typing, press: Press, *, quiet: bool) -> Step
 
 def _entered(screen: Screen, typing: Typing) -> Step:
     text = typing.text.strip()
-    if typing.stage == "version":
-        if text != typing.intent.to:
-            said = f"stopped: typed {text!r}, needed {typing.intent.to!r}; nothing was sent"
+    if typing.stage in ("version", "name"):
+        needed = typing.needed or typing.intent.word or typing.intent.to
+        if text != needed:
+            said = f"stopped: typed {text!r}, needed {needed!r}; nothing was sent"
             return _stopped(screen, said), ()
+        if typing.stage == "name" or "--reason" in typing.intent.words:
+            return _sent(screen, typing.intent)
         return replace(screen, bar=replace(typing, stage="reason", text="")), ()
     if not text:
-        return replace(screen, message="a reason is needed to override a guard; Esc stops"), ()
-    return _sent(screen, replace(typing.intent, reason=text))
+        what = "a note" if typing.stage == "note" else "a reason"
+        return replace(screen, message=f"{what} is needed; Esc stops"), ()
+    words = typing.intent.words and (*typing.intent.words, "--reason", text)
+    return _sent(screen, replace(typing.intent, reason=text, words=words))
 
 
 def _stopped(screen: Screen, text: str) -> Screen:
@@ -310,7 +137,10 @@ def _stopped(screen: Screen, text: str) -> Screen:
 
 
 def _sent(screen: Screen, intent: Intent) -> Step:
-    return replace(screen, bar=Asking(intent, screen.at), outcome=None), (Send(intent),)
+    # What comes of it is looked at as it is: a change ends a pause.
+    screen = resumed(screen) if screen.paused is not None else screen
+    screen = replace(screen, bar=Asking(intent, screen.at), outcome=None)
+    return replace(screen, last_words=same_as(screen, intent)), (Send(intent),)
 
 
 # ---------------------------------------------------------------- time
@@ -320,6 +150,8 @@ def ticked(screen: Screen, at: float) -> Step:
     """Let time pass: fire what is due, ask again what is open, let prompts lapse."""
     screen = looked_at(replace(screen, at=max(at, screen.at)))
     match screen.bar:
+        case None:
+            return turning.due(screen)
         case Window(intent=intent, fires_at=due) if at >= due:
             return _sent(screen, intent)
         case Confirm(until=until) if at >= until:
@@ -341,20 +173,3 @@ def next_tick_s(screen: Screen) -> float:
         case Asking() | Proving():
             return 0.1
     return 1.0
-
-
-def quiet_of(intent: Intent) -> wire.AlertRequest:
-    """Write an intent as the request that quiets an alert."""
-    return wire.AlertRequest(intent.idempotency_key, reason="in the console")
-
-
-def change_of(intent: Intent) -> wire.Change:
-    """Write an intent as the request that carries what the operator saw."""
-    return wire.Change(
-        idempotency_key=intent.idempotency_key,
-        expect=intent.from_version,
-        to=intent.to,
-        reason=intent.reason if intent.verb != "undo" else "",
-        no_way_back="no_way_back" in intent.override,
-        override=list(intent.override),
-    )

@@ -2,7 +2,11 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from io import StringIO
+from typing import TextIO
 
 import msgspec
 
@@ -11,30 +15,49 @@ _FRACTION = re.compile(r"(?<=T\d\d:\d\d:\d\d)\.\d+Z")
 
 _DAY = re.compile(r"(?<=\b\d{4}-\d\d-\d\d)T(?=\d\d:\d\d)")
 
+_INSTEAD: ContextVar[StringIO | None] = ContextVar("instead_of_stdout", default=None)
+
+
+@contextmanager
+def captured() -> Iterator[StringIO]:
+    """Have what this thread writes gathered instead: all of it, what is said beside it too."""
+    gathered = StringIO()
+    token = _INSTEAD.set(gathered)
+    try:
+        yield gathered
+    finally:
+        _INSTEAD.reset(token)
+
+
+def out() -> TextIO:
+    """Return where answers are written to."""
+    return _INSTEAD.get() or sys.stdout
+
 
 def json_line(value: object) -> None:
     """Write one value as one line of JSON."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
-    sys.stdout.flush()
+    out().write(msgspec.json.encode(value).decode() + "\n")
+    out().flush()
 
 
 def line(text: str) -> None:
     """Write one line of text, whatever is in it shown and not obeyed."""
-    sys.stdout.write(clean(text) + "\n")
-    sys.stdout.flush()
+    out().write(clean(text) + "\n")
+    out().flush()
 
 
 def talk(text: str) -> None:
     """Say something beside the answer."""
-    sys.stderr.write(clean(text) + "\n")
-    sys.stderr.flush()
+    beside = _INSTEAD.get() or sys.stderr
+    beside.write(clean(text) + "\n")
+    beside.flush()
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Write a table; numbers to the right, nothing as "-"."""
     cells = [[cell(value) for value in row] for row in rows]
     right = [bool(rows) and all(_is_number(row[at]) for row in rows) for at in range(len(heads))]
-    if sys.stdout.isatty():
+    if out().isatty():
         _rich(heads, cells, right)
         return
     widths = [max(len(head), *(len(row[at]) for row in cells), 0) for at, head in enumerate(heads)]
@@ -43,7 +66,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
             text.rjust(width) if to_right else text.ljust(width)
             for text, width, to_right in zip(row, widths, right, strict=True)
         ]
-        sys.stdout.write("  ".join(sides).rstrip() + "\n")
+        out().write("  ".join(sides).rstrip() + "\n")
 
 
 def cell(value: object) -> str:

@@ -6,45 +6,51 @@ What keys do is in guard.py.
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal, get_args
+from typing import Literal
 
-from cdml_tui.sheet import Sheet
+from cdml_tui.keyhelp import KeyHelp, VerbHelp
+from cdml_tui.prompt import Prompt
+from cdml_tui.sheet import Filter, Sheet, lets
 from engine import wire
 
 FRESH_S = 5.0
 
-Verb = Literal["rollback", "promote", "abort", "undo", "train", "ack", "mute"]
+# "words" is a line of the command line that has no key of its own.
+Verb = Literal[
+    "rollback", "promote", "abort", "undo", "train", "ack", "mute", "words",
+    "cancel", "approve", "reject", "annotate", "report", "accept", "discard", "taint",
+]  # fmt: skip
+Stage = Literal["version", "reason", "note", "name"]
 Link = Literal["connecting", "live", "stale", "lost"]
 Glyphs = Literal["unicode", "ascii"]
-
-
-@dataclass(frozen=True, slots=True)
-class KeyHelp:
-    """One key as footer and help show it."""
-
-    name: str
-    keys: tuple[str, ...]
-    short: str
-    help: str
-    danger: str
-    command: str
-    way_back: str
-    in_footer: bool
+Theme = Literal["ansi-dark", "ansi-light", "high-contrast", "colour-blind", "truecolor"]
+Pane = Literal["versions", "signals", "jobs", "events", "drift", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """One change as the operator saw it; the idempotency key makes asking twice harmless."""
+    """One change as the operator saw it; the idempotency key makes asking twice harmless.
+
+    What a page offers says also what it is `about`, its `effect`, what to be `careful` about, and
+    what it `wants` typed before it is sent: for a guard that is overridden, the `word` first.
+    """
 
     verb: Verb
     model: str
     from_version: str | None
     to: str | None
-    idempotency_key: str
+    idempotency_key: str = ""
     plan: wire.Plan | None = None
     override: tuple[str, ...] = ()
     reason: str = ""
     alert: wire.AlertRow | None = None
+    words: tuple[str, ...] = ()
+    about: str = ""
+    effect: tuple[tuple[str, str], ...] = ()
+    careful: str = ""
+    same_as: str = ""
+    wants: tuple[Stage, ...] = ()
+    word: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +72,12 @@ class Confirm:
 
 @dataclass(frozen=True, slots=True)
 class Typing:
-    """Class D: the version is typed, then a reason."""
+    """Class D: the version, then a reason; or only a reason, or a note. Class E: a name."""
 
     intent: Intent
-    stage: Literal["version", "reason"] = "version"
+    stage: Stage = "version"
     text: str = ""
+    needed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +111,7 @@ class Proving:
     retry: float | None = None
 
 
-Bar = Window | Confirm | Typing | Explain | Asking | Proving
+Bar = Window | Confirm | Typing | Explain | Asking | Proving | Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +147,10 @@ class Screen:
     width: int = 80
     height: int = 24
     glyphs: Glyphs = "unicode"
-    theme: Literal["ansi-dark", "ansi-light"] = "ansi-dark"
+    theme: Theme = "ansi-dark"
     keys: tuple[KeyHelp, ...] = ()
+    verbs: tuple[VerbHelp, ...] = ()
+    history: tuple[str, ...] = ()
     snapshot: wire.State | None = None
     received: float = 0.0
     heard: float | None = None
@@ -158,7 +167,15 @@ class Screen:
     sheets: tuple[Sheet, ...] = ()
     past: Past | None = None
     quit_asked: bool = False
+    slow: bool = False
     marks: tuple[str, ...] = ()
+    focus: Pane = "versions"
+    zoomed: bool = False
+    top: int = 0
+    filters: tuple[Filter, ...] = ()
+    paused: float | None = None
+    behind: tuple[wire.State, float] | None = None
+    last_words: str = ""
 
 
 # ---------------------------------------------------------------- what the screen says
@@ -200,6 +217,27 @@ def ordered(model: wire.ModelState) -> list[wire.VersionRow]:
 
     newest_first = sorted(model.versions, key=_age_order, reverse=True)
     return sorted(newest_first, key=rank)
+
+
+def filter_of(screen: Screen, pane: str) -> Filter | None:
+    """Return the filter of a pane of the base screen."""
+    return next((f for f in screen.filters if f.place == pane), None)
+
+
+def listed(screen: Screen, model: wire.ModelState) -> list[wire.VersionRow]:
+    """Return the versions that the filter lets through; who serves and the way back always are."""
+    rows, wanted = ordered(model), filter_of(screen, "versions")
+    if wanted is None:
+        return rows
+    serving = {"champion", "canary", "shadow"}
+
+    def kept(row: wire.VersionRow) -> bool:
+        text = f"{row.version} {' '.join(row.roles)} {row.state} {row.fitness}"
+        return (
+            bool(serving & set(row.roles)) or row.version == model.rollback.to or lets(wanted, text)
+        )
+
+    return [row for row in rows if kept(row)]
 
 
 def running_of(model: wire.ModelState) -> wire.VersionRow | None:
@@ -282,33 +320,13 @@ def firing_of(model: wire.ModelState) -> wire.AlertRow | None:
     return next((a for a in model.alerts if a.state == "firing"), None)
 
 
-def works(screen: Screen, name: str) -> bool:
-    """Say whether a key would do more now than explain why it cannot."""
-    model = model_of(screen)
-    if name not in get_args(Verb):
-        return True
-    if screen.past is not None or model is None:
-        return False
-    if screen.snapshot is not None and screen.snapshot.role == "viewer":
-        return False
-    match name:
-        case "abort":
-            return running_of(model) is not None
-        case "undo":
-            return undo_left_s(screen) > 0
-        case "train":
-            return True
-        case "ack" | "mute":
-            return firing_of(model) is not None
-    plan = model.rollback if name == "rollback" else model.promote.get(screen.selected or "")
-    return plan is not None and plan.to is not None and (plan.ready or bool(plan.overrides))
-
-
 # ---------------------------------------------------------------- the next screen
 
 
 def snapshot_came(screen: Screen, snapshot: wire.State, at: float) -> Screen:
-    """Take in a snapshot."""
+    """Take in a snapshot; a paused screen keeps it for later."""
+    if screen.paused is not None:
+        return replace(screen, behind=(snapshot, at), heard=at, lost="", at=at)
     came = replace(screen, snapshot=snapshot, received=at, heard=at, lost="", at=at)
     return looked_at(came)
 
@@ -328,30 +346,6 @@ def resized(screen: Screen, width: int, height: int) -> Screen:
     return replace(screen, width=width, height=height)
 
 
-def moved(screen: Screen, to: str) -> Screen:
-    """Select another version."""
-    model = model_of(screen)
-    names = [row.version for row in ordered(model)] if model else []
-    if not names:
-        return replace(screen, message="no versions to select yet")
-    here = names.index(screen.selected) if screen.selected in names else 0
-    last = len(names) - 1
-    steps = {"up": -1, "down": 1, "first": -last, "last": last, "page_up": -9, "page_down": 9}
-    index = here + steps[to]
-    return looked_at(replace(screen, selected=names[max(0, min(index, last))]))
-
-
-def model_changed(screen: Screen) -> Screen:
-    """Show the next model."""
-    names = [m.model for m in screen.snapshot.models] if screen.snapshot else []
-    if len(names) < 2:
-        return replace(screen, message="there is only this model" if names else "no models yet")
-    here = names.index(screen.model) if screen.model in names else 0
-    return looked_at(
-        replace(screen, model=names[(here + 1) % len(names)], selected=None, outcome=None)
-    )
-
-
 def looked_at(screen: Screen) -> Screen:
     """Settle what is selected, and since when the operator has seen what a key would do."""
     models = screen.snapshot.models if screen.snapshot else []
@@ -360,7 +354,7 @@ def looked_at(screen: Screen) -> Screen:
     model = model_of(screen)
     if model is None:
         return screen
-    names = [row.version for row in ordered(model)]
+    names = [row.version for row in listed(screen, model)]
     selected = screen.selected if screen.selected in names else (names[0] if names else None)
     target = (model.model, model.champion, model.rollback.to)
     picked = (model.model, model.champion, selected)

@@ -3,14 +3,12 @@
 import atexit
 import os
 import sys
+import termios
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import TextIO, cast, get_args
 
-from cdml_tui.client import Client, ConsoleError
-from cdml_tui.panes.layout import watch
-from cdml_tui.panes.line import text_of
-from cdml_tui.state import Glyphs, Screen, link_lost, snapshot_came
+from cdml_tui.state import Glyphs, Theme
 
 # Leave the alternate screen, show the cursor, end mouse, paste, focus, key and wrap modes.
 RESET = (
@@ -30,19 +28,24 @@ class Terminal:
         if not _is_tty(sys.__stderr__):
             return (
                 "Opening the console: it draws on stderr, and stderr is not a terminal. "
-                "Do not redirect it, or use `cdml status`."
+                "Do not redirect it (no 2>file), or use `cdml watch --plain` or `cdml status`."
             )
         if not _is_tty(sys.__stdin__):
             return (
                 "Opening the console: its keys come from stdin, and stdin is not a terminal. "
-                "Do not redirect it, or use `cdml status`."
-            )
-        if self._environ.get("TERM", "") in ("", "dumb", "unknown"):
-            return (
-                f"Opening the console: TERM is {self._environ.get('TERM', '')!r}, a terminal that "
-                "cannot be drawn on. This is its picture once; `cdml rollback` works everywhere."
+                "Do not redirect it, or use `cdml watch --plain` or `cdml status`."
             )
         return ""
+
+    def cannot_draw(self) -> str:
+        """Say why this terminal gets lines instead of the console; empty where it can draw."""
+        term = self._environ.get("TERM", "")
+        if term not in ("", "dumb", "unknown"):
+            return ""
+        return (
+            f"TERM is {term!r}, a terminal that cannot be drawn on. Here is `cdml watch --plain`: "
+            "a line for every change; Ctrl-D or Ctrl-C ends it. `cdml rollback` works everywhere."
+        )
 
     def glyphs(self) -> Glyphs:
         """Choose the signs that this terminal can show."""
@@ -52,20 +55,13 @@ class Terminal:
         utf8 = "utf8" in name.lower().replace("-", "")
         return "unicode" if utf8 and self._environ.get("TERM") != "linux" else "ascii"
 
-    def plain(self, client: Client, path: str, refusal: str) -> int:
-        """Say why there is no console; on a dumb terminal, print one picture as text."""
-        out = sys.stdout if _is_tty(sys.stdout) else sys.stderr
-        out.write(refusal + "\n")
-        if "picture" not in refusal:
-            return 2
-        screen = Screen(path=path, glyphs="ascii")
-        try:
-            screen = snapshot_came(screen, client.state(), 0.0)
-        except ConsoleError as lost:
-            screen = link_lost(screen, lost.message, 0.0)
-        for line in watch(screen, 80, 24):
-            out.write(text_of(line).rstrip() + "\n")
-        return 0 if screen.snapshot else 3
+    def theme(self) -> Theme:
+        """Choose the colours: as CDML_THEME says, else for the background, where that is known."""
+        named = self._environ.get("CDML_THEME", "")
+        if named in get_args(Theme):
+            return cast(Theme, named)
+        background = self._environ.get("COLORFGBG", "").rpartition(";")[2]
+        return "ansi-light" if background in ("7", "15") else "ansi-dark"
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -76,6 +72,22 @@ class Terminal:
         atexit.register(_put_back)
         yield
         atexit.unregister(_put_back)
+
+
+def leave_now(code: int) -> None:
+    """End at once, whatever hangs: what the terminal never took is dropped, then it is put back."""
+    with suppress(OSError, termios.error):
+        termios.tcflush(2, termios.TCOFLUSH)
+        os.set_blocking(2, False)
+    _put_back()
+    os._exit(code)
+
+
+def let_go() -> None:
+    """Let a terminal that is gone be: what Python still wants to flush goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for fd in (1, 2):
+        os.dup2(nowhere, fd)
 
 
 def _put_back() -> None:

@@ -1,8 +1,9 @@
 """`cdml demo --incident`: a bad day by script, through the same routes as a person.
 
-A redelivered file has most labels of two months turned around. What is trained on it fails the
-gate and is promoted by hand all the same; headless the script takes it back, taints the file and
-writes the report. At a console that is left to whoever sits there.
+A redelivered file has most labels of two months turned around. It is set aside, and accepted in
+spite of the reasons; what is trained on it fails the gate and is promoted by hand all the same.
+Headless the script takes it back, taints the file and writes the report; at a console that is
+left to whoever sits there.
 """
 
 import os
@@ -22,6 +23,7 @@ from engine.workspace import Workspace
 # v1 is trained on all before; by July 13 the weekly training has rows newer than what v1 has seen.
 START = datetime(2013, 6, 22, 5, tzinfo=UTC)
 DELIVERED = datetime(2013, 7, 9, 5, tzinfo=UTC)
+ACCEPTED = datetime(2013, 7, 10, 5, tzinfo=UTC)
 POISONED_FROM = datetime(2013, 5, 1, tzinfo=UTC)
 POISONED_TO = datetime(2013, 7, 1, tzinfo=UTC)
 PROMOTED = datetime(2013, 7, 14, 5, tzinfo=UTC)
@@ -50,18 +52,20 @@ class BadDay:
     def leave_to_a_person(self, stopping: Event) -> None:
         """Play until the bad version leads, and go on with the flights: the rest is a person's."""
         self._deliver(stopping)
+        self._accept(stopping)
         self._promote(stopping)
         self._until(PROMOTED + PATIENCE * 3, stopping)
 
     def run(self, days_after: int, stopping: Event) -> dict[str, Any]:
         """Play it all and return what it came to."""
         turned = self._deliver(stopping)
+        set_aside = self._accept(stopping)
         bad = self._promote(stopping)
         incident = self._wait_for_incident(stopping)
         back = self._take_back(bad)
         self._taint(bad)
         self._until(self.now + timedelta(days=days_after), stopping)
-        return self._summary(turned, bad, incident, back)
+        return self._summary(turned, set_aside, bad, incident, back)
 
     # -- the script
 
@@ -83,6 +87,22 @@ class BadDay:
             f"{found[1]} turned around"
         )
         return found
+
+    def _accept(self, stopping: Event) -> list[str]:
+        """Accept the file by hand although it was set aside; return the reasons it was for."""
+        self._until(ACCEPTED, stopping)
+        waiting = [b for b in self._get("quarantine") if b["file"] == FILE]
+        if not waiting:
+            raise CdmlError(
+                f'Playing the bad day: "{FILE}" was not set aside. Look with cdml quarantine.',
+                code="demo_failed",
+            )
+        reasons: list[str] = waiting[0]["reasons"]
+        self._say(f"set aside: {FILE}: {'; '.join(reasons)}")
+        asked = {"verb": "accept", "batch": waiting[0]["batch"]}
+        answer = self._post("quarantine", **asked, reason="the vendor calls them corrections")
+        self._say(f"by hand: accepted all the same: {answer['message']}")
+        return reasons
 
     def _promote(self, stopping: Event) -> str:
         """Promote by hand what was trained on it, in spite of its gate."""
@@ -125,7 +145,12 @@ class BadDay:
     # -- what it came to
 
     def _summary(
-        self, turned: tuple[int, int], bad: str, incident: int, back: dict[str, Any]
+        self,
+        turned: tuple[int, int],
+        set_aside: list[str],
+        bad: str,
+        incident: int,
+        back: dict[str, Any],
     ) -> dict[str, Any]:
         engine, tally = self.replay.engine, self.replay.tally
         path = self.workspace.root / f"incident-{incident}.md"
@@ -149,6 +174,7 @@ class BadDay:
             "seed": self.seed,
             "poisoned_rows": turned[0],
             "turned_labels": turned[1],
+            "set_aside_for": set_aside,
             "incident": incident,
             "opened": page["row"]["opened"],
             "title": page["row"]["title"],
@@ -180,10 +206,10 @@ class BadDay:
     def _get(self, what: str) -> Any:
         return self.replay.engine.get(f"/api/v1/models/{self.replay.source.model}/{what}")
 
-    def _post(self, verb: str, **asked: Any) -> Any:
+    def _post(self, route: str, **asked: Any) -> Any:
         """Ask for a change as a person's command would; a key of its own each time."""
         body = {"idempotency_key": os.urandom(16).hex(), **asked}
-        return self.replay.engine.post(f"/api/v1/models/{self.replay.source.model}/{verb}", body)
+        return self.replay.engine.post(f"/api/v1/models/{self.replay.source.model}/{route}", body)
 
     def _say(self, text: str) -> None:
         self.tell({"type": "step", "time": iso(self.now), "text": text})

@@ -14,7 +14,8 @@ import uvicorn
 
 from engine import notify
 from engine.api.app import application
-from engine.api.desk import Conductor, Desk
+from engine.api.conductor import Conductor
+from engine.api.desk import Desk
 from engine.api.peer import PeerProtocol, listen
 from engine.api.stream import Hub
 from engine.artifacts import Artifacts
@@ -22,7 +23,7 @@ from engine.beat import Beat
 from engine.clock import Clock, SimulatedClock, iso, parse_time
 from engine.errors import CdmlError, RefusedError
 from engine.jobs import triggers
-from engine.jobs.runner import Runner
+from engine.jobs.runner import SHOWN, Runner
 from engine.ledger.ledger import Ledger
 from engine.pipeline import locks, lookout, transform_check
 from engine.pipeline.features import check_kpis
@@ -129,8 +130,8 @@ class Engine(Conductor):
     def measure(self, model: str, verb: str, inputs: object, answer: type[T]) -> T:
         return self._runner.measure(model, verb, inputs, answer)
 
-    def runs(self) -> list[JobRow]:
-        return self._runner.rows()
+    def runs(self, limit: int = SHOWN) -> list[JobRow]:
+        return self._runner.rows(limit)
 
     def a_run(self, run: str) -> JobRow:
         return self._runner.row(run)

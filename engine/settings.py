@@ -12,6 +12,7 @@ import msgspec
 from engine.quantities import address, check_cron, duration, size
 from engine.settings_file import Document, nearest
 from engine.settings_policy import GateSettings, MonitorSettings, RecipeSettings, check_recipes
+from engine.settings_roles import RolesSettings
 from engine.settings_rollout import ProvenSettings, RolloutSettings, ShadowSettings
 from engine.settings_rules import (
     OWN_RECIPE,
@@ -199,6 +200,10 @@ class ModelSettings(Section, frozen=True, kw_only=True):
     exclude: Annotated[list[str], says("Columns that are never features.")] = []
     metric: Annotated[str, says("The number that decides; empty: the usual one of the task.")] = ""
     label_maturity: Annotated[str, says("Rows younger than this are no evidence.")] = "0d"
+    false_quarantines: Annotated[
+        float,
+        says("The share of files set aside that people may have to accept; beyond, limits widen."),
+    ] = 0.02
     contract: Annotated[
         Literal["strict", "flag"],
         says("A null where training saw none: refused, or answered and flagged."),
@@ -224,6 +229,7 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             recipe("recipe", self.recipe)
         self._check_columns()
         read("label_maturity", duration, self.label_maturity)
+        between("false_quarantines", self.false_quarantines, 0.001, 0.5)
         for name in self.kpi:
             if not NAME.fullmatch(name):
                 wrong("kpi", f'"{name[:40]}" is no name. Use letters, digits, _ and -.')
@@ -264,6 +270,7 @@ class Settings(Section, frozen=True, kw_only=True):
 
     workspace: Annotated[WorkspaceSettings, says("This workspace.")] = WorkspaceSettings()
     serving: Annotated[ServingSettings, says("The prediction service.")] = ServingSettings()
+    roles: Annotated[RolesSettings, says("Who else may do what.")] = RolesSettings()
     backup: Annotated[BackupSettings, says("Copies of the workspace.")] = BackupSettings()
     retention: Annotated[RetentionSettings, says("What is kept how long.")] = RetentionSettings()
     models: Annotated[dict[str, ModelSettings], says("The models by name.")] = {}

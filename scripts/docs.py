@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cdml_tui.actions import ACTIONS, shown_key
-from cdml_tui.arguments import VERBS
+from cdml_tui.verbs.table import VERBS
 from engine.check import keys as settings_keys
 
 ROOT = Path(__file__).parent.parent

@@ -3,7 +3,9 @@
 from datetime import datetime
 
 from cdml_tui.panes.line import Line, Span, Style, fit, inert, line, pad, title
-from cdml_tui.state import Screen, decision_now, moment
+from cdml_tui.panes.versions import filtered
+from cdml_tui.sheet import lets
+from cdml_tui.state import Screen, decision_now, filter_of, moment
 from engine import wire
 
 _STYLES: dict[str, Style] = {"WARN": "warn", "CRIT": "bad", "ACT": "bold"}
@@ -11,12 +13,17 @@ _STYLES: dict[str, Style] = {"WARN": "warn", "CRIT": "bad", "ACT": "bold"}
 
 def events(screen: Screen, width: int, height: int) -> list[Line]:
     """Draw the latest events of this model and of the engine itself."""
-    head = title("Events", width, number="4")
+    head = title("Events", width, filtered(screen, "events"), "4")
     state = screen.snapshot
     if state is None:
         return [head, line((" waiting for the engine", "dim"))][:height]
     rows = [e for e in state.events if e.model in (None, screen.model)]
     rows.sort(key=lambda e: e.id)
+    wanted = filter_of(screen, "events")
+    if wanted is not None:
+        rows = [e for e in rows if lets(wanted, f"{e.level} {e.kind} {e.text}")]
+    if wanted is not None and not rows:
+        return [head, line((" no event here has that; Esc ends the filter", "dim"))][:height]
     if not rows:
         return [head, line((" nothing has happened yet", "dim"))][:height]
     latest = _folded(rows)[-(height - 1) :] if height > 1 else []

@@ -1,8 +1,10 @@
 """The first two lines: who and what this is, and what is wrong or when it is looked at next."""
 
+from collections import Counter
 from datetime import datetime
 
 from cdml_tui.panes.figures import NONE, age, clock, count, figure, span_of
+from cdml_tui.panes.first_steps import next_step
 from cdml_tui.panes.line import (
     EMPTY,
     Line,
@@ -15,10 +17,13 @@ from cdml_tui.panes.line import (
     width_of,
     wrapped,
 )
+from cdml_tui.reach import is_viewer, key_of
 from cdml_tui.state import Screen, age_s, decision_now, link_of, model_of, moment, safe_mode, wall
 from engine import wire
 
 RUNNING = ("running", "queued")
+WITH_NAMES = 120
+NAMES = 4
 
 
 def header(screen: Screen, width: int) -> Line:
@@ -27,8 +32,14 @@ def header(screen: Screen, width: int) -> Line:
     state = screen.snapshot
     name = inert(state.workspace) if state else ""
     parts: list[Line] = [line((f" cdml {name}", "bold")), _feed(screen)]
+    if screen.slow:
+        parts.append(line(("slow link", "warn")))
+    if screen.paused is not None:
+        parts.append(line((f"PAUSED {span_of(screen.at - screen.paused)}", "alarm")))
+    if is_viewer(screen):
+        parts.append(line(("viewer: looks only", "warn")))
     if state is not None:
-        parts += _processes(state)
+        parts += _processes(state, width)
     room = width - width_of(text_of(right)) - 1
     kept: Line = EMPTY
     for part in parts:
@@ -63,7 +74,7 @@ def _feed(screen: Screen) -> Line:
     return line("connecting")
 
 
-def _processes(state: wire.State) -> list[Line]:
+def _processes(state: wire.State, width: int) -> list[Line]:
     """Return the parts in the order in which they are worth their room."""
     if state.past:
         return [line(f"{inert(state.you)} ({state.role})")]
@@ -79,6 +90,8 @@ def _processes(state: wire.State) -> list[Line]:
     failed = sum(job.error is not None and job.state != "refused" for job in state.jobs)
     parts.append(line(f"jobs {running} run ", (f"{failed} failed", "warn" if failed else "")))
     parts.append(line(f"{inert(state.you)} ({state.role})"))
+    if state.consoles > 1:
+        parts.append(line(_onlookers(state, width)))
     parts.append(line(f"up {age(state.engine.started, moment(state.engine.wall))}"))
     if serving.up:
         bad = f" {count(serving.failed)} failed" if serving.failed else ""
@@ -87,9 +100,17 @@ def _processes(state: wire.State) -> list[Line]:
             parts.append(line(f"{figure(serving.rps)} req/s p95 {figure(serving.p95_ms)} ms"))
         if serving.rss_mib is not None:
             parts.append(line(f"rss {serving.rss_mib:.0f} MiB"))
-    if state.consoles > 1:
-        parts.append(line(f"{state.consoles} consoles"))
     return parts
+
+
+def _onlookers(state: wire.State, width: int) -> str:
+    """Say who looks besides; `ro` may only look."""
+    if width < WITH_NAMES:
+        return f"{state.consoles} consoles"
+    names = [f"{inert(o.user)}{' ro' if o.role == 'viewer' else ''}" for o in state.onlookers]
+    shown = [f"{name} x{n}" if n > 1 else name for name, n in Counter(names).items()]
+    more = f" and {len(shown) - NAMES} more" if len(shown) > NAMES else ""
+    return f"{state.consoles} consoles: {', '.join(shown[:NAMES])}{more}"
 
 
 # ---------------------------------------------------------------- the second line
@@ -103,16 +124,19 @@ def what_r_does(screen: Screen) -> tuple[str, bool]:
     if model is None:
         return "", False
     plan = model.rollback
+    key = key_of(screen, "rollback")
+    if is_viewer(screen):
+        return "", False
     if plan.to is None:
-        return "R: no way back yet", False
+        return f"{key}: no way back yet", False
     state = "READY" if plan.ready else "NOT READY"
     what = "go to SAFE MODE" if safe_mode(model, plan.to) else f"roll back to {inert(plan.to)}"
-    return f"R = {what} ({state})", plan.ready
+    return f"{key} = {what} ({state})", plan.ready
 
 
 def incident(screen: Screen, width: int) -> Line:
     """Say in one line what is wrong, else when it is looked at next; and what R would do."""
-    parts = _situation(screen)
+    parts = situation(screen)
     text, ready = what_r_does(screen)
     right = line((text, "key" if ready else "dim"), " ") if text else EMPTY
     room = width - width_of(text_of(right)) - 1
@@ -121,18 +145,21 @@ def incident(screen: Screen, width: int) -> Line:
     return (*fit(parts, room), Span(" "), *right)
 
 
-def incident_wrapped(screen: Screen, width: int) -> list[Line]:
-    """Say the same on a narrow screen, over as many lines as it takes."""
-    parts = _situation(screen)
+def incident_wrapped(screen: Screen, width: int, height: int) -> list[Line]:
+    """Say the same on a narrow screen in at most `height` lines, of which R keeps its own."""
+    parts = situation(screen)
     style = parts[0].style if parts else ""
     lines = [line((t, style)) for t in wrapped(text_of(parts), width)]
     text, ready = what_r_does(screen)
-    if text:
-        lines.append(line((text, "key" if ready else "dim")))
-    return lines
+    room = max(0, height - 1) if text else height
+    if len(lines) > room > 0:
+        lines[room - 1] = fit((*lines[room - 1], Span(" …", "dim")), width)
+    last = [line((text, "key" if ready else "dim"))] if text else []
+    return [*lines[:room], *last]
 
 
-def _situation(screen: Screen) -> Line:
+def situation(screen: Screen) -> Line:
+    """Say what is wrong, or that nothing is."""
     state, model = screen.snapshot, model_of(screen)
     old = span_of(age_s(screen))
     if screen.lost and state is None:
@@ -158,18 +185,21 @@ def _situation(screen: Screen) -> Line:
         asked = f"{inert(waits)} waits for a yes: cdml approve {inert(model.model)} {inert(waits)}"
         return line((f" {asked}", "warn"))
     if model.incident is not None:
-        return line((f" INC {model.incident} is still open", "warn"), f"; {_calm(screen, model)}")
-    return line(" " + _calm(screen, model))
+        return line((f" INC {model.incident} is still open", "warn"), f"; {calm(screen, model)}")
+    return line(" " + calm(screen, model))
 
 
-def _calm(screen: Screen, model: wire.ModelState) -> str:
+def calm(screen: Screen, model: wire.ModelState) -> str:
+    """Say how a model without a breach is, and when it is looked at next."""
     now = decision_now(screen)
     check = clock(model.next_check, now)
     then = f"; next check {check}" if check != NONE else ""
     if model.champion is None:
         runs = screen.snapshot.jobs if screen.snapshot else []
         busy = any(j.model == model.model and j.state in RUNNING for j in runs)
-        return "no version serves yet" + ("; training runs" if busy else "; T trains one")
+        if model.versions and not busy:
+            return f"no version serves yet; {key_of(screen, 'train')} trains one"
+        return f"no version serves yet; {'training runs' if busy else next_step(screen)}"
     measured = [s for s in model.signals if s.last is not None]
     if not measured:
         return f"nothing measured yet of {inert(model.champion)}{then}"

@@ -1,13 +1,18 @@
 """Every key of the console, how much it must be meant, and the command that does the same."""
 
+from dataclasses import replace
+
+from cdml_tui.keyhelp import KeyHelp
 from cdml_tui.panes.line import Line, inert, line, pad, wrapped
-from cdml_tui.state import KeyHelp, Screen
+from cdml_tui.reach import BASE, is_viewer, why_not
+from cdml_tui.state import Screen
 
 _CLASSES = {
     "A": "looks",
     "B": "one key; 0.8 s in which any key stops it",
     "C": "then y within 5 s",
     "D": "the version and a reason are typed",
+    "E": "no way back: only by : and the model's name typed",
 }
 _STRENGTH = (
     "B becomes C while the feed is stale or its target was not yet seen for 1 s. Promoting past a "
@@ -21,11 +26,17 @@ _SIGNS = (
 )
 
 
-def help_lines(screen: Screen, width: int) -> list[Line]:
-    """Draw every line of the page."""
-    lines = [line(("   KEY      DOES", "dim"))]
-    for key in screen.keys:
-        lines += _one(screen, key, width)
+def help_lines(screen: Screen, width: int, place: str = BASE) -> list[Line]:
+    """Draw every line of the page, for the place that it was opened on."""
+    # What a key would do is said of the screen below this page.
+    below = replace(screen, sheets=screen.sheets[:-1])
+    lines = [line(("   KEY       DOES", "dim"))]
+    if is_viewer(screen):
+        lines.append(line((" Your role here is viewer: no key that changes is bound.", "warn")))
+    here = [k for k in screen.keys if not k.on or place in k.on or "filtered" in k.on]
+    own = [k for k in here if place in k.on or k.name == place]
+    for key in (*own, *(k for k in here if k not in own)):
+        lines += _one(below, key, width)
     lines.append(())
     lines += [line((f" {letter}  ", "bold"), text) for letter, text in _CLASSES.items()]
     lines += [
@@ -39,12 +50,15 @@ def help_lines(screen: Screen, width: int) -> list[Line]:
 def _one(screen: Screen, key: KeyHelp, width: int) -> list[Line]:
     model, version = screen.model or "MODEL", screen.selected or "VERSION"
     command = inert(key.command.format(model=model, version=version))
-    names = " ".join(key.keys)
     way_back = f"   back: {key.way_back}" if key.way_back else ""
-    start = line((f" {key.danger} ", "dim"), (pad(names, 9), "key"))
-    if not command:
-        return [(*start, *line(key.help))]
-    if width >= 110:
-        return [(*start, *line(pad(key.help, 56)), *line((command + way_back, "dim")))]
-    text = key.help
-    return [(*start, *line(text)), line(f"   {'':9}", (command + way_back, "dim"))]
+    # On a page a change key may act on what is selected; the page says that when it is pressed.
+    why = "" if screen.sheets and key.danger != "A" else why_not(screen, key.name)
+    start = line((f" {key.danger} ", "dim"), (pad(" ".join(key.keys), 10), "dim" if why else "key"))
+    if width >= 110 and command:
+        lines = [(*start, *line(pad(key.help, 60)), *line((command + way_back, "dim")))]
+    else:
+        lines = [(*start, *line(key.help))]
+        lines += [line(f"   {'':10}", (command + way_back, "dim"))] if command else []
+    if why:
+        lines += [line(f"   {'':10}", (f"not now: {t}", "warn")) for t in [inert(why)]]
+    return lines

@@ -2,6 +2,7 @@
 
 from cdml_tui.panes.figures import age, clock, span_of
 from cdml_tui.panes.line import Line, Span, Style, fit, inert, lead, line, pad, title
+from cdml_tui.reach import key_of
 from cdml_tui.state import Screen, decision_now
 from engine import wire
 
@@ -18,7 +19,7 @@ def jobs(screen: Screen, width: int, height: int) -> list[Line]:
     runs = [j for j in state.jobs if j.model == screen.model]
     due = [s for s in state.schedules if s.model == screen.model]
     if not runs and not due:
-        why = " no runs, no schedule; T trains now"
+        why = f" no runs, no schedule; {key_of(screen, 'train')} trains now"
         return [head, line((why, "dim"))][:height]
     runs = _most_telling_first(runs)
     room = max(1, height - 1 - min(len(due), max(1, (height - 1) // 2)))

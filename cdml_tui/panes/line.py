@@ -37,6 +37,10 @@ _ASCII = str.maketrans(
         "…": ".",
         "→": ">",
         "▸": ">",
+        "●": "o",
+        "┤": "|",
+        "└": "+",
+        "┄": "-",
         **dict(zip("▁▂▃▄▅▆▇█", "_.,-=+*#", strict=True)),
     }
 )
@@ -75,6 +79,16 @@ def cut(text: str, width: int) -> str:
             break
         kept += c
     return kept + "…" if width > 0 else ""
+
+
+def tail(text: str, width: int) -> str:
+    """Return the end of a text in at most `width` columns, with a mark where it was cut."""
+    if width_of(text) <= width:
+        return text
+    kept = text
+    while kept and width_of(kept) > width - 1:
+        kept = kept[1:]
+    return "…" + kept if width > 0 else ""
 
 
 def pad(text: str, width: int) -> str:

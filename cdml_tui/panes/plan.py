@@ -1,6 +1,7 @@
 """What R, P and S would do now, with the checks behind it; on screen before the key is."""
 
 from cdml_tui.panes.line import Line, inert, line, title, wrapped
+from cdml_tui.reach import key_of
 from cdml_tui.state import Screen, model_of, running_of, running_text
 from engine import wire
 
@@ -11,25 +12,26 @@ def plan(screen: Screen, width: int, height: int) -> list[Line]:
     model = model_of(screen)
     if model is None:
         return [head, line((" no model", "dim"))][:height]
-    lines = [head, *one_plan("R", "roll back", model.rollback, width)]
+    back, forth = key_of(screen, "rollback"), key_of(screen, "promote")
+    lines = [head, *one_plan(back, "roll back", model.rollback, width)]
     chosen = model.promote.get(screen.selected or "")
     lines.append(line(""))
     if screen.selected == model.champion:
-        lines.append(line((" P  the champion is selected; j and k select another", "dim")))
+        lines.append(line((f" {forth}  the champion is selected; j and k select another", "dim")))
     elif chosen is not None:
-        lines += one_plan("P", "promote", chosen, width)
+        lines += one_plan(forth, "promote", chosen, width)
     else:
-        lines.append(line((f" P  {inert(screen.selected)} cannot be promoted now", "dim")))
-    lines += [line(""), _stop(model)]
+        lines.append(line((f" {forth}  {inert(screen.selected)} cannot be promoted now", "dim")))
+    lines += [line(""), _stop(screen, model)]
     return lines[:height]
 
 
-def _stop(model: wire.ModelState) -> Line:
-    row = running_of(model)
+def _stop(screen: Screen, model: wire.ModelState) -> Line:
+    key, row = key_of(screen, "abort"), running_of(model)
     if row is None:
-        return line((" S  neither a canary nor a shadow runs", "dim"))
+        return line((f" {key}  neither a canary nor a shadow runs", "dim"))
     way = f" stop {inert(row.version)}, {running_text(row)}  "
-    return line((" S ", "key"), (way, "bold"), ("READY", "good"))
+    return line((f" {key} ", "key"), (way, "bold"), ("READY", "good"))
 
 
 def checks(of: wire.Plan) -> str:

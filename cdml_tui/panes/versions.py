@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from itertools import compress
 
 from cdml_tui.panes.figures import NONE, age, clock, count, figure, metric_word, percent
+from cdml_tui.panes.first_steps import first_steps
 from cdml_tui.panes.header import locks
 from cdml_tui.panes.line import Line, Span, Style, fit, inert, lead, line, pad, title, width_of
-from cdml_tui.state import Screen, decision_now, model_of, ordered, promotable
+from cdml_tui.state import Screen, decision_now, filter_of, listed, model_of, promotable
 from engine import wire
 
 _KIND_MARK = {"realised": " ", "replayed": "s", "validation": "v", "none": " "}
@@ -27,26 +28,37 @@ def versions(screen: Screen, width: int, height: int) -> list[Line]:
     model = model_of(screen)
     if model is None:
         why = "the engine has not answered yet" if screen.snapshot is None else "no model here yet"
-        return [title("Versions", width, number="1"), line((f"   {why}", "dim"))][:height]
-    rows = ordered(model)
+        head = [title("Versions", width, number="1"), line((f"   {why}", "dim"))]
+        return [*head, *first_steps(screen, width)][:height]
+    rows = listed(screen, model)
     view = _in_view(rows, _pinned(model, rows), screen.selected, height - 2)
     hidden = len(rows) - len(view)
     more = (Span(f"{hidden} more: j k ", "dim"),) if hidden > 0 else ()
-    note = (Span(f"{inert(model.model)} ", "bold"), *more, *locks(model, screen))
+    name = Span(f"{inert(model.model)} ", "bold")
+    note = (name, *filtered(screen, "versions"), *more, *locks(model, screen))
     columns = _columns(model, width)
     shown = [width >= c.shown_from for c in columns]
-    head = "   " + " ".join(_put(c.head, c) for c in compress(columns, shown)) + "  STATE"
-    lines = [title("Versions", width, note, "1"), line((head, "dim"))]
+    columns_head = "   " + " ".join(_put(c.head, c) for c in compress(columns, shown)) + "  STATE"
+    lines = [title("Versions", width, note, "1"), line((columns_head, "dim"))]
     if not rows:
-        lines.append(line(("   no version trained yet; T trains the first", "dim")))
+        lines += first_steps(screen, width)
     lines += [_row(screen, model, row, columns, shown, width) for row in view]
     return lines[:height]
+
+
+def filtered(screen: Screen, pane: str) -> Line:
+    """Say what a pane is filtered by, for its title."""
+    found = filter_of(screen, pane)
+    if found is None:
+        return ()
+    return (Span(f"/{'!' if found.inverse else ''}{inert(found.pattern)} ", "warn"),)
 
 
 def wanted_height(screen: Screen) -> int:
     """Return the lines that would show every version."""
     model = model_of(screen)
-    return 2 + max(1, len(model.versions) if model else 1)
+    rows = len(model.versions) if model else 0
+    return 2 + max(1, rows or len(first_steps(screen, screen.width)))
 
 
 def _pinned(model: wire.ModelState, rows: list[wire.VersionRow]) -> int:
@@ -79,7 +91,8 @@ def _row(
 ) -> Line:
     chosen = row.version == screen.selected
     plain: Style = "bold" if chosen else ""
-    spans = [Span(" > " if chosen else "   ", plain)]
+    mark = "*" if row.version in screen.marks else " "
+    spans = [Span(f"{mark}> " if chosen else f"{mark}  ", plain)]
     cells = _cells(screen, model, row)
     for column, cell in compress(zip(columns, cells, strict=True), shown):
         spans.append(Span(_put(cell.text, column) + " ", cell.style or plain))

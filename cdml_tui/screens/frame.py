@@ -1,5 +1,8 @@
 """What the terminal shows: the base screen, or a page between its first and last lines."""
 
+from bisect import bisect_left
+from collections.abc import Sequence
+
 from cdml_tui.panes.bar import bottom, rows_needed
 from cdml_tui.panes.figures import span_of
 from cdml_tui.panes.header import fitted
@@ -47,14 +50,26 @@ def room_of(screen: Screen) -> int:
 
 
 def _window(sheet: Sheet, body: Body, room: int) -> list[Line]:
-    rows = max(0, room - len(body.head) - len(body.foot))
-    top = max(0, min(sheet.top, len(body.rows) - rows))
+    rows, shown_rows = max(0, room - len(body.head) - len(body.foot)), rows_of(sheet, body)
+    top = max(0, min(sheet.top, len(shown_rows) - rows))
     if body.selects:
-        top = max(min(top, sheet.cursor), sheet.cursor - rows + 1)
-    seen = list(body.rows[top : top + rows])
+        cursor = bisect_left(shown_rows, sheet.cursor)
+        top = max(min(top, cursor), cursor - rows + 1)
+    seen = shown_rows[top : top + rows]
+    if not seen and sheet.filter is not None:
+        return [*body.head, line((" no row here has that; Esc ends the filter", "dim"))]
+    lines = [(at, body.rows[at]) for at in seen]
     if body.selects:
-        seen = [_marked(one) if at == sheet.cursor else one for at, one in enumerate(seen, top)]
-    return [*body.head, *seen, *[EMPTY] * (rows - len(seen)), *body.foot]
+        lines = [(at, _marked(one) if at == sheet.cursor else one) for at, one in lines]
+    drawn_rows = [one for _, one in lines]
+    return [*body.head, *drawn_rows, *[EMPTY] * (rows - len(drawn_rows)), *body.foot]
+
+
+def rows_of(sheet: Sheet, body: Body) -> Sequence[int]:
+    """Return which of the page's rows are shown, in order: all, or those that its filter lets."""
+    if sheet.hits is None:
+        return range(len(body.rows))
+    return sheet.hits[: bisect_left(sheet.hits, len(body.rows))]
 
 
 def _marked(row: Line) -> Line:
@@ -72,16 +87,28 @@ def _foot(screen: Screen, sheet: Sheet, width: int, height: int) -> list[Line]:
     page = PAGES[sheet.subject.page]
     names = (*page.keys, "down", *(["open"] if page.opens else []), "back", "help")
     rows = min(rows_needed(screen, width), max(1, height - 1))
-    return block(bottom(screen, width, rows, names), rows, width)
+    return block(bottom(screen, width, rows, names, _dim(screen, sheet)), rows, width)
+
+
+def _dim(screen: Screen, sheet: Sheet) -> frozenset[str]:
+    """Return the change keys of the page that cannot do anything now."""
+    changes = PAGES[sheet.subject.page].changes
+    if screen.snapshot is None or screen.snapshot.role == "viewer" or sheet.value is None:
+        return frozenset(changes)
+    return frozenset(n for n, offer in changes.items() if isinstance(offer(screen, sheet), str))
 
 
 def _title(screen: Screen, sheet: Sheet, width: int) -> Line:
     page = PAGES[sheet.subject.page]
     note: Line = EMPTY
+    name = inert(page.title(sheet.subject))
+    if sheet.filter is not None:
+        sign = "!" if sheet.filter.inverse else ""
+        name += f"  /{sign}{inert(sheet.filter.pattern)}  {len(sheet.hits or ())} rows"
     if sheet.came is not None and page.ask is not None:
         old = screen.at - sheet.came
         if sheet.why:
             note = line((f"{span_of(old)} old, could not be asked again ", "alarm"))
         elif old >= max(_OLD_S, 2 * page.rest_s):
             note = line((f"asked {span_of(old)} ago ", "dim"))
-    return title(inert(page.title(sheet.subject)), width, note)
+    return title(name, width, note)

@@ -4,14 +4,17 @@ A page decides nothing and does no input or output of its own: `ask` runs in a t
 pure. Every page is one file here, and named in table.py.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, overload
 
 from cdml_tui.client import Client
-from cdml_tui.panes.line import Line
+from cdml_tui.panes.line import Line, block, title
 from cdml_tui.sheet import Sheet, Subject
-from cdml_tui.state import Screen
+from cdml_tui.state import Intent, Screen
+
+# Terminals less high show the list alone: Enter opens the rest.
+_ROOM_FOR_FOOT = 20
 
 # From this width on a page puts its parts beside each other.
 WIDE = 120
@@ -43,13 +46,27 @@ class Body:
     """What a page shows: rows that scroll between a head and a foot that stay.
 
     With `selects` the operator stands on a row, which Enter opens; else the rows only scroll. The
-    first column of rows is left empty: the cursor stands there.
+    first column of rows is left empty: the cursor stands there. By `names` it stays on its row when
+    others come or go. With `follows`, who is at the end stays there as rows come.
     """
 
     rows: Sequence[Line]
     head: tuple[Line, ...] = ()
     selects: bool = False
     foot: tuple[Line, ...] = ()
+    names: Sequence[str] = ()
+    follows: bool = False
+
+
+def foot_of(screen: Screen, name: str, lines: list[Line], rows: int) -> tuple[Line, ...]:
+    """Return what is known of the row stood on, in so many rows; nothing where there is no room."""
+    if screen.height < _ROOM_FOR_FOOT:
+        return ()
+    kept = [title(name, screen.width), *lines][:rows]
+    return tuple(block(kept, rows, screen.width))
+
+
+Offer = Callable[[Screen, Sheet], Intent | str]
 
 
 def of_model(screen: Screen, page: str) -> Subject | str:
@@ -75,16 +92,23 @@ class Page:
 
     `about` says what it opens on, or, as text, why it cannot; `keys` are the actions its last line
     names beside those that move; `live` asks again when the engine tells of a change, after
-    `rest_s` at the earliest; `waiting` is said until the answer is there.
+    `rest_s` at the earliest, `every` says after how many seconds in any case; `waiting` is said
+    until the answer is there; what opens `over` others lets them stay open below. `changes` are
+    the change keys that act here: each gives what it would do or, as text, why it cannot. `renew`
+    asks only for what may be new beside what is shown, where the whole is much.
     """
 
     name: str
     title: Callable[[Subject], str]
     draw: Callable[[Screen, Sheet, int], Body]
     ask: Callable[[Client, Subject], Any] | None = None
+    renew: Callable[[Client, Subject, Any], Any] | None = None
     about: Callable[[Screen, str], Subject | str] = of_model
     opens: Callable[[Screen, Sheet], Subject | None] | None = None
     keys: tuple[str, ...] = ()
     live: bool = True
     rest_s: float = 0.0
     waiting: str = "asking the engine"
+    over: bool = False
+    every: Callable[[Sheet], float | None] = lambda _: None
+    changes: Mapping[str, Offer] = field(default_factory=dict)

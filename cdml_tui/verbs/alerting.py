@@ -1,8 +1,9 @@
 """`cdml alerts` and `cdml alert`: what stands, quieting it, the rules tried on the past."""
 
 from cdml_tui.output import cell, json_line, line, table
+from cdml_tui.request_key import new_key
 from cdml_tui.verbs.changing import certainly
-from cdml_tui.verbs.session import Session, new_key, usage
+from cdml_tui.verbs.session import Session, usage
 from engine.wire import AlertReplay, AlertRequest, AlertRow
 
 

@@ -1,8 +1,9 @@
 """The verbs that bring a version in or stop that: canary, abort, roll-through, approve, reject."""
 
 from cdml_tui.output import json_line, line, table
+from cdml_tui.request_key import new_key
 from cdml_tui.verbs.changing import certainly, changed
-from cdml_tui.verbs.session import Session, new_key, usage
+from cdml_tui.verbs.session import Session, usage
 from engine.wire import Change, Guardrail, RolloutPage
 
 _SHOWN_LOOKS = 12

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from cdml_tui.client import Client, ConsoleError, EngineLost
 from cdml_tui.output import json_line, line, talk
-from cdml_tui.verbs.session import Session, new_key, usage
+from cdml_tui.request_key import new_key
+from cdml_tui.verbs.session import Session, usage
 from engine.wire import Change, ChangeAnswer
 
 T = TypeVar("T")

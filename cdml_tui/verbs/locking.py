@@ -1,8 +1,9 @@
 """The verbs that set and lift locks: hold, resume, freeze, thaw, pin, unpin, taint."""
 
 from cdml_tui.output import cell, json_line, line, table
+from cdml_tui.request_key import new_key
 from cdml_tui.verbs.changing import certainly
-from cdml_tui.verbs.session import Session, new_key, usage
+from cdml_tui.verbs.session import Session, usage
 from engine.wire import Lock, LockAnswer, LockRequest, Taint, TaintRequest
 
 EVERYWHERE = "*"

@@ -45,6 +45,9 @@ def status(session: Session) -> int:
     for m in answer.models:
         if m.incident is not None:
             line(f"{m.model}: incident {m.incident} is open; look with cdml incident {m.incident}")
+        if m.alerts:
+            fire = "alert fires" if m.alerts == 1 else "alerts fire"
+            line(f"{m.model}: {m.alerts} {fire}; look with cdml alerts {m.model}")
         if not m.rollback.ready:
             line(f"{m.model}: a rollback is not ready: {m.rollback.why}")
         for lock in m.locks:
@@ -130,7 +133,7 @@ def _transform(sealed: dict[str, Any] | None) -> str:
 
 def jobs(session: Session) -> int:
     """List the runs, newest first."""
-    rows = session.client.jobs()
+    rows = session.client.jobs(session.args.limit)
     if session.json:
         json_line(rows)
         return 0
@@ -290,34 +293,6 @@ def _event(session: Session, row: EventRow) -> None:
         json_line(row)
     else:
         line(f"{cell(row.time)} {row.level:<4} {row.kind:<9} {row.model or '-'}  {row.text}")
-
-
-def keys(session: Session) -> int:
-    """List the console's keys, each with the command that does the same."""
-    from cdml_tui.actions import ACTIONS, command_for, shown_key
-
-    if session.json:
-        json_line(
-            [
-                {
-                    "name": a.name,
-                    "keys": a.keys,
-                    "help": a.help,
-                    "danger": a.danger.value,
-                    "command": a.command,
-                }
-                for a in ACTIONS
-            ]
-        )
-        return 0
-    table(
-        ["KEY", "DOES", "SAME AS"],
-        [
-            [" ".join(shown_key(k) for k in a.keys), a.help, command_for(a, None, None)]
-            for a in ACTIONS
-        ],
-    )
-    return 0
 
 
 def _days(row: VersionRow) -> str:

@@ -1,10 +1,9 @@
 """`cdml report`: a model between two moments as one HTML file; and how a report is written."""
 
-import sys
 from pathlib import Path
 
 from cdml_tui.client import ConsoleError
-from cdml_tui.output import json_line, line
+from cdml_tui.output import json_line, line, out
 from cdml_tui.verbs.session import Session, usage
 
 
@@ -19,7 +18,7 @@ def report(session: Session) -> int:
     if session.json:
         json_line(found)
     elif args.out == "-":
-        sys.stdout.write(found.html)
+        out().write(found.html)
     else:
         line(f"the report of {found.model}, {found.from_} to {found.to}, is in {args.out}")
     return 0

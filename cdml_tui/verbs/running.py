@@ -6,9 +6,10 @@ from pathlib import Path
 
 from cdml_tui.client import Client, ConsoleError, EngineLost
 from cdml_tui.output import json_line, line, talk
+from cdml_tui.request_key import new_key
 from cdml_tui.verbs.changing import certainly
 from cdml_tui.verbs.looking import job_text
-from cdml_tui.verbs.session import Session, new_key, usage
+from cdml_tui.verbs.session import Session, usage
 from engine.wire import JobRow, RunRequest, TrainPlan, UploadAnswer
 
 _POLL_S = 0.3

@@ -1,7 +1,6 @@
 """What every one-shot verb is handed: the engine's client, the arguments, how to answer."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -75,8 +74,3 @@ class Session:
 def usage(message: str, field: str | None = None) -> ConsoleError:
     """Return the error of a command line that cannot be meant."""
     return ConsoleError("usage", f"Reading the command line: {message}", field, 422)
-
-
-def new_key() -> str:
-    """Return a fresh idempotency key."""
-    return os.urandom(16).hex()

@@ -6,20 +6,8 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from cdml_tui.panes.line import Line, Style, width_of
-
-# The terminal's own sixteen colours; every meaning is also in the words.
-STYLES: dict[Style, RichStyle] = {
-    "": RichStyle(),
-    "dim": RichStyle(dim=True),
-    "bold": RichStyle(bold=True),
-    "good": RichStyle(color="green"),
-    "warn": RichStyle(color="yellow"),
-    "bad": RichStyle(color="red", bold=True),
-    "title": RichStyle(color="cyan"),
-    "key": RichStyle(bold=True, underline=True),
-    "alarm": RichStyle(bold=True, reverse=True),
-}
+from cdml_tui.panes.line import Line, width_of
+from cdml_tui.widgets.palettes import Palette, palette
 
 
 class LinePane(Widget):
@@ -31,12 +19,14 @@ class LinePane(Widget):
         super().__init__()
         self._lines: list[Line] = []
         self._strips: list[Strip] = []
+        self._palette: Palette | None = None
 
     def show(self, lines: list[Line]) -> None:
         """Take over new lines and have the changed cells painted."""
-        if len(lines) != len(self._lines):
-            self._lines = lines
-            self._strips = [strip_of(one) for one in lines]
+        colours = palette(self.app.theme, no_colour=self.app.no_color)
+        if len(lines) != len(self._lines) or colours is not self._palette:
+            self._lines, self._palette = lines, colours
+            self._strips = [strip_of(one, colours) for one in lines]
             self.refresh()
             return
         changed = [
@@ -45,7 +35,7 @@ class LinePane(Widget):
             if a != b
         ]
         for y, _, __ in changed:
-            self._strips[y] = strip_of(lines[y])
+            self._strips[y] = strip_of(lines[y], colours)
         self._lines = lines
         if changed:
             self.refresh(*(Region(x, y, width, 1) for y, x, width in changed))
@@ -54,12 +44,12 @@ class LinePane(Widget):
         """Return one line as the compositor wants it."""
         if y < len(self._strips):
             return self._strips[y]
-        return Strip.blank(self.size.width, STYLES[""])
+        return Strip.blank(self.size.width, RichStyle())
 
 
-def strip_of(a_line: Line) -> Strip:
+def strip_of(a_line: Line, colours: Palette) -> Strip:
     """Turn a line into Textual's own value."""
-    strip = Strip([Segment(span.text, STYLES[span.style]) for span in a_line if span.text])
+    strip = Strip([Segment(span.text, colours[span.style]) for span in a_line if span.text])
     return strip.simplify()
 
 

@@ -24,7 +24,11 @@ class KeyCame(Message):
 
 
 class PasteCame(Message):
-    """Text was pasted; what it says does not matter."""
+    """Text was pasted; it never acts, but a line that is being typed takes it in."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
 
 
 class SizeCame(Message):
@@ -70,7 +74,7 @@ class LineScreen(TextualScreen[None], inherit_bindings=False):
     def on_paste(self, event: events.Paste) -> None:
         """Pass on that there was a paste."""
         event.stop()
-        self.post_message(PasteCame())
+        self.post_message(PasteCame(event.text))
 
 
 def _name(event: events.Key) -> str:

@@ -1,13 +1,14 @@
 """The control API put together: routes, errors to status codes, the OpenAPI document."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
 from litestar import Litestar, MediaType, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
@@ -15,6 +16,7 @@ from engine import wire
 from engine.api import changing, looking
 from engine.api.desk import Desk
 from engine.api.peer import Req
+from engine.api.roles import Role, allowed
 from engine.api.stream import Hub
 from engine.errors import (
     CdmlError,
@@ -47,7 +49,8 @@ def application(desk: Desk, hub: Hub) -> Litestar:
         yield
 
     return Litestar(
-        [*looking.ROUTES, *changing.ROUTES],
+        [*looking.ROUTES, *_asking("operator", changing.ROUTES), *_asking("admin", changing.ADMIN)],
+        guards=[allowed],
         lifespan=[lifespan],
         state=State({"desk": desk, "hub": hub}),
         exception_handlers={CdmlError: _ours, HTTPException: _theirs, Exception: _surprise},
@@ -60,6 +63,13 @@ def application(desk: Desk, hub: Hub) -> Litestar:
         request_max_body_size=MAX_UPLOAD,
         logging_config=None,
     )
+
+
+def _asking(role: Role, routes: Sequence[HTTPRouteHandler]) -> Sequence[HTTPRouteHandler]:
+    """Have routes ask for a role; all else is the description of the routes, for who may look."""
+    for route in routes:
+        route.opt["role"] = role
+    return routes
 
 
 def _body(status: int, code: str, message: str, field: str | None) -> Response[bytes]:

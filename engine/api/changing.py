@@ -44,6 +44,22 @@ def taint(
     return desk_of(state).taint(model, operator(request), data)
 
 
+@post("/api/v1/models/{model:str}/quarantine", status_code=200, sync_to_thread=True)
+def quarantine(
+    request: Req, state: State, model: FromPath[str], data: JSONBody[wire.QuarantineRequest]
+) -> wire.QuarantineAnswer:
+    """Accept a file that is set aside, or discard it."""
+    return desk_of(state).quarantine(model, operator(request), data)
+
+
+@post("/api/v1/models/{model:str}/schema", status_code=200, sync_to_thread=True)
+def schema(
+    request: Req, state: State, model: FromPath[str], data: JSONBody[wire.LockRequest]
+) -> wire.SchemaAnswer:
+    """Approve the columns that the newest file which differs has."""
+    return desk_of(state).columns(model, operator(request), data)
+
+
 @post("/api/v1/models/{model:str}/train", status_code=200, sync_to_thread=True)
 def train(
     request: Req, state: State, model: FromPath[str], data: JSONBody[wire.RunRequest]
@@ -157,6 +173,8 @@ def clock(request: Req, state: State, data: JSONBody[wire.ClockRequest]) -> wire
 ROUTES = [*map(_change, CHANGES), *map(_lock, LOCKS)]
 ROUTES += [
     taint,
+    quarantine,
+    schema,
     train,
     pull,
     monitor,
@@ -167,8 +185,7 @@ ROUTES += [
     note,
     ack,
     mute,
-    reload,
     backup,
-    stop,
-    clock,
 ]
+# They end the engine or change what it goes by.
+ADMIN = [reload, stop, clock]

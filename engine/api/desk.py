@@ -9,13 +9,15 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import anyio.to_thread
 import msgspec
 from litestar.datastructures import State
 
 from engine import wire
+from engine.api import run_log
+from engine.api.conductor import Conductor
 from engine.api.verbs import CHANGES, LOCKS
 from engine.clock import Clock, SimulatedClock, iso, parse_time
 from engine.errors import InvalidError, RefusedError, UnavailableError, UnknownError
@@ -27,8 +29,10 @@ from engine.pipeline import (
     deliver_labels,
     overview,
     past,
+    quarantine,
     reproduce,
     requests,
+    schema,
     taints,
     validate,
 )
@@ -41,57 +45,6 @@ T = TypeVar("T")
 PROBE_CLIENT = "cdml-probe"
 EVENTS_SHOWN = 200
 _NAME = re.compile(r"[^A-Za-z0-9._-]+")
-
-
-class Conductor(Protocol):
-    """What the desk asks of whoever keeps the beat; the daemon has the real one."""
-
-    pid: int
-    boot: str
-    started: str
-    version: str
-
-    def submit(self, model: str, job: str, cause: str, version: str | None = None) -> wire.JobRow:
-        """Queue a run; `version` is what a validation is about."""
-
-    def measure(self, model: str, verb: str, inputs: object, answer: type[T]) -> T:
-        """Run a measuring verb in a limited process now and return its checked answer."""
-
-    def runs(self) -> list[wire.JobRow]:
-        """Return running, queued and finished runs."""
-
-    def a_run(self, run: str) -> wire.JobRow:
-        """Return one run."""
-
-    def check_cancel(self, run: str) -> None:
-        """Raise RefusedError where nothing of a run can be cancelled."""
-
-    def cancel(self, run: str) -> wire.JobRow:
-        """End a run that waits or works."""
-
-    def schedules(self) -> list[wire.ScheduleRow]:
-        """Return when each schedule is due next."""
-
-    def arrived(self, model: str) -> None:
-        """Do what new accepted rows call for."""
-
-    def move(self, to: str) -> None:
-        """Move a simulated clock and do all that is due by then."""
-
-    def reload(self) -> str:
-        """Read cdml.toml again; return what happened."""
-
-    def wake_due(self) -> None:
-        """Look at what is due now: a lock may have been lifted."""
-
-    def stop(self) -> None:
-        """End the engine and what it started."""
-
-    def serving_state(self) -> wire.ServingState:
-        """Return the serving process as last heard."""
-
-    def answers(self, model: str) -> tuple[int, dict[str, int]]:
-        """Return serving's generation of a model and its answers since, asked now."""
 
 
 class Desk:
@@ -109,7 +62,7 @@ class Desk:
 
     # -- looking
 
-    def state(self, you: str, role: str, consoles: int) -> wire.State:
+    def state(self, you: str, role: str, onlookers: list[wire.Onlooker]) -> wire.State:
         """Return one snapshot for the console."""
         site = self.site
         due = self._conductor.schedules()
@@ -129,10 +82,13 @@ class Desk:
             schedules=due,
             events=site.ledger.events(limit=EVENTS_SHOWN),
             event_id=site.ledger.last_event(),
-            consoles=consoles,
+            consoles=len(onlookers),
+            onlookers=onlookers,
         )
 
-    def state_then(self, you: str, role: str, consoles: int, moment: datetime) -> wire.State:
+    def state_then(
+        self, you: str, role: str, onlookers: list[wire.Onlooker], moment: datetime
+    ) -> wire.State:
         """Return the snapshot of a past moment; serving and schedules are not of it."""
         then = past.site_then(self.site, moment)
         try:
@@ -148,7 +104,8 @@ class Desk:
                 schedules=[],
                 events=then.ledger.events(limit=EVENTS_SHOWN),
                 event_id=then.ledger.last_event(),
-                consoles=consoles,
+                consoles=len(onlookers),
+                onlookers=onlookers,
                 past=True,
             )
         finally:
@@ -168,9 +125,14 @@ class Desk:
             self.site.suspect,
         )
 
-    def runs(self) -> list[wire.JobRow]:
-        """Return running, queued and finished runs."""
-        return self._conductor.runs()
+    def runs(self, limit: int) -> list[wire.JobRow]:
+        """Return running and queued runs, and the newest of the finished ones."""
+        return self._conductor.runs(limit)
+
+    def run_log(self, run: str) -> wire.RunLog:
+        """Return the end of what the process of a run wrote."""
+        known = self._conductor.a_run(run)
+        return run_log.tail(self.site.workspace.runs / known.id, known)
 
     def a_run(self, run: str) -> wire.JobRow:
         """Return one run."""
@@ -265,6 +227,21 @@ class Desk:
         verb = "taint" if asked.lift is None else "lift"
         requests.check_key(self.site, verb, model, asked.idempotency_key)
         return taints.taint(self.site, model, actor, asked)
+
+    def quarantine(
+        self, model: str, actor: Actor, asked: wire.QuarantineRequest
+    ) -> wire.QuarantineAnswer:
+        """Decide about a file that is set aside; accepted rows make a training due."""
+        requests.check_key(self.site, "quarantine", model, asked.idempotency_key)
+        answer = quarantine.decide(self.site, model, actor, asked)
+        if answer.changed and answer.taken is not None:
+            self._conductor.arrived(model)
+        return answer
+
+    def columns(self, model: str, actor: Actor, asked: wire.LockRequest) -> wire.SchemaAnswer:
+        """Put the proposed columns of a model in force."""
+        requests.check_key(self.site, "schema", model, asked.idempotency_key)
+        return schema.approve(self.site, model, actor, asked)
 
     def submit(self, model: str, job: str, actor: Actor, asked: wire.RunRequest) -> wire.JobRow:
         """Queue a run for a person; asked again by the same key, it is the same run."""

@@ -7,10 +7,12 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from engine import wire
+from engine.api.conductor import SHOWN
 from engine.api.desk import desk_of, site_of
-from engine.api.peer import Req, actor_of, role_of
+from engine.api.peer import Req, actor_of
+from engine.api.roles import role_of
 from engine.api.stream import hub_of
-from engine.clock import parse_time
+from engine.clock import iso, parse_time
 from engine.errors import InvalidError
 from engine.pipeline import (
     alert_page,
@@ -20,7 +22,9 @@ from engine.pipeline import (
     performance_page,
     postmortem,
     quality_page,
+    quarantine,
     rollout_page,
+    schema,
     tracing,
     train_plan,
 )
@@ -33,11 +37,12 @@ from engine.pipeline import taints as tainting
 @get("/api/v1/state", sync_to_thread=True)
 def snapshot(request: Req, state: State, at: FromQuery[str] = "") -> wire.State:
     """Return one snapshot for the console, or that of a past moment."""
-    peer = request.scope["state"]
-    you, role, readers = actor_of(peer).name, role_of(peer), hub_of(state).readers
+    peer, desk = request.scope["state"], desk_of(state)
+    role = role_of(peer["peer"], desk.site.settings.roles) or "viewer"
+    you, onlookers = actor_of(peer).name, hub_of(state).onlookers
     if at:
-        return desk_of(state).state_then(you, role, readers, parse_time(at))
-    return desk_of(state).state(you, role, readers)
+        return desk.state_then(you, role, onlookers, parse_time(at))
+    return desk.state(you, role, onlookers)
 
 
 @get("/api/v1/status", sync_to_thread=True)
@@ -49,10 +54,13 @@ def status(state: State) -> wire.Status:
 @get("/api/v1/events")
 async def events(request: Req, state: State) -> Stream:
     """Follow the facts from Last-Event-ID on, or from now."""
-    ledger = desk_of(state).ledger
+    desk, peer = desk_of(state), request.scope["state"]
+    ledger = desk.ledger
     resume = request.headers.get("last-event-id", "")
     after = int(resume) if resume.isdigit() else ledger.last_event()
-    return Stream(hub_of(state).follow(ledger, after), media_type="text/event-stream")
+    role = role_of(peer["peer"], desk.site.settings.roles) or "viewer"
+    who = wire.Onlooker(actor_of(peer).name, role, iso(desk.site.clock.wall()))
+    return Stream(hub_of(state).follow(ledger, after, who), media_type="text/event-stream")
 
 
 @get("/api/v1/events/recent", sync_to_thread=True)
@@ -62,15 +70,21 @@ def recent(state: State, limit: FromQuery[int] = 50) -> list[wire.EventRow]:
 
 
 @get("/api/v1/jobs", sync_to_thread=True)
-def jobs(state: State) -> list[wire.JobRow]:
-    """Return running, queued and finished runs."""
-    return desk_of(state).runs()
+def jobs(state: State, limit: FromQuery[int] = SHOWN) -> list[wire.JobRow]:
+    """Return running and queued runs, and the newest of the finished ones."""
+    return desk_of(state).runs(max(1, min(limit, 10_000)))
 
 
 @get("/api/v1/jobs/{run:str}", sync_to_thread=True)
 def job(state: State, run: FromPath[str]) -> wire.JobRow:
     """Return one run."""
     return desk_of(state).a_run(run)
+
+
+@get("/api/v1/jobs/{run:str}/log", sync_to_thread=True)
+def run_log(state: State, run: FromPath[str]) -> wire.RunLog:
+    """Return the end of what the process of a run wrote."""
+    return desk_of(state).run_log(run)
 
 
 @get("/api/v1/models/{model:str}/versions", sync_to_thread=True)
@@ -177,6 +191,24 @@ def taints(state: State, model: FromPath[str]) -> list[wire.Taint]:
     return tainting.listed(site_of(state), model)
 
 
+@get("/api/v1/models/{model:str}/quarantine", sync_to_thread=True)
+def quarantined(state: State, model: FromPath[str]) -> list[wire.BatchRow]:
+    """Return the files of a model that are set aside, with the reasons."""
+    return quarantine.listed(site_of(state), model)
+
+
+@get("/api/v1/models/{model:str}/batches", sync_to_thread=True)
+def batches(state: State, model: FromPath[str], limit: FromQuery[int] = 100) -> wire.BatchesAnswer:
+    """Return the newest files delivered for a model, what was found of each, what can be done."""
+    return quarantine.delivered(site_of(state), model, max(1, min(limit, 1000)))
+
+
+@get("/api/v1/models/{model:str}/schema", sync_to_thread=True)
+def columns(state: State, model: FromPath[str]) -> wire.SchemaAnswer:
+    """Return the columns of a model, and what is proposed to change."""
+    return schema.page(site_of(state), model)
+
+
 @get("/api/v1/models/{model:str}/versions/{version:str}/lineage", sync_to_thread=True)
 def lineage(state: State, model: FromPath[str], version: FromPath[str]) -> wire.Lineage:
     """Return what a version was made of, and what came of it."""
@@ -253,6 +285,7 @@ ROUTES = [
     recent,
     jobs,
     job,
+    run_log,
     versions,
     version,
     compare,
@@ -268,6 +301,9 @@ ROUTES = [
     proof,
     audit,
     taints,
+    quarantined,
+    batches,
+    columns,
     lineage,
     reproduction,
 ]

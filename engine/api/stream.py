@@ -10,6 +10,7 @@ import msgspec
 from litestar.datastructures import State
 
 from engine.ledger.ledger import Ledger
+from engine.wire import Onlooker
 
 BEAT_S = 1.0
 HINT_S = 0.1
@@ -20,7 +21,7 @@ class Hub:
     """Wakes the streams. `touch` may be called from any thread."""
 
     def __init__(self) -> None:
-        self.readers = 0
+        self._onlookers: dict[object, Onlooker] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed: asyncio.Event | None = None
         self._number = 0
@@ -29,6 +30,11 @@ class Hub:
         """Take the running event loop as the streams' own."""
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
+
+    @property
+    def onlookers(self) -> list[Onlooker]:
+        """Return who follows now, whoever came first at the front."""
+        return list(self._onlookers.values())
 
     def touch(self) -> None:
         """Say that something people see has changed."""
@@ -41,10 +47,11 @@ class Hub:
             self._changed.set()
             self._changed = asyncio.Event()
 
-    async def follow(self, ledger: Ledger, after: int) -> AsyncIterator[bytes]:
+    async def follow(self, ledger: Ledger, after: int, who: Onlooker) -> AsyncIterator[bytes]:
         """Yield facts after an id as they happen, state hints between, a comment as heartbeat."""
-        seen = -1
-        self.readers += 1
+        seen, connection = -1, object()
+        self._onlookers[connection] = who
+        self.touch()
         try:
             while True:
                 waiting = self._changed
@@ -64,7 +71,8 @@ class Hub:
                 except TimeoutError:
                     yield b": keep\n\n"
         finally:
-            self.readers -= 1
+            del self._onlookers[connection]
+            self.touch()
 
 
 def hub_of(state: State) -> Hub:

@@ -6,6 +6,7 @@ from engine.ledger.change import Actor
 from engine.pipeline.approve import approve, reject
 from engine.pipeline.canary import abort, canary, roll_through
 from engine.pipeline.locks import freeze, hold, pin, resume, thaw, unpin
+from engine.pipeline.notes import note
 from engine.pipeline.promote import promote
 from engine.pipeline.rollback import rollback
 from engine.pipeline.site import Site
@@ -26,6 +27,7 @@ CHANGES: dict[str, Callable[[Site, str, Actor, Change], ChangeAnswer]] = {
     "roll-through": roll_through,
     "approve": approve,
     "reject": reject,
+    "note": note,
 }
 LOCKS: dict[str, Callable[[Site, str, Actor, LockRequest], LockAnswer]] = {
     "hold": hold,

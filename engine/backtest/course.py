@@ -98,6 +98,7 @@ class Course:
             lambda _: None,
             store,
             self._plan.seed,
+            judging=False,
         )
 
     def _resumed(self) -> Done:

@@ -79,6 +79,7 @@ RULES: dict[str, Rule] = {
     "drift": Rule(explains=True),
     "slice drift": Rule(patience=2, explains=True),
     "quality": Rule(),
+    "quarantine": Rule(outlives=True),
     "stale": Rule(),
 }
 WITHIN = "within its limit again"

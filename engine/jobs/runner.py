@@ -93,16 +93,17 @@ class _Run:
         def progress(fraction: float, text: str) -> None:
             spent = clock.monotonic() - begin
             left = spent / fraction - spent if 0 < fraction <= 1 else None
-            self.runner.show(self, note=text, progress=fraction, left_s=left)
+            self.runner.show(self, note=text, progress=fraction, left_s=left, **spent_so_far())
+
+        def spent_so_far() -> dict[str, Any]:
+            cpu_s, memory_mib = process.used
+            return {"cpu_s": used[0] + cpu_s, "memory_mib": max(used[1], memory_mib)}
 
         try:
             return process.wait(clock, progress, self.cancelled)
         finally:
             self.site.ledger.process_ended(self.id)
-            cpu_s, memory_mib = process.used
-            self.runner.show(
-                self, cpu_s=used[0] + cpu_s, memory_mib=max(used[1], memory_mib), left_s=None
-            )
+            self.runner.show(self, left_s=None, **spent_so_far())
 
 
 # What measures for a run: in a process of its own, unless a backtest has a quicker way.
@@ -167,14 +168,14 @@ class Runner:
                     self._asked.remove(run)
                 shutil.rmtree(run.folder, ignore_errors=True)
 
-    def rows(self) -> list[JobRow]:
-        """Return running and queued runs, then the newest finished ones."""
+    def rows(self, limit: int = SHOWN) -> list[JobRow]:
+        """Return running and queued runs, then at most `limit` of those stored, newest first."""
         with self._changed:
             current = [*(r.row for r in self._active.values()), *(r.row for r in self._queue)]
             begun = {r.id for r in current}
             current += [r for r in self._unrecorded.values() if r.id not in begun]
         names = {r.id for r in current}
-        return current + [r for r in runs.newest(self._site.store, SHOWN) if r.id not in names]
+        return current + [r for r in runs.newest(self._site.store, limit) if r.id not in names]
 
     def row(self, run: str) -> JobRow:
         """Return one run; UnknownError where there is none."""

@@ -16,12 +16,17 @@ from engine.wire import GateReport, Lock
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does it: a person with the uid that the socket proved, or a part of the engine."""
+    """Who does it: a person with the uid that the socket proved, or a part of the engine.
+
+    `tty` is the person's terminal by the kernel's word, `ssh` the address by that of the caller.
+    """
 
     kind: str
     name: str
     uid: int | None = None
     pid: int | None = None
+    tty: str | None = None
+    ssh: str | None = None
 
     def __str__(self) -> str:
         return self.name

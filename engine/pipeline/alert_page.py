@@ -29,6 +29,7 @@ _BY_KIND: dict[str, tuple[str, ...]] = {
     "losses": (_LOOK, _TREND, _TAKE_BACK),
     "detector": (_LOOK, _TREND, _TAKE_BACK),
     "quality": (_LOOK, _TAINT),
+    "quarantine": ("cdml quarantine {model}", _TAINT),
     "stale": (_TRAIN,),
 }
 _ELSE = (_LOOK, _TRAIN)

@@ -4,17 +4,23 @@ from pathlib import Path
 from typing import Any
 
 from engine.clock import iso
+from engine.domain.acceptance import Verdict
 from engine.errors import InvalidError
+from engine.pipeline import label_vetting, waiting
 from engine.pipeline.load import label_rows
 from engine.pipeline.site import Site
 from engine.settings import ModelSettings
 from engine.stats import outcomes
 from engine.store import intake, labels
+from engine.store.batches import Batch
 from engine.wire import Label, UploadAnswer
 
 
-def deliver(site: Site, model: str, path: Path) -> UploadAnswer:
-    """Merge a file's labels; InvalidError names what is missing, and nothing was taken."""
+def deliver(site: Site, model: str, path: Path, waived: str = "") -> UploadAnswer:
+    """Merge a file's labels; InvalidError names what is missing, and nothing was taken.
+
+    What the accepted batches do not let expect is set aside, unless `waived` says who accepts it.
+    """
     settings = site.model(model)
     name = path.name.lstrip(".")
     try:
@@ -28,14 +34,31 @@ def deliver(site: Site, model: str, path: Path) -> UploadAnswer:
             for row in rows
             if row[0] is not None and not (ts_name and row[2] is None)
         ]
+        verdict = label_vetting.vet(site, model, made)
+        if verdict.refused and not waived:
+            return _set_aside(site, model, path, name, len(made), verdict)
         labels.add(site.store, label_rows(model, now, made, f"file:{name}"))
     finally:
         path.unlink(missing_ok=True)
     site.tell("INFO", "labels", model, f'"{name}" brought {len(made)} labels')
     skipped = len(rows) - len(made)
     reasons = [f"{skipped} rows have no id or no time and were left out"] if skipped else []
-    verdict = "accepted_with_warnings" if reasons else "accepted"
-    return UploadAnswer(model, name, verdict, None, len(made), reasons)  # type: ignore[arg-type]
+    reasons += [*verdict.refused, *verdict.warnings]
+    done = "accepted_with_warnings" if reasons else "accepted"
+    return UploadAnswer(model, name, done, None, len(made), reasons)  # type: ignore[arg-type]
+
+
+def _set_aside(
+    site: Site, model: str, path: Path, name: str, n: int, verdict: Verdict
+) -> UploadAnswer:
+    source, now = intake.source_digest(path), site.clock.now()
+    batch = Batch(
+        source, model, name, "", now, n, None, None, "quarantined", verdict.refused,
+        waiting.findings(verdict), "labels",
+    )  # fmt: skip
+    told = waiting.set_aside(site, path, batch)
+    site.tell("WARN", "labels", model, f'"{name}" quarantined: {"; ".join(told)}')
+    return UploadAnswer(model, name, "quarantined", None, 0, told)
 
 
 def iso_of(moment: Any) -> str:

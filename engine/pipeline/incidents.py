@@ -8,6 +8,7 @@ import logging
 from engine.clock import iso
 from engine.errors import InvalidError, UnavailableError, UnknownError
 from engine.ledger.change import Actor
+from engine.ledger.incidents import inert
 from engine.pipeline.site import Control
 from engine.wire import IncidentPage, IncidentRow
 
@@ -55,7 +56,7 @@ def page(site: Control, number: int) -> IncidentPage:
 
 
 def add(site: Control, number: int, actor: Actor, text: str, *, close: bool) -> IncidentPage:
-    """Add a person's note to an incident, close it, or both."""
+    """Add a person's note to an incident, close it, or both; the same note twice is one."""
     found = _one(site, number)
     said = text.strip()
     if not said and not close:
@@ -65,7 +66,8 @@ def add(site: Control, number: int, actor: Actor, text: str, *, close: bool) -> 
             field="text",
         )
     now = iso(site.clock.now())
-    if said:
+    known = [(n.author, n.kind, n.text) for n in site.ledger.incidents.notes(number)[-1:]]
+    if said and known != [(str(actor), "note", inert(said))]:
         site.ledger.incidents.note(number, now, str(actor), "note", said)
     if close and site.ledger.incidents.close(number, now):
         site.ledger.incidents.note(number, now, str(actor), "action", "closed")

@@ -1,70 +1,135 @@
 """A delivered file becomes a batch, is recognised as delivered before, or goes to quarantine."""
 
-import difflib
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.errors import CdmlError, InvalidError
+from engine.pipeline import schema, vetting, waiting
+from engine.pipeline.shape import Shape, compared
 from engine.pipeline.site import Site
+from engine.pipeline.vetting import Vetted
 from engine.settings import ModelSettings
-from engine.store import batches, intake
+from engine.store import batches, delivered, intake
 from engine.store.batches import Batch
+from engine.store.intake import Snapshot
 from engine.wire import UploadAnswer
+
+JUDGED = ".judged"
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """What validation found: the columns to take, reasons to refuse, and warnings."""
+class _Passed:
+    """A file that may be taken in: its snapshot, its columns, what was measured and is told."""
 
+    taken: Snapshot
     types: dict[str, str]
-    refused: list[str]
+    vetted: Vetted
     warnings: list[str]
 
 
 def ingest(
-    site: Site, model: str, path: Path, noted: Sequence[str] = (), query: str = ""
+    site: Site,
+    model: str,
+    path: Path,
+    noted: Sequence[str] = (),
+    query: str = "",
+    waived: str = "",
 ) -> UploadAnswer:
     """Take one complete file in; nothing of it is ever lost, whatever the verdict.
 
     One at a time, so that the same rows delivered twice at once are recognised. `noted` stands
-    among the batch's warnings; `query` is what its rows came from, where that was no file.
+    among the batch's warnings; `query` is what its rows came from, where that was no file. `waived`
+    says who accepts it in spite of what is found; what are no rows of the model is refused even so.
     """
     with site.ingesting:
-        return _ingest(site, model, path, noted, query)
+        return _ingest(site, model, path, noted, query, waived)
 
 
-def _ingest(site: Site, model: str, path: Path, noted: Sequence[str], query: str) -> UploadAnswer:
-    settings = site.model(model)
+def _ingest(
+    site: Site, model: str, path: Path, noted: Sequence[str], query: str, waived: str
+) -> UploadAnswer:
     source = intake.source_digest(path)
-    known = batches.known(site.store, model)
     # A file that was refused is judged again: what was wrong may be mended by now.
-    known = [b for b in known if b.verdict != "quarantined"]
-    twin = next((b for b in known if source in (b.source, b.batch)), None)
-    if twin is not None:
+    every = batches.known(site.store, model)
+    known = [b for b in every if b.verdict.startswith("accepted")]
+    if (twin := _twin(known, source)) is not None:
         path.unlink()
         return _tell(site, model, path.name, "duplicate", twin.batch, 0, [_same(twin)])
+    with _aside(site.workspace.batches / JUDGED) as folder:
+        try:
+            found = _judge(site, model, path, folder, every)
+        except InvalidError as e:
+            return _quarantine(site, model, path, source, [e.message])
+        if isinstance(found, Batch):
+            path.unlink()
+            return _tell(site, model, path.name, "duplicate", found.batch, 0, [_same(found)])
+        refused = found.vetted.verdict.refused
+        if refused and not waived:
+            return _quarantine(site, model, path, source, refused, found)
+        warnings = [*([waived] if waived else []), *refused, *found.warnings, *noted]
+        return _accept(site, model, path, source, found, warnings, query)
+
+
+@contextmanager
+def _aside(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder from which a snapshot can be renamed into place.
+
+    Nobody takes for a batch what lies there; what a crash left goes.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     try:
-        columns = batches.columns(site.store, model)
-        found = _validate(settings, columns, intake.columns(path), path.name)
-        if found.refused:
-            return _quarantine(site, model, path, source, found.refused)
-        taken = intake.snapshot(
-            path,
-            found.types,
-            settings.time,
-            site.settings.workspace.timezone,
-            site.workspace.batches,
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _twin(known: list[Batch], *digests: str) -> Batch | None:
+    return next((b for b in known if b.source in digests or b.batch in digests), None)
+
+
+def _judge(site: Site, model: str, path: Path, folder: Path, every: list[Batch]) -> _Passed | Batch:
+    """Read a file and judge its rows; return the batch whose rows they are, if there is one."""
+    settings = site.model(model)
+    columns = batches.columns(site.store, model)
+    found = compared(settings, columns, intake.columns(path), path.name)
+    if found.proposed is not None:
+        schema.propose(site, model, found.proposed, path.name)
+    if found.refused:
+        raise InvalidError(
+            " ".join([*found.refused, *_approvable(settings, found, path)]), code="wrong_columns"
         )
-    except InvalidError as e:
-        return _quarantine(site, model, path, source, [e.message])
-    twin = next((b for b in known if b.batch == taken.batch), None)
-    if twin is not None:
-        path.unlink()
-        return _tell(site, model, path.name, "duplicate", twin.batch, 0, [_same(twin)])
-    found.warnings.extend(noted)
-    verdict = "accepted_with_warnings" if found.warnings else "accepted"
+    zone = site.settings.workspace.timezone
+    taken = intake.snapshot(path, found.types, settings.time, zone, folder)
+    known = [b for b in every if b.verdict.startswith("accepted")]
+    if (twin := _twin(known, taken.batch)) is not None:
+        return twin
+    vetted = vetting.vet(site, model, folder, taken, found.types, every)
+    return _Passed(taken, found.types, vetted, [*found.warnings, *vetted.verdict.warnings])
+
+
+def _approvable(settings: ModelSettings, found: Shape, path: Path) -> list[str]:
+    """Say that a person may have the columns of a file from now on, where that would do."""
+    wanted = found.proposed
+    if wanted is None or compared(settings, wanted, intake.columns(path), path.name).refused:
+        return []
+    return ["If these are its columns from now on: cdml schema --approve, then accept the file."]
+
+
+def _accept(
+    site: Site,
+    model: str,
+    path: Path,
+    source: str,
+    found: _Passed,
+    warnings: list[str],
+    query: str,
+) -> UploadAnswer:
+    taken = found.taken
+    verdict = "accepted_with_warnings" if warnings else "accepted"
     batch = Batch(
         taken.batch,
         model,
@@ -75,83 +140,41 @@ def _ingest(site: Site, model: str, path: Path, noted: Sequence[str], query: str
         taken.time_from,
         taken.time_to,
         verdict,
-        found.warnings,
+        warnings,
+        waiting.findings(found.vetted.verdict),
     )
-    batches.add(site.store, batch, {} if columns else found.types, query)
+    name = f"{taken.batch}.parquet"
+    (site.workspace.batches / JUDGED / name).rename(site.workspace.batches / name)
+    first = not batches.columns(site.store, model)
+    batches.add(site.store, batch, found.types if first else {}, query)
+    if first:
+        schema.infer(site, model, found.types, path.name)
+    if found.vetted.profile is not None:
+        delivered.keep(site.store, model, taken.batch, found.vetted.profile)
     path.unlink()
-    return _tell(site, model, path.name, verdict, taken.batch, taken.rows, found.warnings)
-
-
-def _validate(
-    settings: ModelSettings, columns: Mapping[str, str], found: Mapping[str, str], file: str
-) -> _Found:
-    """Compare a file's columns with the model's; before the first batch, with cdml.toml."""
-    special = [settings.target, settings.time, settings.label_time, settings.id]
-    wanted = list(columns) or [c for c in special if c]
-    refused = [_missing(name, found, columns, file) for name in wanted if name not in found]
-    warnings = []
-    types = dict(columns) or {
-        n: _kept(n, kind, settings) for n, kind in found.items() if kind != intake.OTHER
-    }
-    refused += [_untakable(name, file) for name in special if found.get(name or "") == intake.OTHER]
-    for name, kind in found.items():
-        expected = types.get(name)
-        if expected is None:
-            why = "has a type no model can take" if kind == intake.OTHER else "is new"
-            warnings.append(f'column "{name}" {why} and was left out')
-        elif not _fits(kind, expected):
-            refused.append(
-                f'Reading "{file}": column "{name}" is {kind}, {expected} is expected. '
-                "Deliver it with the type it had before."
-            )
-    return _Found(types, refused, warnings)
-
-
-def _untakable(name: str | None, file: str) -> str:
-    return (
-        f'Reading "{file}": column "{name}" is neither number, text, true/false nor time. '
-        "Deliver it as one of these."
-    )
-
-
-def _kept(name: str, kind: str, settings: ModelSettings) -> str:
-    """Return the type a column keeps for good; numbers that are no keys are all DOUBLE.
-
-    A time may come as text: what cannot be read as one is refused when it is.
-    """
-    if name in (settings.time, settings.label_time):
-        return "TIMESTAMP"
-    if kind == intake.EMPTY:
-        return "VARCHAR"
-    keys = (settings.id, settings.target)
-    return "DOUBLE" if kind == "BIGINT" and name not in keys else kind
-
-
-def _fits(kind: str, expected: str) -> bool:
-    return kind in (expected, intake.EMPTY) or (kind, expected) in _WIDER
-
-
-_TIME_IN = ("VARCHAR", "BIGINT", "DOUBLE")  # what can be read as a time; each value is, or fails
-_WIDER = {("BIGINT", "DOUBLE"), *((kind, "TIMESTAMP") for kind in _TIME_IN)}
-
-
-def _missing(name: str, found: Mapping[str, str], columns: Mapping[str, str], file: str) -> str:
-    strangers = [c for c in found if c not in columns]
-    near = difflib.get_close_matches(name, strangers, n=1, cutoff=0.5)
-    hint = f' It has "{near[0]}", which is new: was the column renamed?' if near else ""
-    return f'Reading "{file}": column "{name}" is missing.{hint} Deliver the file with it.'
+    return _tell(site, model, path.name, verdict, taken.batch, taken.rows, warnings)
 
 
 def _quarantine(
-    site: Site, model: str, path: Path, source: str, reasons: list[str]
+    site: Site,
+    model: str,
+    path: Path,
+    source: str,
+    reasons: list[str],
+    found: _Passed | None = None,
 ) -> UploadAnswer:
-    kept = site.workspace.quarantine(model) / f"{source[:12]}-{path.name}"
-    shutil.move(path, kept)
-    kept.with_name(kept.name + ".why.txt").write_text("\n".join(reasons) + "\n", encoding="utf-8")
     now = site.clock.now()
     batch = Batch(source, model, path.name, "", now, 0, None, None, "quarantined", reasons)
-    batches.add(site.store, batch, {})
-    return _tell(site, model, path.name, "quarantined", None, 0, reasons)
+    if found is not None:
+        batch = replace(
+            batch,
+            rows=found.taken.rows,
+            time_from=found.taken.time_from,
+            time_to=found.taken.time_to,
+            findings=waiting.findings(found.vetted.verdict),
+        )
+    told = waiting.set_aside(site, path, batch)
+    return _tell(site, model, path.name, "quarantined", None, 0, told)
 
 
 def _same(twin: Batch) -> str:
@@ -174,7 +197,7 @@ def _tell(
     return UploadAnswer(model, file, verdict, batch, rows, reasons)  # type: ignore[arg-type]
 
 
-def waiting(site: Site, settled_before: float) -> list[tuple[str, Path]]:
+def complete(site: Site, settled_before: float) -> list[tuple[str, Path]]:
     """Return complete files in the drop folders, by name; one still being written waits.
 
     A file is complete when it was renamed into place, or has not changed since `settled_before`
@@ -194,7 +217,7 @@ def waiting(site: Site, settled_before: float) -> list[tuple[str, Path]]:
 def ingest_waiting(site: Site, settled_before: float) -> list[str]:
     """Take in every complete file; return the models that have new accepted rows."""
     fresh: list[str] = []
-    for model, path in waiting(site, settled_before):
+    for model, path in complete(site, settled_before):
         try:
             answer = ingest(site, model, path)
         except (CdmlError, OSError) as e:

@@ -182,6 +182,7 @@ def model_status(site: Site, model: str) -> ModelStatus:
         RollbackReady(ready.to, ready.ready, ready.why, ready.checks, ready.measured),
         incident.number if incident else None,
         rollout_page.summary(site, model),
+        sum(a.state(site.clock.now()) is State.FIRING for a in alerts.standing(site, model)),
     )
 
 
@@ -233,6 +234,7 @@ def model_then(site: Site, model: str, rollback: Plan) -> ModelState:
         next_check=None,
         trained_age_days=age,
         incident=incident.number if incident else None,
+        incident_opened=incident.opened if incident else None,
     )
 
 

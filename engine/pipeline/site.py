@@ -18,6 +18,10 @@ from engine.workspace import Workspace
 
 if TYPE_CHECKING:
     from engine.pipeline.sent import Watched
+    from engine.pipeline.trusted import Trust
+    from engine.stats.days import Delivered
+
+    History = tuple[tuple[str, ...], Delivered | None]
 
 log = logging.getLogger("cdml.engine")
 
@@ -152,8 +156,9 @@ class Site(Control):
     `untaken` remembers why a waiting file could not be taken in, so that it is told once; `watched`
     is what clients sent lately, `rehashed` when a version's files were last read again,
     `looked` when and after how many changes of the store the log was last looked at,
-    `compared` when the sources of labels last were; `suspect` says what the metric store has lost,
-    until that is loaded again.
+    `compared` when the sources of labels last were; by `trusted` and `histories` new batches are
+    judged, with `judging` off, in a replay, none: they were when they came. `suspect` says what the
+    metric store has lost, until that is loaded again.
     """
 
     store: Store
@@ -164,5 +169,8 @@ class Site(Control):
     rehashed: dict[tuple[str, str], float] = field(default_factory=dict)
     looked: tuple[float, int] = (-1e9, -1)
     compared: dict[str, datetime] = field(default_factory=dict)
+    trusted: dict[str, "Trust"] = field(default_factory=dict)
+    histories: dict[str, "History"] = field(default_factory=dict)
+    judging: bool = True
     suspect: str = ""
     backing_up: Lock = field(default_factory=Lock)

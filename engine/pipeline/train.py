@@ -1,5 +1,6 @@
 """Training, in the engine: gather what a job is handed, register what it made."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import product
@@ -35,7 +36,12 @@ class Cut:
 
 def accepted(site: Site, model: str) -> list[Batch]:
     """Return the batches of a model that may be trained on, oldest first: no tainted one."""
-    known, tainted = batches.known(site.store, model), taints.batches(site, model)
+    return accepted_of(site, model, batches.known(site.store, model))
+
+
+def accepted_of(site: Site, model: str, known: Sequence[Batch]) -> list[Batch]:
+    """Return those of some batches of a model that may be trained on."""
+    tainted = taints.batches(site, model)
     return [b for b in known if b.verdict.startswith("accepted") and b.batch not in tainted]
 
 

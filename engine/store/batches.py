@@ -1,18 +1,23 @@
 """What was delivered: batches with their digests and verdicts, and the columns of a model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
 from engine.store.connection import Store, naive, zoned
+from engine.wire import BatchFinding
 
 NOTE = ".batch.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One delivered file. `batch` is the snapshot's digest, `source` the file's own."""
+    """One delivered file. `batch` is the snapshot's digest, `source` the file's own.
+
+    A file of labels stands here only while or after it was set aside.
+    """
 
     batch: str
     model: str
@@ -24,6 +29,8 @@ class Batch:
     time_to: datetime | None
     verdict: str
     reasons: list[str]
+    findings: list[BatchFinding] = field(default_factory=list)
+    kind: Literal["rows", "labels"] = "rows"
 
 
 class _Note(msgspec.Struct, frozen=True):
@@ -64,7 +71,7 @@ def restored(store: Store) -> int:
 def _insert(store: Store, batch: Batch, columns: dict[str, str], query: str) -> None:
     with store.write() as db:
         db.execute(
-            "insert into batches values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert into batches values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 batch.batch,
                 batch.model,
@@ -76,6 +83,8 @@ def _insert(store: Store, batch: Batch, columns: dict[str, str], query: str) -> 
                 naive(batch.time_to) if batch.time_to else None,
                 batch.verdict,
                 msgspec.json.encode(batch.reasons).decode(),
+                msgspec.json.encode(batch.findings).decode(),
+                batch.kind,
             ],
         )
         for name, kind in columns.items():
@@ -94,6 +103,16 @@ def queries(store: Store, model: str) -> dict[str, str]:
             "select batch, query from batch_queries where model = ?", [model]
         ).fetchall()
     return dict(found)
+
+
+def resolve(store: Store, model: str, batch: str, verdict: str) -> None:
+    """Write down what became of a file that stood in quarantine."""
+    with store.write() as db:
+        db.execute(
+            "update batches set verdict = ? where model = ? and batch = ? "
+            "and verdict = 'quarantined'",
+            [verdict, model, batch],
+        )
 
 
 def columns(store: Store, model: str) -> dict[str, str]:
@@ -121,6 +140,8 @@ def known(store: Store, model: str) -> list[Batch]:
             zoned(r[7]),
             r[8],
             msgspec.json.decode(r[9]),
+            msgspec.json.decode(r[10], type=list[BatchFinding]),
+            r[11],
         )
         for r in found
     ]

@@ -13,22 +13,30 @@ import duckdb
 from engine.errors import InvalidError, UnavailableError
 from engine.store import times
 from engine.store.connection import zoned
-from engine.store.files import literal, name_of, reader, text
+from engine.store.files import ending, literal, name_of, reader, text
 
 OTHER = "OTHER"
 EMPTY = "EMPTY"
+_ZONE = r"(Z|[+-]\d{2}(:?\d{2})?)$"
 NUMERIC = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 NUMERIC |= {"UBIGINT", "HUGEINT", "FLOAT", "DOUBLE"}
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was written: its digest, how many rows, from when to when."""
+    """What was written: its digest, how many rows, from when to when.
+
+    Of the file as it came: the share of rows dated before the row above them, and how many times of
+    a text name their zone, and do not.
+    """
 
     batch: str
     rows: int
     time_from: datetime | None
     time_to: datetime | None
+    unordered: float = 0.0
+    zoned: int = 0
+    zoneless: int = 0
 
 
 def source_digest(path: Path) -> str:
@@ -43,6 +51,12 @@ def columns(path: Path) -> dict[str, str]:
     What is none of these (a time of day, a list) is OTHER: no model can take it. A text column
     without a single value is EMPTY: a file cannot say what it would have held.
     """
+    if path.stat().st_size == 0:
+        raise InvalidError(
+            f'Reading "{path.name}": it is empty, 0 bytes. Nothing was taken in. Deliver the file '
+            "again, whole.",
+            code="unreadable_file",
+        )
     with duckdb.connect(config={"threads": 1, "memory_limit": "1GB"}) as db:
         found = {r[0]: plain(r[1]) for r in _query(db, path, f"describe from {reader(path)}")}
         texts = [name for name, kind in found.items() if kind == "VARCHAR"]
@@ -66,7 +80,7 @@ def snapshot(
     """
     part = folder / f".{os.getpid()}-{get_ident()}.part"
     try:
-        rows = _write(path, part, types, time, timezone)
+        rows, *order = _write(path, part, types, time, timezone)
         with part.open("rb+") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             os.fsync(file.fileno())
@@ -74,11 +88,11 @@ def snapshot(
         part.rename(folder / f"{digest}.parquet")
     finally:
         part.unlink(missing_ok=True)
-    return Snapshot(digest, rows[0], zoned(rows[1]), zoned(rows[2]))
+    return Snapshot(digest, rows[0], zoned(rows[1]), zoned(rows[2]), *order)
 
 
 def _write(path: Path, part: Path, types: dict[str, str], time: str, timezone: str) -> Any:
-    """Write the snapshot to `part` and return its rows, first and last time."""
+    """Write the snapshot to `part`; return its rows, first and last time, and its order."""
     with duckdb.connect(config={"threads": 1, "memory_limit": "1GB"}) as db:
         db.execute(f"set TimeZone = '{timezone}'")
         db.execute(f"set temp_directory = '{text(part.parent)}'")
@@ -92,13 +106,40 @@ def _write(path: Path, part: Path, types: dict[str, str], time: str, timezone: s
             f"select count(*), min({name_of(time)}), max({name_of(time)}), "
             f"count(*) filter ({name_of(time)} is null) from read_parquet('{literal(part)}')",
         )[0]
+        unordered = _unordered(db, path, time)
+        zones = _zones(db, path, time)
     if timeless or not rows[0]:
         what = f'{timeless} rows have no "{time}"' if timeless else "it has no rows"
         raise InvalidError(
             f'Reading "{path.name}": {what}. Nothing was taken in. Deliver the file again, whole.',
             code="unreadable_file",
         )
-    return rows
+    return rows, unordered, *zones
+
+
+def _unordered(db: duckdb.DuckDBPyConnection, path: Path, time: str) -> float:
+    quoted = name_of(time)
+    rows = _query(
+        db,
+        path,
+        f"select avg((t < before)::int) from (select {quoted} t, lag({quoted}) over () before "
+        f"from {reader(path)})",
+    )
+    return float(rows[0][0] or 0.0)
+
+
+def _zones(db: duckdb.DuckDBPyConnection, path: Path, time: str) -> tuple[int, int]:
+    """Count the times of a file of text that name their zone, and those that do not."""
+    if ending(path) not in (".csv", ".tsv"):
+        return 0, 0
+    zoned = f"regexp_matches(trim({name_of(time)}), '{_ZONE}')"
+    rows = _query(
+        db,
+        path,
+        f"select count(*) filter ({zoned}), count(*) filter (not {zoned}) "
+        f"from {reader(path, [time])}",
+    )
+    return int(rows[0][0]), int(rows[0][1])
 
 
 def cast(name: str, kind: str, timezone: str, found: str) -> str:

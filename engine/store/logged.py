@@ -4,13 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from engine.store.connection import Store, naive
 from engine.store.files import name_of, text
+from engine.store.snapshots import plain
 
 DEADLINE_S = 60.0
+# Beside features, what no column of a user's is called.
+ID, TIME = "id \x01", "ts \x01"
 
 # Of an id that was answered more than once, its first answer of these.
 _ROWS = """
@@ -102,3 +106,23 @@ def _values(model: str, span: Span) -> dict[str, object]:
         "after": naive(span.after),
         "until": naive(span.until),
     }
+
+
+def features(
+    store: Store, model: str, ids: Sequence[str], shape: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return what was asked under some ids, as columns beside those ids and their times.
+
+    Of an id that was answered more than once, its first answer.
+    """
+    sql = (
+        f"select id as {name_of(ID)}, ts as {name_of(TIME)}, f.* from (select id, ts, "
+        "json_transform(features, $shape) f from predictions where model = $model and "
+        "role <> 'shadow' and id in (select unnest($ids)) "
+        "qualify row_number() over (partition by id order by ts, prediction_id) = 1) "
+        "order by ts, id"
+    )
+    values = {"model": model, "ids": list(ids), "shape": msgspec.json.encode(dict(shape)).decode()}
+    with store.read(DEADLINE_S) as db:
+        found = db.execute(sql, values).fetchnumpy()
+    return {name: plain(column) for name, column in found.items()}

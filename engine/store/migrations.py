@@ -81,6 +81,17 @@ MIGRATIONS = [
     );
     """,
     """
+    alter table batches add column findings varchar default '[]';
+    alter table batches add column kind varchar default 'rows';
+    create table delivered (
+        model varchar not null, batch varchar not null, profile varchar not null
+    );
+    create table schemas (
+        model varchar not null, version bigint not null, columns varchar not null,
+        since timestamp not null, approved_by varchar, file varchar not null
+    );
+    """,
+    """
     create table archived (
         model varchar not null, day date not null, rows bigint not null, noted timestamp not null,
         primary key (model, day)

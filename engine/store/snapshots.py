@@ -84,7 +84,11 @@ def _selected(
     known_by: datetime,
 ) -> tuple[str, dict[str, Any]]:
     """Return the query of the rows that may be used, and its values."""
-    wanted = ", ".join(name_of(c) for c in dict.fromkeys([*columns, table.target, table.time]))
+    names = list(dict.fromkeys([*columns, table.target, table.time]))
+    there = _there(table) if columns else set(names)
+    wanted = ", ".join(name_of(c) for c in names if c in there)
+    # A column that was approved and has not come yet is empty.
+    empty = "".join(f", null::varchar as {name_of(c)}" for c in names if c not in there)
     newest = ""
     if table.id:
         # Of one batch the row delivered last; a row without an id is no other row's repetition.
@@ -101,7 +105,7 @@ def _selected(
     order = name_of(table.id) if table.id else _FILE
     time = name_of(table.time)
     sql = (
-        f"select {wanted} from (select * from read_parquet($paths, filename = {_FILE_TEXT}, "
+        f"select {wanted}{empty} from (select * from read_parquet($paths, filename = {_FILE_TEXT}, "
         f"union_by_name = true, hive_partitioning = false) {newest}) "
         f"where {name_of(table.target)} is not null and {time} < $until "
         f"and ($since is null or {time} >= $since) {known}{outside} order by {time}, {order}"
@@ -116,6 +120,16 @@ def _selected(
     for n, (begin, end) in enumerate(table.without):
         values |= {f"from{n}": naive(parse_time(begin)), f"to{n}": naive(parse_time(end))}
     return sql, values
+
+
+def _there(table: Table) -> set[str]:
+    with duckdb.connect(config={"threads": 1}) as db:
+        found = db.execute(
+            "select * from read_parquet($paths, union_by_name = true, hive_partitioning = false) "
+            "limit 0",
+            {"paths": table.paths},
+        )
+        return {column[0] for column in found.description or ()}
 
 
 def plain(column: Any) -> Any:

@@ -109,6 +109,18 @@ class RunRequest(msgspec.Struct, frozen=True):
     rebuild: bool = False
 
 
+class RunLog(msgspec.Struct, frozen=True):
+    """The end of what the process of a run wrote; `cut` is how many bytes before it were left out.
+
+    `missing` says why there is nothing.
+    """
+
+    run: str
+    lines: list[str]
+    cut: int = 0
+    missing: str = ""
+
+
 class TrainPlan(msgspec.Struct, frozen=True):
     """What a training would be made of: rows by window and batch; `refused` where it would be."""
 
@@ -156,6 +168,7 @@ class ModelStatus(msgspec.Struct, frozen=True):
     rollback: RollbackReady
     incident: int | None = None
     rollout: str = ""
+    alerts: int = 0
 
 
 class Status(msgspec.Struct, frozen=True):

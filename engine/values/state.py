@@ -261,6 +261,7 @@ class ModelState(msgspec.Struct, frozen=True):
     trained_age_days: float | None = None
     incident: int | None = None
     alerts: list[AlertRow] = []
+    incident_opened: str | None = None
 
 
 class EngineState(msgspec.Struct, frozen=True):
@@ -293,10 +294,20 @@ class ServingState(msgspec.Struct, frozen=True):
     rss_mib: float | None = None
 
 
+class Onlooker(msgspec.Struct, frozen=True):
+    """Somebody who follows the engine: the user as the socket proved it, and since when."""
+
+    user: str
+    role: Literal["viewer", "operator", "admin"]
+    since: str
+
+
 class State(msgspec.Struct, frozen=True):
     """One snapshot for the console. `you` is the caller as the socket proved it.
 
-    `past` is set on that of a past moment, which engine.now says: nothing can be done about it.
+    `onlookers` are all who follow the engine, whoever came first at the front; `consoles` is how
+    many. `past` is set on that of a past moment, which engine.now says: nothing can be done about
+    it.
     """
 
     workspace: str
@@ -311,4 +322,5 @@ class State(msgspec.Struct, frozen=True):
     events: list[EventRow]
     event_id: int
     consoles: int = 0
+    onlookers: list[Onlooker] = []
     past: bool = False

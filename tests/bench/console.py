@@ -3,13 +3,15 @@
 import time
 from dataclasses import dataclass
 
+from tests.bench import scrolling, slow_line, soak, three_am
 from tests.bench.box import Box, Load, shared
 from tests.bench.figure import Figure, median, quantile
-from tests.bench.process import CDML, cpu_s, memory_mib
+from tests.bench.process import CDML, cpu_s, memory_mib, metered
 from tests.bench.terminal import Terminal
 
 STARTS = 7
 KEYS = 60
+BANNERS = 10
 WATCH_S = 20.0
 PER_SECOND = 20
 SLICE_S = 0.5
@@ -20,7 +22,15 @@ RESTING_S = 125.0
 def measure() -> list[Figure]:
     """Open the console again and again, then watch one."""
     box = shared()
-    return [*_starts(box), *_watched(box)]
+    return [
+        *_starts(box),
+        *_watched(box),
+        *_banner(box),
+        *slow_line.measure(box, _drawn),
+        *scrolling.measure(box),
+        *soak.measure(),
+        *three_am.measure(),
+    ]
 
 
 def _drawn(text: str) -> bool:
@@ -70,6 +80,15 @@ def _watched(box: Box) -> list[Figure]:
         median("key to changed screen", keys, "ms", 15),
         quantile("key to changed screen", keys, 95, "ms", 40),
         Figure("resident memory", memory, "MiB", 1, 60),
+    ]
+
+
+def _banner(box: Box) -> list[Figure]:
+    """Time the login's line as a shell waits for it."""
+    costs = [metered([*CDML, "motd", "-w", str(box.workspace)]) for _ in range(BANNERS)]
+    return [
+        median("`cdml motd`, wall", [c.wall_s for c in costs], "s", 0.3),
+        median("`cdml motd`, CPU", [c.cpu_s for c in costs], "s"),
     ]
 
 

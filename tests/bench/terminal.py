@@ -80,12 +80,21 @@ class Terminal:
         except OSError:  # the other end is closed: the program has ended
             time.sleep(min(0.01, max(0.0, seconds)))
             return False
+        self.take(data)
+        return True
+
+    def take(self, data: bytes) -> None:
+        """Draw what came, and answer what it asks."""
         self.bytes += len(data)
         for question, reply in _REPLIES.items():
-            if question in data:
-                os.write(self._master, reply)
+            for _ in range(data.count(question)):
+                self.answer(reply)
         self._stream.feed(_UNKNOWN.sub(b"", data))
-        return True
+
+    def answer(self, reply: bytes) -> None:
+        """Send the terminal's own answer to a question."""
+        with contextlib.suppress(OSError):
+            os.write(self._master, reply)
 
     def until(self, shown: Callable[[str], bool], seconds: float = 15.0) -> float:
         """Wait until the screen shows something; return the moment it did."""

@@ -1,9 +1,9 @@
 """What continuous training costs and is worth."""
 
-from tests.bench import backtest
+from tests.bench import backtest, deliveries
 from tests.bench.figure import Figure
 
 
 def measure() -> list[Figure]:
     """Return all figures of training."""
-    return [*backtest.measure()]
+    return [*backtest.measure(), *deliveries.measure()]

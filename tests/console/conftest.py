@@ -5,6 +5,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from tests.console.socket_engine import fake, workspace
+from tests.console.socket_engine import client, fake, workspace
 
-__all__ = ["fake", "workspace"]
+__all__ = ["client", "fake", "workspace"]

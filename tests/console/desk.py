@@ -1,10 +1,13 @@
 """An operator's desk without a terminal: the pure state machine, keys, and a clock one can turn."""
 
 from dataclasses import replace
+from typing import Any
 
 import flights
 
-from cdml_tui import actions, guard
+from cdml_tui import actions, effects, guard
+from cdml_tui.arguments import verb_rows
+from cdml_tui.reach import action_for
 from cdml_tui.state import Screen, heartbeat_came, snapshot_came
 from engine import wire
 
@@ -13,16 +16,16 @@ class Desk:
     """A screen that has shown the same fresh state for ten seconds."""
 
     def __init__(self, state: wire.State | None = None) -> None:
-        start = Screen(path="/srv/flights", keys=actions.key_rows())
+        start = Screen(path="/srv/flights", keys=actions.key_rows(), verbs=verb_rows())
         self.at = 10.0
         self.screen = snapshot_came(start, state or flights.state(), 0.0)
         self.screen = replace(heartbeat_came(self.screen, 10.0), at=10.0)
-        self.effects: list[guard.Effect] = []
+        self.effects: list[effects.Effect] = []
         self.tokens = 0
 
     def press(self, key: str, after: float = 0.5, *, fresh: bool = True) -> "Desk":
         self.wait(after, fresh=fresh)
-        action = actions.for_key(key)
+        action = action_for(self.screen, key)
         self.tokens += 1
         press = guard.Press(
             key,
@@ -44,7 +47,7 @@ class Desk:
             self.screen = heartbeat_came(self.screen, self.at)
         return self.take(guard.ticked(self.screen, self.at))
 
-    def take(self, step: guard.Step) -> "Desk":
+    def take(self, step: effects.Step) -> "Desk":
         self.screen, effects = step
         self.effects += effects
         return self
@@ -57,6 +60,13 @@ class Desk:
             self.press("j")
         raise AssertionError(version)
 
+    def line(self, text: str) -> "Desk":
+        """Type a command and enter it."""
+        return self.press(":").type(text).press("enter")
+
+    def replaced(self, **values: Any) -> Screen:
+        return replace(self.screen, **values)
+
     @property
-    def sent(self) -> list[guard.Send]:
-        return [e for e in self.effects if isinstance(e, guard.Send)]
+    def sent(self) -> list[effects.Send]:
+        return [e for e in self.effects if isinstance(e, effects.Send)]

@@ -36,6 +36,7 @@ class Engine:
         self.overtaken_by = ""
         self.silent = False
         self.pages: dict[str, object] = {}
+        self.posted: list[tuple[str, dict[str, object]]] = []
         self.prove_after = 1
         self.proofs_asked = 0
         self.hints = threading.Condition()
@@ -130,6 +131,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         engine = self.server.engine
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        posted = f"POST {self.path.removeprefix('/api/v1')}"
+        if posted in engine.pages:
+            engine.posted.append((posted, msgspec.json.decode(body)))
+            self.answer(engine.pages[posted])
+            return
         verb = self.path.rpartition("/")[2]
         if verb == "train":
             engine.changes.append((verb, msgspec.json.decode(body, type=wire.RunRequest)))

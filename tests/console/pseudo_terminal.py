@@ -31,9 +31,16 @@ ON_AT_REST = {b"25", b"7"}
 
 
 class PseudoTerminal:
-    """One console in one terminal."""
+    """One console in one terminal, or any other command."""
 
-    def __init__(self, socket: Path, columns: int = 80, rows: int = 24, **env: str) -> None:
+    def __init__(
+        self,
+        socket: Path,
+        columns: int = 80,
+        rows: int = 24,
+        command: list[str] | None = None,
+        **env: str,
+    ) -> None:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = b""
@@ -43,7 +50,7 @@ class PseudoTerminal:
         self._slave = slave
         around = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": "/nonexistent"}
         self.child = subprocess.Popen(
-            [sys.executable, "-c", CONSOLE, str(socket)],
+            command or [sys.executable, "-c", CONSOLE, str(socket)],
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -84,6 +91,16 @@ class PseudoTerminal:
 
     def press(self, keys: str) -> None:
         os.write(self._master, keys.encode())
+
+    def hang_up(self) -> None:
+        """Take the terminal away, as when the line breaks."""
+        for fd in (self._master, self._slave):
+            os.close(fd)
+        self._master = self._slave = -1
+
+    def hold(self) -> None:
+        """Take nothing more, as after Ctrl-S."""
+        termios.tcflow(self._slave, termios.TCOOFF)
 
     def signal(self, number: signal.Signals) -> None:
         self.child.send_signal(number)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
+from cdml_tui.client import Client
 from engine import wire
 
 T0, T1 = "2013-01-01T00:00:00Z", "2013-03-01T00:00:00Z"
@@ -133,3 +134,10 @@ def fake(workspace: Path) -> Iterator[Fake]:
         yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def client(workspace: Path) -> Iterator[Client]:
+    made = Client(workspace / "run" / "engine.sock")
+    yield made
+    made.close()

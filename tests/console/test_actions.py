@@ -1,15 +1,18 @@
 """The table of actions keeps its promises."""
 
-from cdml_tui.actions import ACTIONS, CONFIRM_KEY, Danger, for_key, key_rows
+from cdml_tui.actions import ACTIONS, CONFIRM_KEY, Danger, key_rows
+from cdml_tui.keymap import mapped
 
 
-def test_no_key_means_two_things() -> None:
-    keys = [key for action in ACTIONS for key in action.keys]
-    assert len(keys) == len(set(keys))
+def test_no_key_means_two_things_in_one_place() -> None:
+    assert mapped({a.name: list(a.keys) for a in ACTIONS})[1] == []
+    for place in {place for action in ACTIONS for place in action.on} | {""}:
+        keys = [key for a in ACTIONS if (place in a.on if place else not a.on) for key in a.keys]
+        assert len(keys) == len(set(keys))
 
 
-def test_the_confirming_key_starts_nothing() -> None:
-    assert for_key(CONFIRM_KEY) is None
+def test_the_confirming_key_changes_nothing() -> None:
+    assert [a.danger for a in ACTIONS if CONFIRM_KEY in a.keys] == [Danger.LOOK]
 
 
 def test_lower_case_changes_nothing_but_undo() -> None:

@@ -5,7 +5,8 @@ import msgspec
 import pytest
 from desk import Desk
 
-from cdml_tui import answers, guard
+from cdml_tui import answers, effects, guard, sending
+from cdml_tui.reach import works
 from cdml_tui.state import (
     Asking,
     Confirm,
@@ -15,7 +16,6 @@ from cdml_tui.state import (
     Window,
     link_lost,
     snapshot_came,
-    works,
 )
 from engine import wire
 
@@ -30,7 +30,7 @@ def test_one_key_rolls_back_after_the_window() -> None:
     assert not desk.wait(0.79).sent
     (sent,) = desk.wait(0.02).sent
     assert isinstance(desk.screen.bar, Asking)
-    assert guard.change_of(sent.intent) == wire.Change(
+    assert sending.change_of(sent.intent) == wire.Change(
         idempotency_key="token-1", expect="v3", to="v1"
     )
 
@@ -151,7 +151,7 @@ def test_retraining_is_confirmed_and_started() -> None:
 
 def test_a_green_challenger_is_promoted_with_one_key() -> None:
     desk = Desk().select("v4").press("P").wait(0.9)
-    change = guard.change_of(desk.sent[0].intent)
+    change = sending.change_of(desk.sent[0].intent)
     assert (change.expect, change.to, change.override) == ("v3", "v4", [])
 
 
@@ -167,7 +167,7 @@ def test_a_failed_gate_is_overridden_only_by_typing_version_and_reason() -> None
     desk = Desk().select("v5").press("P")
     assert isinstance(desk.screen.bar, Typing)
     desk.type("v5").press("enter").type("bird strike").press("backspace").press("enter")
-    change = guard.change_of(desk.sent[0].intent)
+    change = sending.change_of(desk.sent[0].intent)
     assert (change.to, change.override, change.reason) == (
         "v5",
         ["gate_inconclusive"],
@@ -206,7 +206,7 @@ def test_a_rollback_past_a_pin_asks_for_the_version_and_a_reason() -> None:
         for character in text:
             desk.press(character)
         desk.wait(1.0).press("enter")
-    change = guard.change_of(desk.sent[0].intent)
+    change = sending.change_of(desk.sent[0].intent)
     assert (change.to, change.override, change.reason) == ("v1", ["pin"], "3 a.m.")
 
 
@@ -217,7 +217,7 @@ def test_stopping_a_canary_is_one_key_that_any_other_stops() -> None:
     assert not desk.wait(0.79).sent
     (sent,) = desk.wait(0.02).sent
     assert sent.intent.verb == "abort"
-    assert guard.change_of(sent.intent) == wire.Change(
+    assert sending.change_of(sent.intent) == wire.Change(
         idempotency_key="token-1", expect="v3", to="v4"
     )
     assert not Desk(canary).press("S").press("S", 0.3).wait(5).sent
@@ -265,9 +265,12 @@ def test_the_worst_alert_is_quieted_by_one_key_that_any_other_stops(key: str, ve
     (sent,) = desk.wait(0.9).sent
     assert sent.intent.alert is not None
     assert (sent.intent.verb, sent.intent.alert.number) == (verb, 4)
-    assert guard.quiet_of(sent.intent) == wire.AlertRequest("token-1", reason="in the console")
     answer = wire.AlertAnswer(known, 51, changed=True, message="alert 4 is quiet")
-    desk.take(answers.quiet_answered(desk.screen, sent.intent, answer, desk.at))
+    desk.take(
+        answers.said_answered(
+            desk.screen, sent.intent, answer.message, changed=answer.changed, at=desk.at
+        )
+    )
     assert desk.screen.outcome is not None
     assert desk.screen.outcome.text == "DONE: alert 4 is quiet"
     assert not Desk(alerts).press(key).press("x", 0.3).wait(5).sent
@@ -285,7 +288,11 @@ def test_without_an_alert_that_fires_the_keys_are_dim_and_say_why() -> None:
 def test_an_alert_that_was_known_already_is_no_change() -> None:
     desk = Desk(flights.state(flights.model(alerts=[flights.alert()]))).press("A").wait(0.9)
     answer = wire.AlertAnswer(flights.alert(), 0, changed=False, message="already acknowledged")
-    desk.take(answers.quiet_answered(desk.screen, desk.sent[0].intent, answer, desk.at))
+    desk.take(
+        answers.said_answered(
+            desk.screen, desk.sent[0].intent, answer.message, changed=answer.changed, at=desk.at
+        )
+    )
     assert desk.screen.outcome is not None
     assert desk.screen.outcome.text == "NOTHING CHANGED: already acknowledged"
 
@@ -293,7 +300,7 @@ def test_an_alert_that_was_known_already_is_no_change() -> None:
 def test_undo_is_one_key_within_its_minute() -> None:
     fresh = flights.model(undo_until=flights.ahead(seconds=50), undo_of="the rollback to v1")
     desk = Desk(flights.state(fresh)).press("u").wait(0.9)
-    assert guard.change_of(desk.sent[0].intent).expect == "v3"
+    assert sending.change_of(desk.sent[0].intent).expect == "v3"
     late = Desk(flights.state(fresh)).wait(60).press("u")
     assert isinstance(late.screen.bar, Explain)
 
@@ -306,8 +313,8 @@ def test_a_viewer_changes_nothing_and_is_told_why() -> None:
 
 def test_leaving_takes_two_keys_in_a_row() -> None:
     desk = Desk().press("q").press("j").press("q")
-    assert guard.Quit() not in desk.effects
-    assert guard.Quit() in desk.press("q").effects
+    assert effects.Quit() not in desk.effects
+    assert effects.Quit() in desk.press("q").effects
 
 
 # ---------------------------------------------------------------- the truth after
@@ -367,7 +374,7 @@ def test_a_conflict_shows_the_engines_words_and_fetches() -> None:
     desk.take(answers.refused(desk.screen, desk.sent[0].intent, said, status=409, at=desk.at))
     assert desk.screen.outcome is not None
     assert desk.screen.outcome.text == f"REFUSED: {said}"
-    assert guard.Fetch() in desk.effects
+    assert effects.Fetch() in desk.effects
 
 
 def test_an_answer_to_another_question_changes_nothing() -> None:

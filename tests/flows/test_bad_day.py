@@ -1,4 +1,4 @@
-"""The scripted bad day, headless and short: poisoned, promoted, breached, taken back, tainted."""
+"""The scripted bad day, short: poison set aside, accepted, promoted, breached, taken back."""
 
 import json
 import subprocess
@@ -20,6 +20,8 @@ def test_the_bad_day_is_taken_back_and_its_children_stay_clean(tmp_path: Path) -
     assert (last["type"], last["seed"], last["failed_predictions"]) == ("bad_day", 1, 0)
     assert (last["promoted"], last["rolled_back_to"]) == ("v2", "v1")
     assert last["turned_labels"] > 0.7 * last["poisoned_rows"]
+    assert len(last["set_aside_for"]) == 1
+    assert 'have another "late" now' in last["set_aside_for"][0]
     assert last["opened"].startswith("2013-07-1")
     known = {v["version"]: v for v in last["versions"]}
     assert known["v2"] == {"version": "v2", "fitness": "tainted", "poisoned": True}
@@ -27,6 +29,9 @@ def test_the_bad_day_is_taken_back_and_its_children_stay_clean(tmp_path: Path) -
 
     text = "\n".join(fact.get("text", "") for fact in told)
     assert "poison: redelivered-may-june.parquet delivers" in text
+    assert "by hand: accepted all the same" in text
+    # What a person accepted does not set aside the honest files after it.
+    assert text.count('parquet" quarantined:') == 1
     assert "incident 1 opened: log_loss" in text
     assert "cost 0." in text
     assert "live rows answered, 0 failed" in text
@@ -35,6 +40,7 @@ def test_the_bad_day_is_taken_back_and_its_children_stay_clean(tmp_path: Path) -
         "got worse about 2013-07-1",
         "cost 0.",
         "promote",
+        "the vendor calls them corrections",
         "rollback: v2 -&gt; v1",
         "taint",
         "## What served when",

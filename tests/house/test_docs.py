@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cdml_tui.actions import ACTIONS
-from cdml_tui.arguments import VERBS
+from cdml_tui.verbs.table import VERBS
 
 WORDS = """
 model, version, estimator, candidate, challenger, champion, role, anchor, standby, generation,

@@ -1,20 +1,25 @@
 """Every route of the control API answers; every error has its status and its three parts."""
 
+import grp
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
+import msgspec
 import pytest
+from litestar.routes import HTTPRoute
 
 from engine import errors
 from engine.api import app as api
 from engine.api.app import STATUS, application
 from engine.api.desk import Desk
-from engine.api.peer import actor_of, role_of
+from engine.api.peer import actor_of
+from engine.api.roles import role_of
 from engine.api.stream import Hub
 from engine.domain.alerts import Finding
 from engine.errors import CdmlError
@@ -22,10 +27,18 @@ from engine.jobs import triggers
 from engine.jobs.runner import Runner
 from engine.pipeline import alerts, incidents, scoring
 from engine.pipeline.ingest import ingest
-from engine.wire import JobRow, ScheduleRow, ServingState
+from engine.settings_roles import RolesSettings
+from engine.wire import JobRow, Onlooker, ScheduleRow, ServingState
 from tests.engine.pipeline.place import Place, csv
 
-ME, STRANGER = (1, os.getuid(), os.getgid()), (2, 4_000_000, 4_000_000)
+# Nobody knows these users; their groups are real ones of this machine.
+GROUPS = [g for g in grp.getgrall() if g.gr_gid not in (0, os.getgid())][:3]
+PEERS = {
+    role: (2, 4_000_000, group.gr_gid)
+    for role, group in zip(("viewer", "operator", "admin"), GROUPS, strict=True)
+}
+ROLES = RolesSettings(**{role: g.gr_name for role, g in zip(PEERS, GROUPS, strict=True)})
+ME, STRANGER, VIEWER = (1, os.getuid(), os.getgid()), (2, 4_000_000, 4_000_000), PEERS["viewer"]
 CHANGES = ["promote", "rollback", "undo", "hold", "resume", "train", "monitor", "validate"]
 
 
@@ -45,8 +58,8 @@ class Conducted:
     def measure(self, model: str, verb: str, inputs: Any, answer: Any) -> Any:
         return scoring.score(inputs, lambda *_: None)
 
-    def runs(self) -> list[JobRow]:
-        return self.runner.rows()
+    def runs(self, limit: int = 50) -> list[JobRow]:
+        return self.runner.rows(limit)
 
     def a_run(self, run: str) -> JobRow:
         return self.runner.row(run)
@@ -107,6 +120,7 @@ class Caller:
 @pytest.fixture
 def caller(tmp_path: Path) -> Iterator[Caller]:
     place = Place.made(tmp_path)
+    place.settings = msgspec.structs.replace(place.settings, roles=ROLES)
     yield Caller(place)
     place.close()
 
@@ -123,6 +137,7 @@ def served(caller: Caller) -> Caller:
 LOOKS = [
     "state", "status", "events/recent?limit=5", "jobs", "models/late/versions",
     "models/late/drift", "models/late/quality", "models/late/performance", "models/late/report",
+    "models/late/batches", "models/late/quarantine", "models/late/schema",
     "alerts", "models/late/alerts/replay", "models/late/clients",
     "models/late/drift/shape?column=wind", "models/late/forecast", "models/late/kpi",
     "audit?limit=5&verify=true", "openapi.json",
@@ -130,10 +145,10 @@ LOOKS = [
 
 
 @pytest.mark.parametrize("path", LOOKS)
-async def test_every_look_answers_on_an_empty_workspace_even_to_a_stranger(
+async def test_every_look_answers_on_an_empty_workspace_even_to_a_viewer(
     caller: Caller, path: str
 ) -> None:
-    caller.peer = STRANGER
+    caller.peer = VIEWER
     answer = await caller.ask("GET", path)
     assert answer.status_code == 200
     assert answer.json() is not None
@@ -143,7 +158,7 @@ async def test_the_state_says_who_asks_and_what_they_may(served: Caller) -> None
     mine = (await served.ask("GET", "state")).json()
     assert mine["role"] == "admin"
     assert mine["models"][0]["champion"] == "v2"
-    served.peer = STRANGER
+    served.peer = VIEWER
     theirs = (await served.ask("GET", "state")).json()
     assert (theirs["you"], theirs["role"]) == ("uid 4000000", "viewer")
 
@@ -167,7 +182,7 @@ async def test_a_run_is_cancelled_once_by_a_key_and_the_audit_says_by_whom(
 ) -> None:
     run = (await served.change("train", reason="new recipe")).json()["id"]
     path, body = f"jobs/{run}/cancel", {"idempotency_key": "c1", "reason": "by mistake"}
-    served.peer = STRANGER
+    served.peer = VIEWER
     assert (await served.ask("POST", path, json=body)).status_code == 403
     served.peer = ME
     for _ in range(2):
@@ -233,7 +248,7 @@ async def test_an_incident_is_listed_shown_noted_closed_and_reported(served: Cal
     report = (await served.ask("GET", "incidents/1/report")).json()["text"]
     assert report.startswith("# Incident 1: cost over its limit")
     assert (await served.ask("GET", "incidents/9")).status_code == 404
-    served.peer = STRANGER
+    served.peer = VIEWER
     assert (await served.ask("POST", "incidents/1", json={"text": "no"})).status_code == 403
 
 
@@ -256,7 +271,7 @@ async def test_an_alert_is_listed_shown_acknowledged_and_muted_but_not_by_a_view
     for verb, body in (("ack", {}), ("mute", {"for": "12h"})):
         body = {"idempotency_key": verb, "reason": "seen", **body}
         path = f"alerts/1/{verb}"
-        served.peer = STRANGER
+        served.peer = VIEWER
         assert (await served.ask("POST", path, json=body)).status_code == 403
         served.peer = ME
         answer = (await served.ask("POST", path, json=body)).json()
@@ -273,7 +288,7 @@ async def test_an_alert_is_listed_shown_acknowledged_and_muted_but_not_by_a_view
 
 @pytest.mark.parametrize("verb", [*CHANGES, "ingest?name=a.csv", "labels?name=a.csv"])
 async def test_a_viewer_changes_nothing(served: Caller, verb: str) -> None:
-    served.peer = STRANGER
+    served.peer = VIEWER
     before = served.conductor.place.ledger.audit_head()
     answer = await served.change(verb, to="v3")
     assert answer.status_code == 403
@@ -356,7 +371,8 @@ async def test_every_error_has_its_status_code_and_a_sentence(
 
 
 def test_every_family_of_errors_has_a_status_and_the_narrower_comes_first() -> None:
-    families = [k for k in vars(errors).values() if isinstance(k, type) and k is not CdmlError]
+    ours = [k for k in vars(errors).values() if getattr(k, "__module__", "") == errors.__name__]
+    families = [k for k in ours if isinstance(k, type) and k is not CdmlError]
     assert {kind for kind, _ in STATUS} == set(families)
     for at, (kind, _) in enumerate(STATUS):
         assert not any(issubclass(kind, before) for before, _ in STATUS[:at])
@@ -385,17 +401,59 @@ async def test_events_resume_after_an_id_and_hint_that_the_state_changed(served:
     ledger, hub = served.conductor.place.ledger, served.hub
     hub.bind()
     first = ledger.events()[0]
-    found = hub.follow(ledger, first.id)
+    who = Onlooker("anna", "viewer", "2024-03-01T00:00:00Z")
+    found = hub.follow(ledger, first.id, who)
     texts = [(await anext(found)).decode() for _ in range(len(ledger.events()))]
     assert f"id: {first.id + 1}\nevent: event\n" in texts[0]
     assert texts[-1] == "event: state\ndata: \n\n"
-    assert hub.readers == 1
+    assert hub.onlookers == [who]
+    seen = (await served.ask("GET", "state")).json()
+    assert (seen["consoles"], seen["onlookers"][0]["user"]) == (1, "anna")
     await found.aclose()  # type: ignore[attr-defined]
-    assert hub.readers == 0
+    assert hub.onlookers == []
 
 
-def test_the_engines_own_user_and_root_may_all_and_an_unknown_user_only_look() -> None:
-    assert role_of({"peer": ME}) == role_of({"peer": (1, 0, 0)}) == "admin"
-    assert role_of({"peer": STRANGER}) == "viewer"
+def test_the_engines_own_user_and_root_may_all_and_others_what_their_group_may() -> None:
+    for groups in (RolesSettings(), ROLES):
+        assert role_of(ME, groups) == role_of((1, 0, 0), groups) == "admin"
+        assert role_of(STRANGER, groups) is None
+    for role, peer in PEERS.items():
+        assert role_of(peer, ROLES) == role
+        assert role_of(peer, RolesSettings()) is None
+
+
+def routes() -> list[tuple[str, str]]:
+    """Every route of the control API as method and path, from the application itself."""
+    made = application(cast(Any, None), Hub())
+    found = [(m, r.path) for r in made.routes if isinstance(r, HTTPRoute) for m in r.methods]
+    return sorted((m, path) for m, path in found if m in ("GET", "POST"))
+
+
+ADMIN = ("/api/v1/reload", "/api/v1/stop", "/api/v1/clock")
+
+
+@pytest.mark.parametrize("role", ["nobody", *PEERS])
+async def test_every_route_lets_through_whom_its_role_may_and_nobody_else(
+    served: Caller, role: str
+) -> None:
+    served.peer = PEERS.get(role, STRANGER)
+    rank = {"nobody": -1, "viewer": 0, "operator": 1, "admin": 2}[role]
+    filled = {"model": "none", "version": "v9", "run": "r", "number": "9"}
+    assert len(routes()) > 50
+    for method, path in routes():
+        if path == "/api/v1/events":
+            continue  # it never ends; its guard is the application's, as of every look
+        needed = 0 if method == "GET" else 2 if path in ADMIN else 1
+        url = re.sub(r"\{(\w+)(:\w+)?\}", lambda m: filled.get(m[1], "x"), path)
+        answer = await served.ask(method, url.removeprefix("/api/v1/"), content=b"")
+        forbidden = answer.status_code == 403
+        assert forbidden == (rank < needed), f"{role} {method} {path}: {answer.status_code}"
+        if forbidden:
+            error = answer.json()["error"]
+            assert error["code"] == "forbidden"
+            assert "cdml.toml" in error["message"] or "group" in error["message"]
+
+
+def test_who_asks_is_named_in_the_audit() -> None:
     assert actor_of({"peer": STRANGER}).name == "uid 4000000"
     assert actor_of({"peer": ME}).uid == os.getuid()

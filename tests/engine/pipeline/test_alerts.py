@@ -51,6 +51,7 @@ def test_each_change_is_told_once_and_critical_ones_open_an_incident(watched: Pl
     look(watched, WIND)
     look(watched, WIND)
     assert watched.told_of("alert") == ["drift wind 0.7"]
+    assert overview.model_status(watched, "late").alerts == 1
     assert watched.ledger.incidents.standing("late") is None
     look(watched, WIND, COST)
     incident = watched.ledger.incidents.standing("late")

@@ -42,7 +42,9 @@ def test_the_same_file_and_the_same_rows_in_another_file_are_duplicates(place: P
         ("missing.csv", csv().replace("wind,kind", "breeze,kind"), '"wind" is missing'),
         ("renamed.csv", csv().replace("wind,kind", "wind_kt,kind"), "was the column renamed"),
         ("type.csv", csv(2).replace(",a,", ",5,").replace(",true", ",2"), '"windy" is'),
-        ("empty.csv", "", "empty.csv"),
+        ("empty.csv", "", "it is empty, 0 bytes"),
+        ("cut.csv", csv()[:4_030], "cut off in the middle of a row?"),
+        ("two.csv", csv().replace("wind,kind", "x,y"), 'columns "wind", "kind" are missing.'),
         ("header.csv", "id,t,wind,kind,windy,late\n", "it has no rows"),
         ("timeless.csv", csv(n=5) + "x,,1,a,true,true\n", '1 rows have no "t"'),
         ("half.parquet", "PAR1 and then nothing", "half.parquet"),
@@ -56,6 +58,9 @@ def test_a_bad_file_is_kept_whole_in_quarantine_with_its_reason(
     answer = ingest(place, "late", place.drop(name, content))
     assert (answer.verdict, answer.batch, answer.rows) == ("quarantined", None, 0)
     assert reason in " ".join(answer.reasons)
+    # Nobody can accept what has no rows: only what then has an effect is offered.
+    assert " accept " not in answer.reasons[-1]
+    assert answer.reasons[-1].startswith("It cannot be taken in as it is: deliver it mended")
     kept = place.workspace.quarantine("late")
     (file,) = [p for p in kept.iterdir() if not p.name.endswith(".why.txt")]
     assert file.name.endswith(name)
@@ -86,14 +91,16 @@ def test_a_new_column_is_left_out_with_a_warning(place: Place) -> None:
     assert answer.reasons == ['column "extra" is new and was left out']
 
 
-def test_a_column_without_values_fits_whatever_it_was_before(place: Place) -> None:
+def test_a_column_that_lost_all_its_values_is_set_aside(place: Place) -> None:
     ingest(place, "late", place.drop("a.csv", csv()))
     lines = [line.split(",") for line in csv(2).splitlines()]
     content = "\n".join(
         ",".join(c if at == 0 or n not in (2, 5) else "" for n, c in enumerate(line))
         for at, line in enumerate(lines)
     )
-    assert ingest(place, "late", place.drop("b.csv", content)).verdict == "accepted"
+    answer = ingest(place, "late", place.drop("b.csv", content))
+    assert answer.verdict == "quarantined"
+    assert '600 of 600 rows have no "wind", 0.0% before' in " ".join(answer.reasons)
 
 
 def test_a_time_that_cannot_be_read_is_a_reason_and_no_crash(place: Place) -> None:

@@ -16,12 +16,13 @@ from engine.errors import (
     RefusedError,
     UnavailableError,
 )
-from engine.pipeline import delivery, fitting, locks, scoring, train, validate
+from engine.pipeline import delivery, fitting, locks, recipes, scoring, train, validate
 from engine.pipeline.fitting import TrainInputs, TrainResult
 from engine.pipeline.ingest import ingest
 from engine.pipeline.measurement import ValidateResult
 from engine.pipeline.rollback import rollback
 from engine.pipeline.scoring import ValidateInputs
+from engine.pipeline.training import BUILT_IN, Recipe
 from engine.wire import Change, LockRequest
 from tests.engine.pipeline.place import PERSON, SETTINGS, START, Place, csv, roles
 
@@ -238,6 +239,17 @@ def test_a_recipe_of_the_users_own_lies_beside_cdml_toml(place: Place) -> None:
         assert (found.code, found.field) == ("bad_recipe", "recipe")
 
 
+@pytest.mark.parametrize("of", BUILT_IN)
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_a_column_without_a_value_yet_is_no_hindrance(of: str, task: str) -> None:
+    matrix = np.random.default_rng(0).normal(size=(200, 3))
+    matrix[:, 1] = np.nan
+    labels = (matrix[:, 0] > 0).astype(np.intp)
+    recipe = Recipe(of, of)
+    made = recipes.fit(recipe, recipes.estimator(recipe, task, "log_loss", [], 0), matrix, labels)
+    assert len(recipes.answers(recipe, made, task, matrix[:7])) == 7
+
+
 def test_nothing_to_train_on_is_refused_or_invalid_in_a_sentence(place: Place) -> None:
     found = error(lambda: train.gather(place, "late", "r1"))
     assert isinstance(found, RefusedError)
@@ -251,7 +263,8 @@ def test_nothing_to_train_on_is_refused_or_invalid_in_a_sentence(place: Place) -
 
 def test_a_target_that_does_not_fit_its_task_is_named(place: Place) -> None:
     text = csv()
-    ingest(place, "late", place.drop("a.csv", text.replace(",false\n", ",true\n")))
+    one = place.drop("a.csv", text.replace(",false\n", ",true\n"))
+    ingest(place, "late", one, waived="accepted by ada: a test")
     found = error(lambda: fitted(place))
     assert (found.code, found.field) == ("bad_target", "target")
     assert "1 classes" in found.message
