@@ -16,6 +16,7 @@ _NEED_A_WORKSPACE = (
     "backup",
     "doctor",
     "logs",
+    "service",
 )
 
 

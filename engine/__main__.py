@@ -78,6 +78,12 @@ def _restore(argv: list[str]) -> int:
     return restore.main(argv)
 
 
+def _service(argv: list[str]) -> int:
+    from engine import service_verb
+
+    return service_verb.main(argv)
+
+
 def _token(argv: list[str]) -> int:
     from engine import token_verb
 
@@ -124,15 +130,20 @@ def _started(argv: list[str]) -> int:
 
 def _run(argv: list[str]) -> int:
     from engine import boot
+    from engine.serving_process import Kept
 
     parser = Arguments(prog="engine run")
     parser.add_argument("-w", "--workspace", required=True)
     parser.add_argument("--simulated", metavar="TIME")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--port-fd", type=int)
+    parser.add_argument("--serving-apart", action="store_true")
     given = parser.parse_args(argv)
     root = Path(given.workspace)
+    kept = Kept(given.port_fd, apart=given.serving_apart)
     return guarded(
-        lambda: boot.run(root, simulated=given.simulated, seed=given.seed), as_json=False
+        lambda: boot.run(root, simulated=given.simulated, seed=given.seed, kept=kept),
+        as_json=False,
     )
 
 
@@ -158,7 +169,9 @@ def _serve(argv: list[str]) -> int:
     if given.worker is not None:
         place = Place(*(getattr(given, name) for name in Place._fields))
         return server.run_worker(Path(given.workspace), place)
-    return server.run(Path(given.workspace), seed=given.seed, listen=given.listen)
+    return server.run(
+        Path(given.workspace), seed=given.seed, listen=given.listen, port_fd=given.port_fd
+    )
 
 
 def _job(argv: list[str]) -> int:
@@ -184,6 +197,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "drift": _drift,
     "predict": _predict,
     "rollback": _rollback,
+    "service": _service,
     "token": _token,
     "up": _up,
     "run": _run,

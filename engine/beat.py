@@ -11,7 +11,7 @@ from threading import Event, Thread
 
 import watchfiles
 
-from engine import logs
+from engine import logs, notify
 from engine.api.stream import Hub
 from engine.errors import CdmlError, UnavailableError
 from engine.jobs import triggers
@@ -23,6 +23,7 @@ from engine.pipeline import (
     baking,
     lookout,
     readiness,
+    retention,
     rollout,
     selftest,
     streams,
@@ -36,6 +37,7 @@ from engine.serving_process import ServingProcess
 BEAT_S = 1.0
 SCAN_S = 5.0
 BACKUP_S = 60.0
+RETENTION_S = 60.0
 ROLLOUT_S = 5.0
 SETTLED_S = 2.0
 JUMP_S = 30.0
@@ -67,7 +69,11 @@ class Beat:
         loops = {"beat": self._beat_loop, "gate": self._test_gate, "keep": self._keep_loop}
         if not self._clock.simulated:
             self.set_alarm()
-            loops |= {"watch": self._watch, "backup": self._backup_loop}
+            loops |= {
+                "watch": self._watch,
+                "backup": self._backup_loop,
+                "retention": self._retention_loop,
+            }
         for name, loop in loops.items():
             thread = Thread(target=loop, daemon=True, name=name)
             thread.start()
@@ -114,12 +120,14 @@ class Beat:
     def _beat_loop(self) -> None:
         """Look after everything once a second; a fault is told once and tried again."""
         last = (self._clock.wall(), self._clock.monotonic())
+        notify.tell(notify.READY)
         while not self._ending.is_set():
             self._woken.wait(BEAT_S)
             self._woken.clear()
             if self._ending.is_set():
                 return
             last = self._watch_clock(last)
+            notify.tell(notify.ALIVE)
             for name, step in self._steps():
                 self._take(name, step)
 
@@ -138,6 +146,15 @@ class Beat:
         while not self._ending.wait(BACKUP_S):
             if backups.due(self._site):
                 self._take("backup", self._back_up)
+
+    def _retention_loop(self) -> None:
+        """Let go of what is old once a day, in a thread of its own: a day of rows takes a while."""
+        while not self._ending.wait(RETENTION_S):
+            if retention.due(self._site):
+                self._take("retention", self._keep)
+
+    def _keep(self) -> None:
+        retention.keep(self._site)
 
     def _back_up(self) -> None:
         backups.made(self._site, "timetable")

@@ -10,12 +10,19 @@ from engine import logs
 from engine.clock import Clock, SimulatedClock, SystemClock, parse_time
 from engine.errors import CorruptError, InvalidError, RefusedError
 from engine.ledger.ledger import Ledger
-from engine.serving_process import ServingProcess
+from engine.serving_process import ALONE, Kept, ServingProcess
 from engine.settings import load
+from engine.upgrading import Before
 from engine.workspace import Workspace
 
 
-def run(root: Path, *, simulated: str | None = None, seed: int = 0) -> int:
+def run(
+    root: Path,
+    *,
+    simulated: str | None = None,
+    seed: int = 0,
+    kept: Kept = ALONE,
+) -> int:
     """Run the engine on a workspace until it is told to stop; return the exit code."""
     os.umask(0o027)  # predictions and labels are for the owner and the group only
     workspace = Workspace(root).require()
@@ -24,12 +31,13 @@ def run(root: Path, *, simulated: str | None = None, seed: int = 0) -> int:
     logs.into_file(workspace.logs / "engine.log")
     with workspace.locked():
         _check_ledger(workspace)
-        ledger = Ledger(workspace.ledger)
+        before = Before(workspace.aside, SystemClock().wall())
+        ledger = Ledger(workspace.ledger, before=before)
         clock: Clock = SystemClock()
         if simulated is not None:
             clock = SimulatedClock(parse_time(ledger.meta("sim_now") or simulated))
         fixed = seed if simulated is not None else None
-        serving = ServingProcess(workspace, clock, settings.serving.listen, fixed)
+        serving = ServingProcess(workspace, clock, settings.serving.listen, fixed, kept)
         serving.start()
 
         # What was measured with one seed is measured again with the same.

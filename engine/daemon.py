@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import uvicorn
 
+from engine import notify
 from engine.api.app import application
 from engine.api.conductor import Conductor
 from engine.api.desk import Desk
@@ -116,6 +117,7 @@ class Engine(Conductor):
         try:
             self._server.run(sockets=[listener])
         finally:
+            notify.tell(notify.STOPPING)
             self._outlets.close()
             self._beat.stop()
             self._runner.stop()

@@ -6,6 +6,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
@@ -24,10 +25,32 @@ FRESH_S = 0.5
 BACKOFF_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Who else looks after serving: who holds its port open, and whether it is somebody else's.
+
+    `apart` means that systemd starts and ends it; the engine then only asks it.
+    """
+
+    port_fd: int | None = None
+    apart: bool = False
+
+
+ALONE = Kept()
+
+
 class ServingProcess:
     """Serving outlives the engine; a new engine adopts the one that answers."""
 
-    def __init__(self, workspace: Workspace, clock: Clock, listen: str, seed: int | None) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        clock: Clock,
+        listen: str,
+        seed: int | None,
+        kept: Kept = ALONE,
+    ) -> None:
+        self._kept = kept
         self._workspace = workspace
         self._clock = clock
         self._listen = listen
@@ -67,7 +90,7 @@ class ServingProcess:
 
     def keep(self) -> str | None:
         """Look after it once; return what happened where it had to be started again."""
-        if self._hear(1.0) is not None:
+        if self._hear(1.0) is not None or self._kept.apart:
             self._failures = 0
             return None
         if self._process is not None and self._process.poll() is None and not self._hung():
@@ -90,6 +113,8 @@ class ServingProcess:
 
     def stop(self) -> None:
         """Have it drain and end, and wait for that: started, adopted, or still starting."""
+        if self._kept.apart:
+            return
         with self._spawning:
             self._ended = True
         with contextlib.suppress(CdmlError, ProcessLookupError):
@@ -114,7 +139,7 @@ class ServingProcess:
 
     def _spawn(self) -> None:
         with self._spawning:
-            if not self._ended:
+            if not self._ended and not self._kept.apart:
                 self._start()
 
     def _start(self) -> None:
@@ -122,6 +147,8 @@ class ServingProcess:
         command = [sys.executable, "-P", "-m", "engine", "serve", "-w", str(self._workspace.root)]
         if self._seed is not None:
             command += ["--seed", str(self._seed)]
+        handed = () if self._kept.port_fd is None else (self._kept.port_fd,)
+        command += [f"--port-fd={fd}" for fd in handed]
         with (self._workspace.logs / "serving.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -129,6 +156,7 @@ class ServingProcess:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                pass_fds=handed,
                 env=dict(os.environ, OMP_NUM_THREADS="1"),
             )
 

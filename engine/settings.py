@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -29,7 +30,7 @@ from engine.settings_rules import (
 from engine.settings_source import SourceSettings
 from engine.settings_telemetry import TelemetrySettings
 from engine.settings_transform import TransformSettings
-from engine.settings_upkeep import BackupSettings
+from engine.settings_upkeep import BackupSettings, RetentionSettings
 
 __all__ = [
     "METRICS",
@@ -277,6 +278,7 @@ class Settings(Section, frozen=True, kw_only=True):
     backup: Annotated[BackupSettings, says("Copies of the workspace.")] = BackupSettings()
     telemetry: Annotated[TelemetrySettings, says("What is shown outside.")] = TelemetrySettings()
     notify: Annotated[NotifySettings, says("Who is told what happens.")] = NotifySettings()
+    retention: Annotated[RetentionSettings, says("What is kept how long.")] = RetentionSettings()
     models: Annotated[dict[str, ModelSettings], says("The models by name.")] = {}
     policies: Annotated[dict[str, PolicySettings], says("Shared parts by name.")] = {}
     recipes: Annotated[dict[str, RecipeSettings], says("Recipes with parameters by name.")] = {}
@@ -308,6 +310,13 @@ def load(path: Path, over: Mapping[str, str] = MappingProxyType({})) -> Settings
     for name, m in settings.models.items():
         asked |= {(name, "recipe"): [m.recipe], (name, "train", "recipes"): m.train.recipes}
     check_recipes(document, settings.recipes, asked)
+    for name, m in settings.models.items():
+        needed = duration(m.monitor.window) + duration(m.label_maturity) + timedelta(days=1)
+        if duration(settings.retention.predictions) < needed:
+            document.fail(
+                ("retention", "predictions"),
+                f"it is shorter than window, label_maturity and a day of {name}, {needed.days}d.",
+            )
     return settings
 
 

@@ -1,4 +1,7 @@
-"""`cdml up` without systemd: keeps one engine running, and starts it again when it is killed."""
+"""`cdml up` without systemd: keeps one engine running, and starts it again when it is killed.
+
+It holds the prediction port open, so that nobody is refused while serving is started again.
+"""
 
 import contextlib
 import signal
@@ -10,7 +13,9 @@ from pathlib import Path
 from types import FrameType
 
 from engine.errors import CdmlError, InvalidError, RefusedError, UnavailableError
+from engine.listening import bind_port
 from engine.serving.control import short_path
+from engine.settings import load
 from engine.workspace import Workspace
 
 BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 5.0, 15.0)
@@ -23,11 +28,15 @@ def supervise(root: Path, arguments: list[str]) -> int:
     """Run the engine until it ends by itself; a killed one is started again, ever more slowly."""
     failures = 0
     stopping: list[int] = []
+    port = _held(root)
+    handed = () if port is None else (port.fileno(),)
     while True:
         began = time.monotonic()
         engine = subprocess.Popen(
-            [sys.executable, "-P", "-m", "engine", "run", "-w", str(root), *arguments],
+            [sys.executable, "-P", "-m", "engine", "run", "-w", str(root), *arguments]
+            + [f"--port-fd={fd}" for fd in handed],
             stdin=subprocess.DEVNULL,
+            pass_fds=handed,
         )
 
         def forward(number: int, _: FrameType | None, to: subprocess.Popen[bytes] = engine) -> None:
@@ -43,6 +52,14 @@ def supervise(root: Path, arguments: list[str]) -> int:
             return 0 if stopping else code
         failures = 0 if time.monotonic() - began > STEADY_S else failures + 1
         time.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+
+
+def _held(root: Path) -> socket.socket | None:
+    """Take the port of a workspace; None where serving of before still has it, or says why not."""
+    try:
+        return bind_port(load(Workspace(root).config).serving.listen)
+    except CdmlError:
+        return None
 
 
 def detach(root: Path, arguments: list[str]) -> int:

@@ -312,6 +312,12 @@ VERBS: dict[str, Verb] = {
         danger=Danger.FINAL,
         changes_with=("new", "revoke"),
     ),
+    "service": Verb(
+        "install|status|uninstall [--user] [--print]",
+        "systemd units of this workspace, checked",
+        danger=Danger.REVERSIBLE,
+        changes_with=("install", "uninstall"),
+    ),
     "doctor": Verb("", "look at everything, and say how to mend what is not well"),
     "backup": Verb(
         "[--offline]",

@@ -11,6 +11,7 @@ from engine.clock import SystemClock, parse_time
 from engine.doctor.finding import Finding, Patient, bad, ok, warn
 from engine.ledger.ledger import Ledger
 from engine.pipeline import backups, fingerprint
+from engine.pipeline import retention as retaining
 from engine.pipeline.backup import kept
 from engine.pipeline.load import DAMAGED, TIDE
 from engine.quantities import duration
@@ -119,6 +120,26 @@ def copies(patient: Patient) -> Iterator[Finding]:
     most = duration(settings.every) * 2 if settings.every else OLD
     said = f"the last is {age / timedelta(days=1):.1f} days old"
     yield warn("backup", said, "cdml backup") if age > most else ok("backup", said)
+
+
+def retention(patient: Patient) -> Iterator[Finding]:
+    """When what is old was last let go of, and what lies in history/."""
+    w, settings = patient.workspace, patient.settings.retention
+    found = Ledger(w.ledger, readonly=True)
+    last = found.meta(retaining.LAST)
+    found.close()
+    days = list((w.root / "history").rglob("*.parquet"))
+    size = sum(f.stat().st_size for f in days) / 2**20
+    said = (
+        f"answers stay {settings.predictions} in the store, then until {settings.archive} in "
+        f"history/: {len(days)} days, {size:.1f} MiB"
+    )
+    age = SystemClock().wall() - parse_time(last) if last else None
+    if patient.engine is not None and age is not None and age > 2 * retaining.EVERY:
+        late = f"not looked at for {age / timedelta(days=1):.1f} days"
+        yield warn("retention", late, "cdml events says why: a freeze, or no room on the disk.")
+    else:
+        yield ok("retention", said)
 
 
 def packages(patient: Patient) -> Iterator[Finding]:

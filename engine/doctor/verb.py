@@ -25,6 +25,7 @@ CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
     files.store,
     files.log,
     files.copies,
+    files.retention,
     files.packages,
     running.processes,
     running.port,

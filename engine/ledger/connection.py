@@ -1,9 +1,11 @@
 """Opening ledger.sqlite: WAL, synchronous=FULL, numbered migrations. Holds no rule."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from engine.errors import CorruptError, RefusedError, UnavailableError
+from engine.upgrading import Before
 
 MIGRATIONS = [
     """
@@ -72,8 +74,13 @@ MIGRATIONS = [
 ]
 
 
-def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
-    """Open the ledger, migrate it where allowed, and check that its format is ours."""
+def connect(
+    path: Path, *, readonly: bool = False, before: Before | None = None
+) -> sqlite3.Connection:
+    """Open the ledger, migrate it where allowed, and check that its format is ours.
+
+    With `before`, a copy of a ledger of an older format is kept there first.
+    """
     if readonly and not path.exists():
         raise UnavailableError(
             f'Opening the ledger "{path}": it is not there. Create the workspace with cdml init.',
@@ -91,6 +98,9 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
         else:
             connection.execute("pragma journal_mode = wal")
             connection.execute("pragma synchronous = full")
+            if before is not None and 0 < found < len(MIGRATIONS):
+                with closing(sqlite3.connect(before.place(path))) as copy:
+                    connection.backup(copy)
             _migrate(connection, found)
     except sqlite3.DatabaseError as e:
         raise CorruptError(
@@ -109,7 +119,9 @@ def _format(connection: sqlite3.Connection, path: Path) -> int:
         raise RefusedError(
             f'Opening the ledger "{path}": it has format {found}, this program knows up to '
             f"{len(MIGRATIONS)}. The workspace was made by a newer cdml: install that version. "
-            "Nothing was changed.",
+            "Nothing was changed. What was upgraded is not taken back: to use this version, "
+            "restore a backup, or copy the files of the newest aside/*-upgrade over those of the "
+            "workspace.",
             code="newer_workspace",
         )
     return found

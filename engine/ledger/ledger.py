@@ -28,6 +28,7 @@ from engine.ledger.rollbacks import Rollbacks
 from engine.ledger.rows import read_locks, read_roles
 from engine.ledger.suppressed import Suppressions
 from engine.ledger.taints import Taints
+from engine.upgrading import Before
 from engine.wire import AuditEntry, EventRow, GateReport, Lock
 
 
@@ -52,9 +53,15 @@ class Version:
 class Ledger:
     """One connection under one lock: a read takes microseconds, a commit under 1 ms."""
 
-    def __init__(self, place: Path | sqlite3.Connection, *, readonly: bool = False) -> None:
+    def __init__(
+        self,
+        place: Path | sqlite3.Connection,
+        *,
+        readonly: bool = False,
+        before: Before | None = None,
+    ) -> None:
         self._db: sqlite3.Connection = (
-            connect(place, readonly=readonly) if isinstance(place, Path) else place
+            connect(place, readonly=readonly, before=before) if isinstance(place, Path) else place
         )
         self._lock = RLock()
         self.alerts = Alerts(self._db, self._lock)
@@ -229,6 +236,12 @@ class Ledger:
         """Return the first `limit` events after an id, so that a reader who goes on misses none."""
         rows = self._all("select * from events where id > ? order by id limit ?", after, limit)
         return [EventRow(**dict(r)) for r in rows]
+
+    def forget_events(self, before: datetime) -> int:
+        """Delete the events before a moment; return how many. The audit chain keeps all changes."""
+        row = self._one("select count(*) as n from events where time < ?", iso(before))
+        self._write("delete from events where time < ?", iso(before))
+        return row["n"] if row else 0
 
     def last_event(self) -> int:
         """Return the id of the newest event, 0 where there is none."""

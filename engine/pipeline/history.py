@@ -58,7 +58,7 @@ def gathered(site: Site, look: Look) -> History | None:
     """Read what a look looks back on; None where nothing was answered."""
     settings = site.model(look.model)
     length = duration(settings.monitor.window)
-    since = _since(site, look, length)
+    since = since_of(site, look, length)
     wide = settings.task == "multiclass"
     found = predictions.answered(site.store, look.model, since, look.until, wide=wide)
     if not len(found.times):
@@ -106,7 +106,7 @@ def reach(look: Look) -> datetime:
     return max(look.mature_until - (WINDOWS + 1) * length, datetime(1970, 1, 2, tzinfo=UTC))
 
 
-def _since(site: Site, look: Look, length: timedelta) -> datetime:
+def since_of(site: Site, look: Look, length: timedelta) -> datetime:
     """Return from when on rows are read: WINDOWS back, or as many windows as MOST_ROWS fill."""
     first = reach(look)
     step = length // timedelta(microseconds=1)

@@ -13,7 +13,7 @@ from engine.pipeline.look import Look, look_at
 from engine.pipeline.measures import measured
 from engine.pipeline.site import Site
 from engine.settings import ModelSettings
-from engine.store import hours, looks, scores
+from engine.store import archive, hours, looks, scores
 from engine.store.looks import Arrived, Looked
 from engine.store.scores import Score
 
@@ -22,16 +22,25 @@ NAMED = 3
 
 
 class Rebuilt(msgspec.Struct, frozen=True):
-    """What measuring everything again came to: `differ` names numbers that changed."""
+    """What measuring everything again came to: `differ` names numbers that changed.
+
+    `archived` looks were left as they are: rows that they look back on are no longer in the store.
+    """
 
     looks: int
     numbers: int
     differ: list[str]
+    archived: int = 0
 
     @property
     def said(self) -> str:
         """Say it in a sentence."""
         found = f"{self.looks} looks measured again from the raw rows, {self.numbers} numbers"
+        if self.archived:
+            found = (
+                f"{self.archived} looks stand as they were measured, since rows that they look "
+                f"back on were moved to history/; {found}"
+            )
         if not self.differ:
             return f"{found}: every one equal to the byte"
         more = f" and {len(self.differ) - NAMED} more" if len(self.differ) > NAMED else ""
@@ -46,9 +55,10 @@ def restate(site: Site, model: str, arrived: Arrived, before: datetime) -> int:
     """Measure again the earlier looks whose rows or labels have changed; tell what moved."""
     settings = site.model(model)
     moved: list[tuple[Looked, list[str]]] = []
+    horizon = archive.horizon(site.store, model)
     for one in looks.known(site.store, model):
         look = look_at(model, one.champion, settings, one.at)
-        if one.at < before and _reached(look, arrived):
+        if one.at < before and _reached(look, arrived) and _is_whole(site, look, horizon):
             differ = _again(site, look)
             if differ:
                 moved.append((one, differ))
@@ -62,14 +72,23 @@ def rebuild(site: Site, model: str, progress: Callable[[str], None]) -> Rebuilt:
     """Measure every look at a model again from the raw rows and compare with what was stored."""
     settings = site.model(model)
     known = looks.known(site.store, model)
-    hours.forget(site.store, model)  # counts are made of the raw rows again, too
+    horizon = archive.horizon(site.store, model)
+    looked = [look_at(model, one.champion, settings, one.at) for one in known]
+    again = [look for look in looked if _is_whole(site, look, horizon)]
+    hours.forget(site.store, model, horizon)  # counts are made of the raw rows again, too
     numbers, differ = 0, []
-    for at, one in enumerate(known, 1):
-        look = look_at(model, one.champion, settings, one.at)
+    for at, look in enumerate(again, 1):
         differ += _again(site, look)
-        numbers += len(scores.of_look(site.store, model, one.at))
-        progress(f"look {at} of {len(known)}")
-    return Rebuilt(len(known), numbers, differ)
+        numbers += len(scores.of_look(site.store, model, look.at))
+        progress(f"look {at} of {len(again)}")
+    return Rebuilt(len(again), numbers, differ, len(looked) - len(again))
+
+
+def _is_whole(site: Site, look: Look, horizon: datetime | None) -> bool:
+    """Say whether all rows that a look looks back on are still in the store."""
+    if horizon is None:
+        return True
+    return history.since_of(site, look, look.until - look.since) >= horizon
 
 
 def _again(site: Site, look: Look) -> list[str]:

@@ -101,6 +101,7 @@ def _values(site: Site, model: str, version: str, name: str, rows: Rows) -> Any:
 
 
 READ = {SCORES: streams.answered, LOSSES: streams.labelled}
+LEFT = {SCORES: streams.count_answered, LOSSES: streams.count_labelled}
 
 
 def _key(model: str) -> str:
@@ -204,7 +205,9 @@ def _alarm(site: Site, model: str, of: Watched, name: str, now: Stream) -> Strea
     first = seen.began or seen.rows
     skip = max(0, first - 1 - BEFORE_ROWS)
     span = Span(model, of.version, now.begin, now.place, of.answered)
-    rows = READ[name](site.store, span, skip=skip, most=seen.rows - skip)
+    # Of rows that have left the store nothing is read again.
+    gone = min(skip, max(0, seen.rows - LEFT[name](site.store, span)))
+    rows = READ[name](site.store, span, skip=skip - gone, most=seen.rows - skip)
     values, cut = _values(site, model, of.version, name, rows), first - 1 - skip
     since = iso_of(rows.times[min(cut, len(rows.times) - 1)]) if len(rows.times) else None
     settings = site.model(model)

@@ -19,6 +19,7 @@ from engine.serving import control
 from engine.serving.control import Flushed, Here, Probed, Question, ServingStatus, Sync, Synced
 from engine.serving.seats import Seats
 from engine.serving.totals import in_force, together
+from engine.serving.watched import watched
 from engine.serving.worker import Place, Worker
 from engine.telemetry import shared
 from engine.workspace import Workspace
@@ -75,10 +76,12 @@ class Crew:
         opened = asyncio.create_task(self._opened.wait())
         await asyncio.wait({told, opened, *lives}, return_when=asyncio.FIRST_COMPLETED)
         answering = await control.listen(control_socket, self) if opened.done() else None
+        heard = asyncio.create_task(watched(lambda: self._opened.is_set() and bool(self._members)))
         await asyncio.wait({told, *lives}, return_when=asyncio.FIRST_COMPLETED)
         code = 0 if told.done() else 1
         self.stop()
         opened.cancel()
+        heard.cancel()
         await self._end()
         if answering is not None:
             answering.close()

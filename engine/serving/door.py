@@ -20,6 +20,8 @@ MAX_WAITING = 16
 OTHER_FILES = 200
 HEADER_DEADLINE_S = 10.0
 KEEP_ALIVE_S = 30
+# So long a connection without a request stays open when the process ends, and is answered still.
+LINGER_S = 1.0
 # So long a client may leave its answers unread.
 WRITE_DEADLINE_S = 30.0
 
@@ -32,6 +34,7 @@ class _Protocol(HttpToolsProtocol):
     _heading = True  # its next request's line and headers have not all arrived
     _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
+    _leaving = False  # the process ends: what is asked now is the last on this connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -52,6 +55,18 @@ class _Protocol(HttpToolsProtocol):
         # Mostly a request's headers come in one piece, and no clock needs to run for them.
         if self._deadline is None and (self._heading or self._is_forgotten()):
             self._expect_headers()
+
+    def shutdown(self) -> None:
+        """Answer what comes yet: to close under a request that is on its way would reset it."""
+        self._leaving = True
+        if self._is_busy():
+            super().shutdown()
+        else:
+            self.loop.call_later(LINGER_S, self._leave)
+
+    def _leave(self) -> None:
+        if not self._is_busy() and not self.transport.is_closing():
+            self.transport.close()
 
     def pause_writing(self) -> None:
         self._unread = self.loop.call_later(WRITE_DEADLINE_S, self.transport.abort)
@@ -80,6 +95,8 @@ class _Protocol(HttpToolsProtocol):
         self._heading = False
         self._headers_came()
         super().on_headers_complete()
+        if self._leaving:
+            self.cycle.keep_alive = False
         if len(self.pipeline) > MAX_WAITING:
             raise ValueError("too many requests wait for their answers")
 

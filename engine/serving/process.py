@@ -28,6 +28,7 @@ from engine.serving.shared_door import SharedDoor
 from engine.serving.slots import Slots, Table
 from engine.serving.tally import Tally
 from engine.serving.totals import resident_bytes
+from engine.serving.watched import watched
 from engine.settings import Settings
 from engine.spool import Spool, folder_bytes
 from engine.telemetry.prometheus import ServingMetrics
@@ -119,7 +120,9 @@ class ServingProcess:
             await self._sync_or_say()
             self._opened.set()
         answering = await control.listen(control_socket, self)
-        living = (self._poll(), self._watch_tokens(), self._close_when_told(door))
+        living = [self._poll(), self._watch_tokens(), self._close_when_told(door)]
+        if self._seat is None:
+            living.append(watched(lambda: door.started))
         tasks = [loop.create_task(one) for one in living]
         try:
             await self._opened.wait()

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from engine import logs, tokens
-from engine.errors import CdmlError, UnavailableError
-from engine.quantities import address
+from engine.errors import CdmlError
+from engine.listening import taken_port
 from engine.serving.control import bind
 from engine.serving.last_good import last_good
 from engine.settings import Settings
@@ -38,8 +38,17 @@ SWITCH_S = 0.001
 T = TypeVar("T")
 
 
-def run(workspace_root: Path, *, seed: int | None = None, listen: str | None = None) -> int:
-    """Serve a workspace until SIGTERM; the exit code is 0 for a drained stop, else 1."""
+def run(
+    workspace_root: Path,
+    *,
+    seed: int | None = None,
+    listen: str | None = None,
+    port_fd: int | None = None,
+) -> int:
+    """Serve a workspace until SIGTERM; the exit code is 0 for a drained stop, else 1.
+
+    `port_fd` is a listening socket that was handed over.
+    """
     os.environ.pop(VARIABLE, None)
 
     def serve(workspace: Workspace) -> int:
@@ -47,7 +56,7 @@ def run(workspace_root: Path, *, seed: int | None = None, listen: str | None = N
         workspace.create(list(settings.models))
         address_wanted = listen or settings.serving.listen
         tokens.check_reach(workspace.tokens, address_wanted)
-        with bind_port(address_wanted) as port:
+        with taken_port(address_wanted, port_fd) as port:
             # A replay has one worker: with more, luck would decide what its ids are.
             if settings.serving.workers > 1 and seed is None:
                 return _keep(workspace, settings.serving.workers, port)
@@ -85,26 +94,6 @@ def _guarded(workspace_root: Path, serve: Callable[[Workspace], int]) -> int:
             "folders and files, or free space, then start again.\n"
         )
         return 1
-
-
-def bind_port(listen: str) -> socket.socket:
-    """Take the port; UnavailableError where another program has it."""
-    host, port = address(listen)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(1024)
-    except OSError as e:
-        listener.close()
-        raise UnavailableError(
-            f'Listening on "{listen}": {os.strerror(e.errno or 0)}. Stop the program that has the '
-            "port, or set another under [serving] listen in cdml.toml.",
-            code="port_in_use",
-            field="serving.listen",
-        ) from e
-    return listener
 
 
 def boot_name(spool: Path, seed: int | None) -> str:

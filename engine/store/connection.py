@@ -1,18 +1,25 @@
 """Opening metrics.duckdb: sandboxed, migrated, one writer at a time, a cursor for each reader."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Lock, Timer
+from threading import Condition, Lock, Timer
 from typing import Any
 
 import duckdb
 
 from engine.errors import CorruptError, RefusedError, UnavailableError
+from engine.store.compaction import copied, sync_folder
 from engine.store.migrations import MIGRATIONS
+from engine.upgrading import Before
 
 READ_DEADLINE_S = 10.0
+NO_WAY_BACK = (
+    "Nothing was changed. What was upgraded is not taken back: to use this version, restore a "
+    "backup, or copy the files of the newest aside/*-upgrade over those of the workspace."
+)
 
 
 class Store:
@@ -23,10 +30,15 @@ class Store:
     the next use opens the file again.
     """
 
-    def __init__(self, path: Path, batches: Path) -> None:
+    def __init__(self, path: Path, batches: Path, before: Before | None = None) -> None:
         self.batches = batches
+        self._before = before
+        self.history = path.parent / "history"
         self.changes = 0
         self._path = path
+        self._fresh = path.parent / "aside" / "compact"
+        self._cursors = 0
+        self._idle = Condition()
         self._write_lock = Lock()
         self._opening = Lock()
         self._ended = False
@@ -37,16 +49,28 @@ class Store:
         try:
             self._db = duckdb.connect(str(path), config={"threads": 1, "memory_limit": "128MB"})
             self._migrate(path)
-            folders = ", ".join(f"'{_quoted(f)}/'" for f in (self.batches,))
+            folders = ", ".join(
+                f"'{_quoted(f)}/'" for f in (self.batches, self.history, self._fresh)
+            )
             self._db.execute(f"set allowed_directories = [{folders}]")
             self._db.execute("set enable_external_access = false")
             self._db.execute("set lock_configuration = true")
             # All rows: a result that is not read to its end keeps its transaction open.
             self.tide = sum(n for (n,) in self._db.execute("select commits from tide").fetchall())
+            # A place in a table is a rowid and this: it outlives the copy to a new file.
+            self.shifts: dict[str, int] = dict(
+                self._db.execute("select name, shift from shifts").fetchall()
+            )
         except duckdb.Error as e:
             if (half := getattr(self, "_db", None)) is not None:
                 # DuckDB would hand this very instance to whoever opens a new file at the path.
                 half.close()
+            if is_newer(str(e)):
+                raise RefusedError(
+                    f'Opening the metric store "{path}": DuckDB says "{_first_line(e)}". It was '
+                    f"written by a newer DuckDB: install the cdml that has it. {NO_WAY_BACK}",
+                    code="newer_workspace",
+                ) from e
             raise CorruptError(
                 f'Opening the metric store "{path}": DuckDB says "{_first_line(e)}". Predictions '
                 "go on without it. Restore it from a backup, or move it away to begin a new one.",
@@ -93,6 +117,27 @@ class Store:
                 cursor.execute("checkpoint")
             yield self._path
 
+    def compact(self) -> None:
+        """Copy what is alive to a new file that takes the place of this one.
+
+        Nobody writes meanwhile; readers are waited for at the very end. A crash leaves either file.
+        """
+        with self._write_lock:
+            shutil.rmtree(self._fresh, ignore_errors=True)
+            self._fresh.mkdir(parents=True)
+            fresh = self._fresh / self._path.name
+            with self.cursor() as cursor:
+                cursor.execute("checkpoint")
+                copied(cursor, fresh, self.shifts)
+            with self._opening, self._idle:
+                self._idle.wait_for(lambda: self._cursors == 0)
+                self._db.close()
+                fresh.rename(self._path)
+                sync_folder(self._path.parent)
+                self._open()
+            shutil.rmtree(self._fresh, ignore_errors=True)
+            self.changes += 1
+
     @contextmanager
     def read(self, deadline_s: float = READ_DEADLINE_S) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open a reader of its own, interrupted at its deadline."""
@@ -117,11 +162,16 @@ class Store:
         with self._opening:
             if self._ended:
                 self._open_again()
-        cursor = self._db.cursor()
+            cursor = self._db.cursor()
+            with self._idle:
+                self._cursors += 1
         try:
             yield cursor
         finally:
             cursor.close()
+            with self._idle:
+                self._cursors -= 1
+                self._idle.notify_all()
 
     def _open_again(self) -> None:
         """Leave an instance that an error has ended; whether its last commit is there is looked up.
@@ -144,14 +194,23 @@ class Store:
             raise RefusedError(
                 f'Opening the metric store "{path}": it has format {found}, this program knows '
                 f"up to {len(MIGRATIONS)}. It was made by a newer cdml: install that version. "
-                "Nothing was changed.",
+                f"{NO_WAY_BACK}",
                 code="newer_workspace",
             )
+        if self._before is not None and 0 < found < len(MIGRATIONS):
+            self._db.execute("checkpoint")
+            shutil.copyfile(path, self._before.place(path))
         for number in range(found, len(MIGRATIONS)):
             self._db.execute("begin")
             self._db.execute(MIGRATIONS[number])
             self._db.execute("insert into format values (?)", [number + 1])
             self._db.execute("commit")
+
+
+def is_newer(said: str) -> bool:
+    """Say whether DuckDB refuses a file because a newer DuckDB wrote it: that is no damage."""
+    words = said.lower()
+    return "newer version of duckdb" in words or "we can only read version" in words
 
 
 def commits_in(path: Path) -> int:

@@ -94,11 +94,18 @@ def _read(
     return sum(n for n, _, _ in found), Counted(cells, _united([text for _, _, text in found]))
 
 
-def forget(store: Store, model: str) -> None:
-    """Forget every counted hour and all evidence of a model: they are made again of raw rows."""
+def forget(store: Store, model: str, since: datetime | None = None) -> None:
+    """Forget counted hours and evidence of a model, which are made again of raw rows.
+
+    `since` is where those begin, a whole day: what was counted before can no longer be made.
+    """
     with store.write() as db:
-        for table in ("hours", "days", "stillness"):
-            db.execute(f"delete from {table} where model = ?", [model])
+        for table, column in (("hours", "begins"), ("days", "begins"), ("stillness", "day")):
+            db.execute(
+                f"delete from {table} where model = $model "
+                f"and ($since is null or {column} >= $since)",
+                {"model": model, "since": naive(since) if since else None},
+            )
 
 
 def total(store: Store, bins: Bins, since: datetime, until: datetime) -> Counted:

@@ -91,4 +91,11 @@ MIGRATIONS = [
         since timestamp not null, approved_by varchar, file varchar not null
     );
     """,
+    """
+    create table archived (
+        model varchar not null, day date not null, rows bigint not null, noted timestamp not null,
+        primary key (model, day)
+    );
+    create table shifts (name varchar primary key, shift bigint not null);
+    """,
 ]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.errors import CorruptError
 from engine.store.connection import Store
+from engine.upgrading import Before
 
 KEPT = 2
 ROOM = 256 * 2**20
@@ -52,7 +53,7 @@ def opened(place: Place, noted: int, *, unclean: bool) -> Opened:
     """
     copied = unclean and _copied(place)
     try:
-        store = Store(place.path, place.batches)
+        store = Store(place.path, place.batches, Before(place.aside, place.wall))
     except CorruptError as e:
         store, lost = _without_what_is_damaged(place, e)
         return Opened(store, lost)

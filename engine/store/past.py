@@ -32,6 +32,8 @@ class PastStore(Store):
 
     def __init__(self, store: Store, then: datetime) -> None:
         self.batches = store.batches
+        self.history = store.history
+        self.shifts = store.shifts
         self.changes = store.changes
         self._store = store
         self._then = naive(then).isoformat(" ")

@@ -290,7 +290,7 @@ def last_row(store: Store) -> int:
     """Return the place of the newest row of the log, -1 where it is empty."""
     with store.read() as db:
         last = db.execute("select max(rowid) from predictions").fetchone()
-    return int(last[0]) if last and last[0] is not None else -1
+    return int(last[0]) + _shift(store) if last and last[0] is not None else -1
 
 
 def asked_after(store: Store, model: str, row: int, n: int) -> list[Asking]:
@@ -300,12 +300,17 @@ def asked_after(store: Store, model: str, row: int, n: int) -> list[Asking]:
             "select rowid, coalesce(client, ''), features, decision, ts, flags from predictions "
             "where rowid > ? and model = ? and client is distinct from 'cdml-probe' "
             "order by rowid limit ?",
-            [row, model, n],
+            [row - _shift(store), model, n],
         ).fetchall()
     return [
-        Asking(place, client, sent, decision, ts.replace(tzinfo=UTC), _odd(flags))
+        Asking(place + _shift(store), client, sent, decision, ts.replace(tzinfo=UTC), _odd(flags))
         for place, client, sent, decision, ts, flags in found
     ]
+
+
+def _shift(store: Store) -> int:
+    """Return what a rowid lacks to be a place."""
+    return store.shifts.get("predictions", 0)
 
 
 def _odd(flags: str) -> bool:

@@ -19,7 +19,7 @@ forecast performance, label, label delay, prediction log, slice, metric, KPI, te
 schedule, run, promote, abort, rollback, undo, hold, freeze, pin, taint, quarantine, policy
 """
 DOCUMENTS = ("README.md", "CHANGELOG.md", "docs/ARCHITECTURE.md", "docs/GLOSSARY.md",
-             "docs/OPERATING.md", "data/README.md")  # fmt: skip
+             "docs/OPERATING.md", "docs/RUNBOOK.md", "data/README.md")  # fmt: skip
 
 
 @pytest.mark.parametrize("word", [w.strip() for w in WORDS.split(",")])
@@ -54,6 +54,14 @@ def test_the_map_fits_and_names_every_room(root: Path) -> None:
                 assert f"{path.name}/" in text, f"{package}/{path.name}/ is not on the map"
             elif path.suffix == ".py" and path.stem != "__init__":
                 assert path.name in text, f"{package}/{path.name} is not on the map"
+
+
+def test_the_runbook_fits_a_page_and_names_commands_that_exist(root: Path) -> None:
+    text = (root / "docs/RUNBOOK.md").read_text()
+    assert len(text.splitlines()) <= 60
+    words = re.findall(r"`?cdml (?:-w W )?([a-z]+)", text)
+    assert len(words) > 15
+    assert not set(words) - set(VERBS)
 
 
 def test_links_between_documents_lead_somewhere(root: Path) -> None:

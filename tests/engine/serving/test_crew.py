@@ -17,10 +17,10 @@ import httpx
 import pytest
 
 from engine.errors import UnavailableError
+from engine.listening import bind_port
 from engine.serving.control import AskStatus, ServingStatus, WorkerStatus, bind
 from engine.serving.control import ask as ask_process
 from engine.serving.crew import Crew
-from engine.serving.server import bind_port
 from engine.spool import PredictionRecord, segments
 from engine.workspace import Workspace
 

@@ -1,0 +1,198 @@
+"""Old answers moved from the store to one Parquet file a day, each row exactly once.
+
+The file is whole and on the disk before the first row goes. Where there is one already, after a
+crash or for rows that come late, the new file has all that is in it and in the store.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+
+import duckdb
+
+from engine.store.compaction import blocks, sync_file, sync_folder
+from engine.store.connection import Store, naive, zoned
+from engine.store.files import literal, text
+
+DEADLINE_S = 600.0
+# So many rows go at once, unless an hour has more: nobody else writes meanwhile.
+AT_ONCE = 100_000
+
+_DAY = """
+    select p.*, l.ts as label_ts, l.received as label_received, l.source as label_source,
+        l.value as label, s.shadows
+    from predictions p
+    left join labels l on l.model = p.model and l.id = p.id
+    left join (
+        select prediction_id, list({'version': version, 'answer': answer} order by version)
+            as shadows
+        from shadow_answers semi join (
+            select prediction_id from predictions where model = $model and ts >= $since
+            and ts < $until
+        ) using (prediction_id)
+        where model = $model group by prediction_id
+    ) s on s.prediction_id = p.prediction_id
+    where p.model = $model and p.ts >= $since and p.ts < $until
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """What lies in history/ of a model: days, rows, and until when."""
+
+    days: int
+    rows: int
+    until: datetime | None
+
+
+def partition(store: Store, model: str, day: date) -> Path:
+    """Return where the answers of a day lie once they have left the store."""
+    return store.history / "predictions" / model / f"{day}.parquet"
+
+
+def days(store: Store, model: str, until: date) -> list[date]:
+    """Return the days before one that have answers in the store, oldest first."""
+    with store.read(DEADLINE_S) as db:
+        found = db.execute(
+            "select distinct cast(ts as date) as day from predictions where model = ? and ts < ? "
+            "order by day",
+            [model, datetime.combine(until, time())],
+        ).fetchall()
+    return [day for (day,) in found]
+
+
+def archive(store: Store, model: str, day: date, now: datetime) -> int:
+    """Write a day to its file, then delete it from the store bit by bit; return its rows."""
+    path = partition(store, model, day)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    part = path.with_suffix(".part")
+    rows = _written(store, model, day, path, part)
+    sync_file(part)
+    part.rename(path)
+    sync_folder(path.parent)
+    begin = datetime.combine(day, time())
+    shared = _asked_later(store, model, begin)
+    for since, until in _spans(store, model, begin):
+        with store.write() as db:
+            # With the first rows that go: whatever is measured from then on knows that they do.
+            db.execute(
+                "insert or replace into archived values (?, ?, ?, ?)",
+                [model, day, rows, naive(now)],
+            )
+            _delete(db, {"model": model, "since": since, "until": until}, shared)
+    return rows
+
+
+def horizon(store: Store, model: str) -> datetime | None:
+    """Return from when on all answers are in the store; None where none has left it."""
+    return archived(store, model).until
+
+
+def archived(store: Store, model: str) -> Archived:
+    """Return what has left the store."""
+    with store.read() as db:
+        row = db.execute(
+            "select count(*), coalesce(sum(rows), 0), cast(max(day) + 1 as timestamp) "
+            "from archived where model = ?",
+            [model],
+        ).fetchone()
+    count, rows, until = row or (0, 0, None)
+    return Archived(int(count), int(rows), zoned(until))
+
+
+def forget(store: Store, model: str, until: date) -> list[date]:
+    """Delete the files of days before one; return which."""
+    found = sorted(_dates(store.history / "predictions" / model))
+    gone = [day for day in found if day < until]
+    for day in gone:
+        partition(store, model, day).unlink()
+    return gone
+
+
+def forget_records(store: Store, until: datetime) -> int:
+    """Delete looks with their scores and ended runs before a moment; return how many rows."""
+    gone = 0
+    with store.write() as db:
+        for table, column in (
+            ("scores", "look"), ("looks", "moment"), ("stillness", "day"), ("hours", "begins"),
+            ("days", "begins"), ("runs", "ended_at"),
+        ):  # fmt: skip
+            row = db.execute(f"delete from {table} where {column} < ?", [naive(until)]).fetchone()
+            gone += int(row[0]) if row else 0
+    return gone
+
+
+def room(store: Store) -> tuple[int, int]:
+    """Return the bytes of the store's file and those of them that hold nothing."""
+    with store.read() as db:
+        return blocks(db)
+
+
+def _written(store: Store, model: str, day: date, path: Path, part: Path) -> int:
+    begin = datetime.combine(day, time())
+    values = {"model": model, "since": begin, "until": begin + timedelta(days=1)}
+    body = _DAY
+    if path.exists():
+        body = (
+            f"with former as (select * from read_parquet('{literal(path)}')), fresh as ({_DAY}) "
+            "select * from former union all by name "
+            "select * from fresh anti join former using (prediction_id)"
+        )
+    with store.read(DEADLINE_S) as db:
+        row = db.execute(
+            f"copy ({body}) to '{text(part)}' (format parquet, compression zstd)", values
+        ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _spans(store: Store, model: str, begin: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """Yield spans of whole hours that make up a day, each of few rows."""
+    with store.read(DEADLINE_S) as db:
+        hours = db.execute(
+            "select date_trunc('hour', ts) as hour, count(*) from predictions "
+            "where model = ? and ts >= ? and ts < ? group by hour order by hour",
+            [model, begin, begin + timedelta(days=1)],
+        ).fetchall()
+    since, held = begin, 0
+    for hour, n in hours:
+        if held and held + n > AT_ONCE:
+            yield since, hour
+            since, held = hour, 0
+        held += n
+    yield since, begin + timedelta(days=1)
+
+
+def _asked_later(store: Store, model: str, begin: datetime) -> list[str]:
+    """Return the ids of a day that were asked about again after it: their labels have to stay."""
+    with store.read(DEADLINE_S) as db:
+        found = db.execute(
+            "select distinct id from predictions where model = $model and ts >= $until and id in "
+            "(select id from predictions where model = $model and ts >= $since and ts < $until)",
+            {"model": model, "since": begin, "until": begin + timedelta(days=1)},
+        ).fetchall()
+    return [one for (one,) in found]
+
+
+def _delete(db: duckdb.DuckDBPyConnection, span: dict[str, object], shared: list[str]) -> None:
+    """Delete the answers of a span, with their shadows, and the labels that no later one has."""
+    mine = "from predictions where model = $model and ts >= $since and ts < $until"
+    db.execute(
+        "delete from shadow_answers where model = $model and prediction_id in "
+        f"(select prediction_id {mine})",
+        span,
+    )
+    db.execute(
+        f"delete from labels where model = $model and id in (select id {mine}) "
+        "and not list_contains($shared, id)",
+        {**span, "shared": shared},
+    )
+    db.execute(f"delete {mine}", span)
+
+
+def _dates(folder: Path) -> Iterator[date]:
+    for path in folder.glob("*.parquet"):
+        try:
+            yield date.fromisoformat(path.stem)
+        except ValueError:
+            continue  # not ours
