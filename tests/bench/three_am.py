@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests import night
 from tests.bench.figure import Figure, median
-from tests.box import copied, stock
+from tests.box import copied, stocked
 
 NIGHTS = 3
 
@@ -14,10 +14,11 @@ def measure() -> list[Figure]:
     """Break a champion and take it back, each time in a workspace of its own."""
     found: list[night.Night] = []
     with tempfile.TemporaryDirectory(prefix="cdml-night-") as folder:
+        source = stocked(Path(folder))
         for at in range(NIGHTS):
             place = Path(folder) / str(at)
             place.mkdir()
-            with copied(stock(Path(folder)), place / "box") as box:
+            with copied(source, place / "box") as box:
                 box.up()
                 night.breach(box)
                 found.append(night.taken_back(box, place))

@@ -23,3 +23,9 @@ def test_as_many_to_each_is_no_difference_and_no_row_is_no_answer() -> None:
 def test_a_negative_count_is_refused() -> None:
     with pytest.raises(ValueError, match="not negative"):
         p_value(-1, 3)
+
+
+def test_a_hundred_thousand_rows_are_no_work() -> None:
+    assert p_value(50_000, 50_000) == 1.0
+    assert p_value(49_500, 50_500) == pytest.approx(0.001579, rel=0.01)
+    assert p_value(0, 100_000) == 0.0
