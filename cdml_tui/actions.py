@@ -167,7 +167,7 @@ ACTIONS: tuple[Action, ...] = (
         "never train on this batch again, with a reason",
         Danger.SURPRISING,
         "cdml taint {model} --batch BATCH",
-        "cdml taint {model} --lift N",
+        "cdml taint MODEL --lift N",
         on=("data", "batch"),
     ),
     Action("down", ("j", "down"), "down", "select the next row", command=_LIST),

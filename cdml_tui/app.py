@@ -24,6 +24,7 @@ from cdml_tui import (
     actions,
     album,
     command_line,
+    console_log,
     effects,
     guard,
     offline,
@@ -188,7 +189,7 @@ class Console(App[int], inherit_bindings=False):
 
     def on_link_lost(self, event: LinkLost) -> None:
         """Take in that the engine is gone."""
-        self._become(link_lost(self.state, event.why, event.at))
+        self._become(link_lost(self.state, event.why, event.at, barred=event.barred))
 
     def on_link_timed(self, event: LinkTimed) -> None:
         """Take in how quickly the terminal takes what is written; draw what it is owed."""
@@ -371,6 +372,7 @@ def run(
 ) -> int:
     """Open the console on a workspace; return the exit code."""
     terminal = Terminal()
+    console_log.begin()
     try:
         liked, history = preferences.read(), History()
         screen = Screen(

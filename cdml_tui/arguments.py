@@ -30,7 +30,7 @@ def parser(name: str) -> argparse.ArgumentParser:
     made = _Parser(prog=f"cdml {name}", description=f"{verb.help}.", allow_abbrev=False)
     made.add_argument("-w", "--workspace", metavar="DIR", help="the workspace's folder")
     made.add_argument("--json", action="store_true", help="the answer as JSON")
-    if verb.words in ("[MODEL]", "[MODEL] | --reference FILE --current FILE"):
+    if verb.words == "[MODEL]":
         made.add_argument("model", nargs="?", metavar="MODEL")
     elif verb.words == "ID":
         made.add_argument("id", metavar="ID")

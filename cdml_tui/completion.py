@@ -132,6 +132,9 @@ def _names(kind: str, verb: str, model: str | None, ask: Ask) -> Iterator[str]:
     elif kind in ("VERSION", "A", "B"):
         shown = [m for m in ask("/state", wire.State).models if model in (None, m.model)]
         yield from (v.version for m in shown for v in m.versions)
+    elif kind == "COLUMN":
+        shown = [m for m in ask("/state", wire.State).models if model in (None, m.model)]
+        yield from (c.column for m in shown for c in m.drift)
     elif kind == "ID" and verb == "alert":
         yield from (str(a.number) for a in ask("/alerts?everything=1", wire.AlertList).alerts)
     elif kind == "ID":

@@ -18,6 +18,8 @@ from engine import wire
 COALESCE_S = 0.45
 SLOW_S = 5.0
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
+# Who has no role is answered, with one of these.
+_BARRED = (401, 403)
 
 
 class SnapshotCame(Message):
@@ -38,12 +40,13 @@ class HeartbeatCame(Message):
 
 
 class LinkLost(Message):
-    """The engine does not answer."""
+    """The engine does not answer, or answers only that it may not."""
 
-    def __init__(self, why: str, at: float) -> None:
+    def __init__(self, why: str, at: float, *, barred: bool = False) -> None:
         super().__init__()
         self.why = why
         self.at = at
+        self.barred = barred
 
 
 class Feed:
@@ -114,7 +117,8 @@ class Feed:
             work()
             return True
         except ConsoleError as lost:
-            self._tell(LinkLost(lost.message, self._monotonic()))
+            barred = lost.status in _BARRED
+            self._tell(LinkLost(lost.message, self._monotonic(), barred=barred))
         except Exception as fault:  # noqa: BLE001 - a worker that dies would leave a frozen screen
             self._tell(LinkLost(f"The feed failed: {fault!r}. It tries again.", self._monotonic()))
         return False

@@ -4,9 +4,14 @@ from cdml_tui.keyhelp import KeyHelp
 
 
 def found(keys: tuple[KeyHelp, ...], text: str) -> list[KeyHelp]:
-    """Return the actions whose name, key or help has the letters of a text in this order."""
+    """Return the actions whose name, key or help has the letters of a text in this order.
+
+    Without letters those that only look come first: Enter must change nothing by default.
+    """
     letters = text.lower().replace(" ", "")
     fits = [(far, k) for k in keys if (far := _far(letters, k)) is not None]
+    if not letters:
+        fits = [(k.danger != "A", k) for _, k in fits]
     return [k for _, k in sorted(fits, key=lambda pair: pair[0]) if k.name != "palette"]
 
 

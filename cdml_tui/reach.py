@@ -35,6 +35,11 @@ def key_of(screen: Screen, name: str) -> str:
     return next((k.keys[0] for k in screen.keys if k.name == name and k.keys), "?")
 
 
+def ways(screen: Screen) -> str:
+    """Name the two keys that select another row."""
+    return f"{key_of(screen, 'down')} and {key_of(screen, 'up')}"
+
+
 def works(screen: Screen, name: str) -> bool:
     """Say whether a key would do more now than explain why it cannot."""
     return not why_not(screen, name)
@@ -146,7 +151,7 @@ def _no_promotion(screen: Screen, model: wire.ModelState) -> str:
     if version is None:
         return "there is no version yet"
     if version == model.champion:
-        return f"{version} is the champion already; select another version with j or k"
+        return f"{version} is the champion already; {ways(screen)} select another version"
     if version not in model.promote:
         row = next((r for r in model.versions if r.version == version), None)
         return (

@@ -155,6 +155,7 @@ class Screen:
     received: float = 0.0
     heard: float | None = None
     lost: str = ""
+    barred: bool = False
     model: str | None = None
     selected: str | None = None
     target_seen: Seen = Seen()
@@ -326,8 +327,8 @@ def firing_of(model: wire.ModelState) -> wire.AlertRow | None:
 def snapshot_came(screen: Screen, snapshot: wire.State, at: float) -> Screen:
     """Take in a snapshot; a paused screen keeps it for later."""
     if screen.paused is not None:
-        return replace(screen, behind=(snapshot, at), heard=at, lost="", at=at)
-    came = replace(screen, snapshot=snapshot, received=at, heard=at, lost="", at=at)
+        return replace(screen, behind=(snapshot, at), heard=at, lost="", barred=False, at=at)
+    came = replace(screen, snapshot=snapshot, received=at, heard=at, lost="", barred=False, at=at)
     return looked_at(came)
 
 
@@ -336,9 +337,9 @@ def heartbeat_came(screen: Screen, at: float) -> Screen:
     return replace(screen, heard=at, at=at)
 
 
-def link_lost(screen: Screen, why: str, at: float) -> Screen:
+def link_lost(screen: Screen, why: str, at: float, *, barred: bool = False) -> Screen:
     """Note that the engine does not answer; what was known stays on the screen."""
-    return replace(screen, lost=why, at=at)
+    return replace(screen, lost=why, barred=barred, at=at)
 
 
 def resized(screen: Screen, width: int, height: int) -> Screen:

@@ -37,8 +37,7 @@ def entered(screen: Screen) -> Step:
     if not screen.sheets:
         return opened(screen, "version") if "version" in PAGES else (screen, ())
     sheet = screen.sheets[-1]
-    opens = PAGES[sheet.subject.page].opens
-    subject = opens(screen, sheet) if opens and sheet.value is not None else None
+    subject = PAGES[sheet.subject.page].entered(screen, sheet)
     if subject is None:
         return replace(screen, message="there is nothing more to open here"), ()
     if subject.page == BASE:
@@ -49,10 +48,10 @@ def entered(screen: Screen) -> Step:
 def offered(screen: Screen, verb: str) -> Intent | str:
     """Return what a change key would do on the open page, or why it does nothing there."""
     sheet = screen.sheets[-1]
-    offer = PAGES[sheet.subject.page].changes.get(verb)
-    if offer is None:
+    page = PAGES[sheet.subject.page]
+    if verb not in page.changes:
         return "close this page first, to see what it would do"
-    return "this page has no answer yet" if sheet.value is None else offer(screen, sheet)
+    return page.offered(verb, screen, sheet)
 
 
 def closed(screen: Screen) -> Step:
@@ -84,9 +83,9 @@ def model_changed(screen: Screen) -> Step:
 
 def moved(screen: Screen, way: str) -> Screen:
     """Move the cursor among the rows shown, or scroll where nothing can be selected."""
-    sheet, room = screen.sheets[-1], room_of(screen)
+    sheet = screen.sheets[-1]
     body = body_of(screen, sheet, screen.width)
-    rows = rows_of(sheet, body)
+    rows, room = rows_of(sheet, body), room_of(screen, body)
     step = {
         "up": -1,
         "down": 1,
@@ -112,9 +111,9 @@ def filtered(screen: Screen, a_filter: Filter | None) -> Screen:
 
 def next_hit(screen: Screen, step: int) -> Screen:
     """Go to the next row that the filter lets through; behind the last one comes the first."""
-    sheet, room = screen.sheets[-1], room_of(screen)
+    sheet = screen.sheets[-1]
     body = body_of(screen, sheet, screen.width)
-    rows = rows_of(sheet, body)
+    rows, room = rows_of(sheet, body), room_of(screen, body)
     if not rows:
         return replace(screen, message="the filter lets no row through")
     if not body.selects:
@@ -160,7 +159,7 @@ def due(screen: Screen) -> Step:
     """Ask for the open page anew where it wants that by time alone."""
     if not screen.sheets or (sheet := screen.sheets[-1]).value is None or sheet.came is None:
         return screen, ()
-    every = PAGES[sheet.subject.page].every(sheet)
+    every = PAGES[sheet.subject.page].renewed_after(sheet)
     return (screen, ()) if every is None or screen.at - sheet.came < every else asked_again(screen)
 
 
@@ -169,14 +168,14 @@ def came(screen: Screen, subject: Subject, value: Any, at: float) -> Screen:
 
     def taken(sheet: Sheet) -> Sheet:
         before = body_of(screen, sheet, screen.width)
-        at_end = sheet.value is None or sheet.top + _room(screen, sheet) >= len(before.rows)
+        at_end = sheet.value is None or sheet.top + _room(screen, sheet, before) >= len(before.rows)
         sheet = replace(sheet, value=value, came=at, asked=None, why="")
         # What is beneath the cursor may be gone: the first row is there if any is.
         after = body_of(screen, replace(sheet, cursor=0), screen.width)
         sheet = _on_its_row(sheet, before, after)
         sheet = replace(sheet, cursor=max(0, min(sheet.cursor, len(after.rows) - 1)))
         if after.follows and at_end:
-            sheet = replace(sheet, top=max(0, len(after.rows) - _room(screen, sheet)))
+            sheet = replace(sheet, top=max(0, len(after.rows) - _room(screen, sheet, after)))
         return _sifted(screen, sheet)
 
     return _of_subject(screen, subject, taken)
@@ -194,8 +193,8 @@ def not_came(screen: Screen, subject: Subject, why: str) -> Screen:
     return _of_subject(screen, subject, lambda sheet: replace(sheet, asked=None, why=why))
 
 
-def _room(screen: Screen, sheet: Sheet) -> int:
-    return room_of(replace(screen, sheets=(sheet,)))
+def _room(screen: Screen, sheet: Sheet, body: Body) -> int:
+    return room_of(replace(screen, sheets=(sheet,)), body)
 
 
 def _on_its_row(sheet: Sheet, before: Body, after: Body) -> Sheet:

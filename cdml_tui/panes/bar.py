@@ -46,6 +46,24 @@ from engine import wire
 
 BAR_ROWS = 6
 _MESSAGE = 3
+# What the line above the footer names on the base screen, while nothing else is said there.
+_LOOKS = (
+    "version",
+    "compare",
+    "drift",
+    "performance",
+    "jobs",
+    "overview",
+    "past",
+    "model",
+    "rollout",
+    "incidents",
+    "alerts",
+    "data",
+    "audit",
+    "events",
+    "palette",
+)
 _VERBS = {
     "rollback": "Roll back",
     "promote": "Promote",
@@ -127,7 +145,7 @@ def footer(
 def _said(screen: Screen, width: int) -> list[Line]:
     """Say what is to be known above the keys: a message, the last outcome, the way without us."""
     lines: list[Line] = []
-    if link_of(screen) in ("lost", "stale") and screen.model is not None:
+    if link_of(screen) in ("lost", "stale") and screen.model and not screen.barred:
         lines += [line((t, "bad")) for t in wrapped(without_engine(screen), width - 2)]
     elif screen.lost:
         lines += [line((t, "bad")) for t in wrapped(inert(screen.lost), width - 2)]
@@ -147,7 +165,8 @@ def _said(screen: Screen, width: int) -> list[Line]:
         lines += [line((f" {t}", "bold")) for t in wrapped(inert(screen.message), room)[:_MESSAGE]]
         lines[-1] = ends(lines[-1], tail, width)
     else:
-        lines.append(ends(EMPTY, tail, width))
+        room = width - width_of(text_of(tail))
+        lines.append(ends(EMPTY if screen.sheets else footer(screen, room, _LOOKS), tail, width))
     if screen.outcome is not None and screen.message:
         lines.append(line(f" {inert(screen.message)}"))
     return [tuple(one) for one in lines]
@@ -174,6 +193,7 @@ def action_bar(screen: Screen, bar: Bar, width: int, height: int) -> list[Line]:
             left = f"waits {max(0.0, until - screen.at):.0f} s for y"
             head, body = _heading(intent, left, width), _effect(screen, intent, width)
             body.insert(0, (("careful", "warn"), why))
+            body = body if width >= NARROW else body[:3]
             prompt = line((" y = do it", "key"), "   any other key = cancel")
         case Typing() as typing:
             head, body, prompt = _typing(screen, typing, width)
@@ -348,6 +368,8 @@ def _asking(
     ]
     if intent.verb == "rollback":
         body.append((("or", ""), without_engine(screen)))
+        # Where there is little room, the command comes whole.
+        body = body if width >= NARROW else [body[2], body[0]]
     return _heading(intent, f"UNKNOWN for {took}", width), body, line((" Esc = stop asking", "key"))
 
 

@@ -56,7 +56,7 @@ def _row(column: wire.DriftColumn, full: float, width: int) -> Line:
     return fit(
         (
             Span(f" {pad(inert(column.column), 16)} "),
-            Span(lead(figure(psi), 6) + "  ", style),
+            Span(f"{lead(figure(psi), 6)}{'!' if column.drifted else ' '} ", style),
             Span(pad(bar_of(psi or 0.0, full, bars), bars), style),
             Span(" " + notes, "warn" if notes else ""),
         ),

@@ -35,7 +35,9 @@ def figure(value: float | None) -> str:
         return f"{value:.1f}"
     if size >= 0.9995:
         return f"{value:.2f}"
-    return f"{value:.3f}".replace("0.", ".", 1) if size else "0"
+    # What rounds to nothing has no sign: -.000 would look like less than nothing.
+    sign = "-" if value < 0 and size >= 0.0005 else ""
+    return f"{sign}{size:.3f}".replace("0.", ".", 1) if size else "0"
 
 
 def count(n: int | None) -> str:

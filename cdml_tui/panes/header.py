@@ -69,6 +69,8 @@ def _feed(screen: Screen) -> Line:
             return line(("feed live", "good"))
         case "stale":
             return line((f"feed STALE {old}", "alarm"))
+        case "lost" if screen.barred:
+            return line(("no entry", "alarm"))
         case "lost":
             return line((f"engine LOST {old}" if screen.snapshot else "no engine", "alarm"))
     return line("connecting")
@@ -162,6 +164,9 @@ def situation(screen: Screen) -> Line:
     """Say what is wrong, or that nothing is."""
     state, model = screen.snapshot, model_of(screen)
     old = span_of(age_s(screen))
+    if screen.barred:
+        seen = f"; you see what was known {old} ago" if state else ""
+        return line((f"!NO ENTRY: the engine answers, but not to you{seen}; trying again", "bad"))
     if screen.lost and state is None:
         return line(("!NO ENGINE answers on this workspace; trying again", "bad"))
     if screen.lost:

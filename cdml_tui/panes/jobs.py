@@ -2,12 +2,12 @@
 
 from cdml_tui.panes.figures import age, clock, span_of
 from cdml_tui.panes.line import Line, Span, Style, fit, inert, lead, line, pad, title
+from cdml_tui.panes.runs import VERDICTS
 from cdml_tui.reach import key_of
 from cdml_tui.state import Screen, decision_now
 from engine import wire
 
 _ALIVE = ("running", "queued")
-_VERDICTS = {"inconclusive": "unclear"}
 
 
 def jobs(screen: Screen, width: int, height: int) -> list[Line]:
@@ -56,7 +56,7 @@ def _run(screen: Screen, job: wire.JobRow, width: int) -> Line:
         (
             Span(f" {mark} ", "key" if mark == ">" else style),
             Span(pad(inert(job.job), 8) + " "),
-            Span(pad(inert(state), 7), style),
+            Span(pad(inert(state), 8), style),
             Span(lead(when, 4) + " ", "dim"),
             Span(inert(f"{version}{note}")),
         ),
@@ -70,7 +70,7 @@ def _state(job: wire.JobRow) -> tuple[str, Style]:
     if job.error is not None:
         return job.state, "bad"
     if job.verdict:
-        return _VERDICTS.get(job.verdict, job.verdict), "good" if job.verdict == "pass" else "warn"
+        return VERDICTS.get(job.verdict, job.verdict), "good" if job.verdict == "pass" else "warn"
     return job.state, ""
 
 

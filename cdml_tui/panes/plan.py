@@ -1,7 +1,7 @@
 """What R, P and S would do now, with the checks behind it; on screen before the key is."""
 
 from cdml_tui.panes.line import Line, inert, line, title, wrapped
-from cdml_tui.reach import key_of
+from cdml_tui.reach import key_of, ways
 from cdml_tui.state import Screen, model_of, running_of, running_text
 from engine import wire
 
@@ -17,7 +17,8 @@ def plan(screen: Screen, width: int, height: int) -> list[Line]:
     chosen = model.promote.get(screen.selected or "")
     lines.append(line(""))
     if screen.selected == model.champion:
-        lines.append(line((f" {forth}  the champion is selected; j and k select another", "dim")))
+        other = f"{ways(screen)} select another"
+        lines.append(line((f" {forth}  the champion is selected; {other}", "dim")))
     elif chosen is not None:
         lines += one_plan(forth, "promote", chosen, width)
     else:

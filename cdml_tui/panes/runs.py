@@ -8,7 +8,7 @@ from cdml_tui.panes.line import Line, Span, Style, line
 from cdml_tui.state import moment
 from engine import wire
 
-_VERDICTS = {"inconclusive": "unclear"}
+VERDICTS = {"inconclusive": "unclear", "fail": "rejected"}
 _STATES: dict[str, Style] = {
     "running": "bold", "done": "good", "failed": "bad", "killed": "bad", "timed_out": "bad",
     "refused": "warn", "interrupted": "warn", "cancelled": "dim", "queued": "dim",
@@ -25,7 +25,7 @@ def columns(now: datetime | None) -> tuple[Column[wire.JobRow], ...]:
         Column("AGO", 5, lambda r: age(r.started_at or r.queued_at, now), least=60, right=True),
         Column("TOOK", 5, lambda r: took(r, now), least=100, right=True),
         Column("CPU", 5, cpu, least=60, right=True),
-        Column("MEM", 6, memory, least=60, right=True),
+        Column("MEM", 7, memory, least=60, right=True),
         Column("VERSION", 8, lambda r: r.version or NONE, least=120),
         Column("CAUSE", 32, lambda r: r.cause, least=130),
         Column("WHAT CAME OF IT", 0, _came),
@@ -35,7 +35,7 @@ def columns(now: datetime | None) -> tuple[Column[wire.JobRow], ...]:
 def state(run: wire.JobRow) -> tuple[str, Style]:
     """Return the state of a run, or the verdict it came to."""
     if run.state == "done" and run.verdict:
-        word = _VERDICTS.get(run.verdict, run.verdict)
+        word = VERDICTS.get(run.verdict, run.verdict)
         return word, "good" if run.verdict == "pass" else "warn"
     return run.state, _STATES.get(run.state, "")
 
@@ -55,7 +55,7 @@ def cpu(run: wire.JobRow) -> str:
 
 def memory(run: wire.JobRow) -> str:
     """Return the most memory that a run held."""
-    return NONE if run.memory_mib is None else f"{run.memory_mib} MB"
+    return NONE if run.memory_mib is None else f"{run.memory_mib} MiB"
 
 
 def progress_line(run: wire.JobRow, now: datetime | None, width: int) -> Line:

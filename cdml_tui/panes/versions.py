@@ -7,6 +7,7 @@ from cdml_tui.panes.figures import NONE, age, clock, count, figure, metric_word,
 from cdml_tui.panes.first_steps import first_steps
 from cdml_tui.panes.header import locks
 from cdml_tui.panes.line import Line, Span, Style, fit, inert, lead, line, pad, title, width_of
+from cdml_tui.reach import ways
 from cdml_tui.state import Screen, decision_now, filter_of, listed, model_of, promotable
 from engine import wire
 
@@ -33,7 +34,7 @@ def versions(screen: Screen, width: int, height: int) -> list[Line]:
     rows = listed(screen, model)
     view = _in_view(rows, _pinned(model, rows), screen.selected, height - 2)
     hidden = len(rows) - len(view)
-    more = (Span(f"{hidden} more: j k ", "dim"),) if hidden > 0 else ()
+    more = (Span(f"{hidden} more: {ways(screen)} ", "dim"),) if hidden > 0 else ()
     name = Span(f"{inert(model.model)} ", "bold")
     note = (name, *filtered(screen, "versions"), *more, *locks(model, screen))
     columns = _columns(model, width)

@@ -53,7 +53,7 @@ def _draw(screen: Screen, sheet: Sheet, width: int) -> Body:
     head = line((f" {word}", style_of(word)), f"  received {received}{rows_taken}")
     rows = facts(
         (
-            ("file", f"{row.file}, {row.kind}"),
+            ("file", f"{row.file}, a file of {row.kind}"),
             ("rows of", rows_of(row)),
             *_touched(seen.trace),
             *_tainted(sheet, taint),

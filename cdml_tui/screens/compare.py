@@ -5,6 +5,7 @@ from cdml_tui.panes import judged
 from cdml_tui.panes.figures import count, figure, metric_word
 from cdml_tui.panes.line import Line, Span, Style, inert, lead, line, pad, title, width_of
 from cdml_tui.panes.numbers import aligned, days, placed, told
+from cdml_tui.reach import ways
 from cdml_tui.screens.page import WIDE, Body, Page
 from cdml_tui.sheet import Sheet, Subject
 from cdml_tui.state import Screen, model_of
@@ -31,7 +32,7 @@ def _about(screen: Screen, page: str) -> Subject | str:
     if model.champion is None:
         return "no version serves yet: there is no champion to compare with"
     if chosen is None or chosen == model.champion:
-        return "the champion is selected; j and k select whom to compare it with"
+        return f"the champion is selected; {ways(screen)} select whom to compare it with"
     return Subject(page, model.model, model.champion, chosen)
 
 

@@ -47,7 +47,7 @@ def _foot(screen: Screen, batch: wire.BatchRow, width: int) -> tuple[Line, ...]:
     """Draw what was found of the batch stood on; Enter shows what was trained on it."""
     reasons = batch.reasons or ["nothing was found wrong with it"]
     known = (
-        ("file", f"{batch.file}, {batch.kind}"),
+        ("file", f"{batch.file}, a file of {batch.kind}"),
         *(("found", reason) for reason in reasons),
         *(("do", command) for command in batch.commands),
     )

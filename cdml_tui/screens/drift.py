@@ -71,7 +71,7 @@ def _head(answer: wire.DriftAnswer, columns: list[wire.DriftColumn], width: int)
 def _bars(width: int) -> int:
     if width < 76:
         return max(6, width - _NAMED - 10)
-    return 10 if width < 100 else 30
+    return 10 if width < 100 else 20 if width < 140 else 30
 
 
 def _full(answer: Answer) -> float:

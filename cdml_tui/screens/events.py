@@ -8,7 +8,7 @@ from cdml_tui.state import Screen
 
 def _draw(_: Screen, sheet: Sheet, width: int) -> Body:
     events = sheet.value
-    return Body(Rows(len(events), lambda i: event_line(events[i], width)))
+    return Body(Rows(len(events), lambda i: event_line(events[-1 - i], width)))
 
 
 PAGE = Page(

@@ -4,10 +4,12 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from cdml_tui.panes.bar import bottom, rows_needed
+from cdml_tui.panes.facts import NARROW
 from cdml_tui.panes.figures import span_of
 from cdml_tui.panes.header import fitted
 from cdml_tui.panes.layout import SHORT, watch
 from cdml_tui.panes.line import EMPTY, Line, Span, block, drawn, inert, line, title, wrapped
+from cdml_tui.screens.fault import undrawn
 from cdml_tui.screens.page import Body
 from cdml_tui.screens.table import PAGES
 from cdml_tui.sheet import Sheet
@@ -36,16 +38,18 @@ def body_of(screen: Screen, sheet: Sheet, width: int) -> Body:
     if sheet.value is None and page.ask is not None:
         why = sheet.why or page.waiting
         return Body([line((f" {t}", "dim")) for t in wrapped(inert(why), max(1, width - 2))])
-    body = page.draw(screen, sheet, width)
+    try:
+        body = page.draw(screen, sheet, width)
+    except Exception as fault:  # noqa: BLE001 - a page that breaks must not end the console
+        return Body([undrawn(f"this page ({page.name})", fault)])
     return body if body.rows else Body([line((" nothing yet", "dim"))], body.head)
 
 
-def room_of(screen: Screen) -> int:
-    """Return how many rows of the open page the terminal has room for."""
+def room_of(screen: Screen, body: Body) -> int:
+    """Return how many rows of the open page, which has this body, the terminal has room for."""
     sheet = screen.sheets[-1]
     width, height = screen.width, screen.height
     around = len(_head(screen, width, height)) + 1 + len(_foot(screen, sheet, width, height))
-    body = body_of(screen, sheet, width)
     return max(1, height - around - len(body.head) - len(body.foot))
 
 
@@ -85,17 +89,21 @@ def _head(screen: Screen, width: int, height: int) -> list[Line]:
 
 def _foot(screen: Screen, sheet: Sheet, width: int, height: int) -> list[Line]:
     page = PAGES[sheet.subject.page]
-    names = (*page.keys, "down", *(["open"] if page.opens else []), "back", "help")
+    opens = ("open",) if page.entered(screen, sheet) else ()
+    names = (*page.keys, "down", *opens, "back", "help")
+    if width < NARROW:
+        # The way out is never what has no room.
+        names = ("back", *page.keys, *opens, "down", "help")
     rows = min(rows_needed(screen, width), max(1, height - 1))
     return block(bottom(screen, width, rows, names, _dim(screen, sheet)), rows, width)
 
 
 def _dim(screen: Screen, sheet: Sheet) -> frozenset[str]:
     """Return the change keys of the page that cannot do anything now."""
-    changes = PAGES[sheet.subject.page].changes
-    if screen.snapshot is None or screen.snapshot.role == "viewer" or sheet.value is None:
-        return frozenset(changes)
-    return frozenset(n for n, offer in changes.items() if isinstance(offer(screen, sheet), str))
+    page = PAGES[sheet.subject.page]
+    if screen.snapshot is None or screen.snapshot.role == "viewer":
+        return frozenset(page.changes)
+    return frozenset(n for n in page.changes if isinstance(page.offered(n, screen, sheet), str))
 
 
 def _title(screen: Screen, sheet: Sheet, width: int) -> Line:

@@ -109,14 +109,20 @@ def _words(screen: Screen, answer: Answer, model: wire.ModelState) -> list[tuple
     now = decision_now(screen)
     worst = model.alerts[0] if model.alerts else None
     return [
-        ("breach", model.breach or ""),
+        ("breach", _breaches(model)),
         ("incident", str(model.incident) if model.incident is not None else ""),
         ("alert", f"{worst.number} {worst.state}: {worst.text}" if worst else "none"),
         ("forecast", _ahead(answer, model.model)),
         ("rollout", _rollout(answer, model)),
-        ("trained", f"{_trained(model)} old"),
+        ("trained", f"on rows that end {_trained(model)} ago" if model.trained_age_days else ""),
         ("next check", clock(model.next_check, now)),
     ]
+
+
+def _breaches(model: wire.ModelState) -> str:
+    """Say the first of what is beyond a limit, and how much more there is."""
+    first, *more = (model.breach or "").split("; ")
+    return f"{first}; and {len(more)} more, see cdml alerts" if more else first
 
 
 def _picture(screen: Screen, model: wire.ModelState) -> Picture:

@@ -6,12 +6,16 @@ pure. Every page is one file here, and named in table.py.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 from cdml_tui.client import Client
 from cdml_tui.panes.line import Line, block, title
+from cdml_tui.screens.fault import undrawn
 from cdml_tui.sheet import Sheet, Subject
 from cdml_tui.state import Intent, Screen
+
+F = TypeVar("F")
+T = TypeVar("T")
 
 # Terminals less high show the list alone: Enter opens the rest.
 _ROOM_FOR_FOOT = 20
@@ -37,8 +41,14 @@ class Rows(Sequence[Line]):
     def __getitem__(self, at: int | slice) -> Line | list[Line]:
         """Draw one row, or those of a slice."""
         if isinstance(at, slice):
-            return [self._draw(i) for i in range(*at.indices(self._n))]
-        return self._draw(range(self._n)[at])
+            return [self._one(i) for i in range(*at.indices(self._n))]
+        return self._one(range(self._n)[at])
+
+    def _one(self, at: int) -> Line:
+        try:
+            return self._draw(at)
+        except Exception as fault:  # noqa: BLE001 - one row that cannot be drawn hides no other
+            return undrawn(f"row {at + 1}", fault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +122,28 @@ class Page:
     over: bool = False
     every: Callable[[Sheet], float | None] = lambda _: None
     changes: Mapping[str, Offer] = field(default_factory=dict)
+
+    def entered(self, screen: Screen, sheet: Sheet) -> Subject | None:
+        """Return what Enter opens where the operator stands; None where nothing."""
+        if self.opens is None or sheet.value is None:
+            return None
+        return self._tried(lambda opens: opens(screen, sheet), self.opens, None)
+
+    def offered(self, verb: str, screen: Screen, sheet: Sheet) -> Intent | str:
+        """Return what one of its change keys would do, or why it does nothing now."""
+        if sheet.value is None:
+            return "this page has no answer yet"
+        broken: Intent | str = "this page cannot say what it would do"
+        return self._tried(lambda offer: offer(screen, sheet), self.changes[verb], broken)
+
+    def renewed_after(self, sheet: Sheet) -> float | None:
+        """Return after how many seconds its answer is asked for anew in any case."""
+        return self._tried(lambda every: every(sheet), self.every, None)
+
+    def _tried(self, call: Callable[[F], T], what: F, otherwise: T) -> T:
+        """Do without what breaks on an answer; the page itself says that it is broken."""
+        try:
+            return call(what)
+        except Exception as fault:  # noqa: BLE001 - a page that breaks must not end the console
+            undrawn(f"this page ({self.name})", fault)
+            return otherwise

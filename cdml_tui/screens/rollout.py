@@ -10,6 +10,7 @@ from cdml_tui.state import Intent, Screen, Verb, decision_now
 from engine import wire
 
 _CHART = 9
+_TALLEST = 20
 _STEPS: dict[str, Style] = {"now": "bold", "done": "dim", "to come": ""}
 
 
@@ -107,7 +108,9 @@ def _evidence(screen: Screen, page: wire.RolloutPage, width: int) -> list[Line]:
     if not page.guardrails:
         why = "no look yet: the first one follows within a minute of a rollout's begin"
         return [line((f" {why}", "dim"))]
-    if width < WIDE or len(page.guardrails) == 1:
+    if len(page.guardrails) == 1:
+        return path(page.guardrails[0], width, max(_CHART, min(_TALLEST, screen.height - 16)))
+    if width < WIDE:
         return [one for g in page.guardrails for one in (*path(g, width, _CHART), EMPTY)]
     half = width // 2
     height = max(_CHART, (screen.height - 20) // 2)

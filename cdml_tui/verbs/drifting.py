@@ -1,7 +1,8 @@
 """`cdml drift MODEL`: the columns ranked by damage, each number with its reference and bins."""
 
 from cdml_tui.output import json_line, line, table
-from cdml_tui.verbs.session import Session
+from cdml_tui.verbs.drift_column import one_column
+from cdml_tui.verbs.session import Session, usage
 from engine.wire import DriftAnswer, DriftColumn, DriftReference
 
 _HEADS = (
@@ -11,8 +12,13 @@ _HEADS = (
 
 
 def drift(session: Session) -> int:
-    """List the columns by what their drift may cost, then scores, labels and slices."""
-    answer = session.client.drift(session.model())
+    """List the columns by what their drift may cost, scores, labels and slices; or tell of one."""
+    model, named = session.model_and(session.args.words, lambda rest: len(rest) <= 1)
+    if len(named) > 1:
+        raise usage("write cdml drift [MODEL] [COLUMN].", "column")
+    answer = session.client.drift(model)
+    if named:
+        return one_column(session, answer, named[0])
     if session.json:
         json_line(answer)
         return 0

@@ -231,8 +231,8 @@ VERBS: dict[str, Verb] = {
         changes_with=("--approve",),
     ),
     "drift": Verb(
-        "[MODEL] | --reference FILE --current FILE",
-        "drift of every column, or of one file against another",
+        "[MODEL] [COLUMN] | --reference FILE --current FILE",
+        "drift of every column or of one, or of one file against another",
         drifting.drift,
     ),
     "quality": Verb(

@@ -14,11 +14,11 @@ import msgspec
 
 from engine.clock import SystemClock
 from engine.errors import CdmlError, CorruptError, InvalidError, RefusedError
+from engine.jobs.process import FILE_LIMIT
 
 BEAT_S = 1.0
 MIB = 2**20
 SLACK = 512 * 2**20
-FILE_LIMIT = 512 * 2**20
 PR_SET_PDEATHSIG = 1
 _FAMILIES = {InvalidError: "invalid", CorruptError: "corrupt", RefusedError: "refused"}
 

@@ -18,6 +18,8 @@ SILENCE_S = 30.0
 MAX_PROCESSES = 64
 GRACE_S = 1.0
 MAX_RESULT = 64 * 2**20
+FILE_LIMIT = 512 * 2**20
+KEPT_LOG = 2**20
 
 
 class JobDiedError(CdmlError):
@@ -47,7 +49,9 @@ class JobProcess:
         (folder / "task.json").write_text(json.dumps({"verb": verb, **limits}), encoding="utf-8")
         self._read, write = os.pipe2(os.O_CLOEXEC)
         environment = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
-        with (folder / "log.txt").open("ab") as log:
+        self._log = folder / "log.txt"
+        self._see = f"Look at its log with cdml job {folder.name} --log."
+        with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "engine", "job", str(folder), str(write)],
                 stdin=subprocess.DEVNULL,
@@ -94,6 +98,8 @@ class JobProcess:
         finally:
             os.close(self._read)
             self.kill()
+            if self._log_is_full():
+                os.truncate(self._log, KEPT_LOG)
 
     def kill(self) -> None:
         """End the whole process group: TERM, then KILL."""
@@ -109,7 +115,10 @@ class JobProcess:
 
     def _stop(self, why: str, state: str) -> None:
         self.kill()
-        raise JobDiedError(f"Running {self.verb}: {why} and was killed. Look at its log.", state)
+        raise JobDiedError(f"Running {self.verb}: {why} and was killed. {self._see}", state)
+
+    def _log_is_full(self) -> bool:
+        return self._log.stat().st_size >= FILE_LIMIT
 
     def _report(self, buffer: bytes, progress: Callable[[float, str], None]) -> bytes:
         """Pass whole progress lines on and return what is left of the last one."""
@@ -123,6 +132,12 @@ class JobProcess:
 
     def _result(self) -> bytes:
         code = self._process.wait()
+        if self._log_is_full():
+            raise JobDiedError(
+                f"Running {self.verb}: it printed more than {FILE_LIMIT // 2**20} MiB; the first "
+                f"{KEPT_LOG // 2**20} MiB is kept. Have its recipe print less. {self._see}",
+                "failed",
+            )
         error = self.folder / "error.json"
         if error.exists():
             found = json.loads(error.read_text(encoding="utf-8"))
@@ -134,8 +149,7 @@ class JobProcess:
         if code != 0 or not result.exists():
             how = f"signal {-code}" if code < 0 else f"exit code {code}"
             raise JobDiedError(
-                f"Running {self.verb}: its process ended by {how} without a result. "
-                "Look at its log with cdml job ID --log.",
+                f"Running {self.verb}: its process ended by {how} without a result. {self._see}",
                 "killed" if code < 0 else "failed",
             )
         if result.stat().st_size > MAX_RESULT:

@@ -42,12 +42,20 @@ def due(site: Site, runner: Runner) -> None:
         if at is None or at > now or _frozen(site, schedule, last, now):
             continue
         answered = caught_up(schedule, at, now)
-        late = f", {(now - at) // LATE} min late" if now - at > LATE else ""
+        late = f", {_long(now - at)} late" if now - at > LATE else ""
         runner.submit(schedule.model, schedule.job, f"{schedule.shown}, due {iso(at)[:16]}Z{late}")
         site.ledger.set_last_due(schedule.model, schedule.job, answered)
     for model in site.settings.models:
         _stale(site, runner, model, now)
         rollout.take_up(site, model)
+
+
+def _long(span: timedelta) -> str:
+    """Write a time in its largest unit of which it has two."""
+    for unit, word in ((timedelta(days=1), "days"), (timedelta(hours=1), "h")):
+        if span >= 2 * unit:
+            return f"{span // unit} {word}"
+    return f"{span // LATE} min"
 
 
 def new_data(site: Site, runner: Runner, models: Iterable[str]) -> None:

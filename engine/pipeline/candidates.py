@@ -102,7 +102,8 @@ class _Bench:
     ) -> None:
         self.trials.append(Trial(of.said, number, rows, value, error))
         share = min(len(self.trials) / max(self.expected, 1), 1.0)
-        said = error or f"{self.inputs.metric} {value}"
+        told = "none" if value is None else f"{value:.6g}"
+        said = error or f"{self.inputs.metric} {told}"
         self.progress(
             share,
             f"fit {len(self.trials)} of {self.expected}, {rows} rows: {of.said}, "

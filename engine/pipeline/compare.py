@@ -5,10 +5,10 @@ from typing import Any
 from engine.clock import iso
 from engine.errors import InvalidError, RefusedError
 from engine.pipeline import train, validate
-from engine.pipeline.measurement import Comparison, ValidateResult
+from engine.pipeline.measurement import Comparison, Differences, ValidateResult
 from engine.pipeline.scoring import ValidateInputs
 from engine.pipeline.site import Site
-from engine.stats import performance
+from engine.stats import mcnemar, performance
 from engine.wire import Check, CompareAnswer
 
 FEWEST_ROWS = 100
@@ -77,14 +77,24 @@ def _lines(a: str, b: str, inputs: ValidateInputs, found: ValidateResult) -> lis
         said = f"{_num(found.calibration.value)} against {_num(found.calibration_gain.other)}"
         lines.append(_line("calibration error", "probability", found.calibration_gain, said))
     if (apart := found.differences) is not None:
-        told = {
-            "mean difference of answers": apart.mean,
-            "largest difference of answers": apart.largest,
-            "share of decisions that change": apart.changed,
-        }
-        shown = {k: v for k, v in told.items() if v is not None}
-        lines += [Check(k, "observed", None, "", v, n=found.n) for k, v in shown.items()]
+        lines += _apart(a, b, apart, found.n)
     return lines
+
+
+def _apart(a: str, b: str, apart: Differences, n: int) -> list[Check]:
+    """Say how far answers lie apart, and whether one version decides right more often."""
+    told: dict[str, tuple[float | None, int]] = {
+        "mean difference of answers": (apart.mean, n),
+        "largest difference of answers": (apart.largest, n),
+        "share of decisions that change": (apart.changed, n),
+    }
+    if apart.right is not None:
+        only_b, only_a = apart.right
+        told[f"rows that only {b} decides right"] = only_b, n
+        told[f"rows that only {a} decides right"] = only_a, n
+        told["p of as much by chance (McNemar)"] = mcnemar.p_value(only_b, only_a), only_a + only_b
+    shown = {k: v for k, v in told.items() if v[0] is not None}
+    return [Check(k, "observed", None, "", v, n=rows) for k, (v, rows) in shown.items()]
 
 
 def _line(name: str, unit: str, one: Comparison, text: str) -> Check:

@@ -11,7 +11,6 @@ from engine.pipeline import schema, vetting, waiting
 from engine.pipeline.shape import Shape, compared
 from engine.pipeline.site import Site
 from engine.pipeline.vetting import Vetted
-from engine.settings import ModelSettings
 from engine.store import batches, delivered, intake
 from engine.store.batches import Batch
 from engine.store.intake import Snapshot
@@ -100,7 +99,7 @@ def _judge(site: Site, model: str, path: Path, folder: Path, every: list[Batch])
         schema.propose(site, model, found.proposed, path.name)
     if found.refused:
         raise InvalidError(
-            " ".join([*found.refused, *_approvable(settings, found, path)]), code="wrong_columns"
+            " ".join([*found.refused, *_approvable(site, model, found, path)]), code="wrong_columns"
         )
     zone = site.settings.workspace.timezone
     taken = intake.snapshot(path, found.types, settings.time, zone, folder)
@@ -111,12 +110,13 @@ def _judge(site: Site, model: str, path: Path, folder: Path, every: list[Batch])
     return _Passed(taken, found.types, vetted, [*found.warnings, *vetted.verdict.warnings])
 
 
-def _approvable(settings: ModelSettings, found: Shape, path: Path) -> list[str]:
+def _approvable(site: Site, model: str, found: Shape, path: Path) -> list[str]:
     """Say that a person may have the columns of a file from now on, where that would do."""
-    wanted = found.proposed
-    if wanted is None or compared(settings, wanted, intake.columns(path), path.name).refused:
+    wanted, of = found.proposed, site.model(model)
+    if wanted is None or compared(of, wanted, intake.columns(path), path.name).refused:
         return []
-    return ["If these are its columns from now on: cdml schema --approve, then accept the file."]
+    approve = f"cdml schema {model} --approve --reason T"
+    return [f"If these are its columns from now on, type {approve}, and then accept the file."]
 
 
 def _accept(

@@ -42,12 +42,14 @@ class Slice(msgspec.Struct, frozen=True):
 class Differences(msgspec.Struct, frozen=True):
     """How far two versions' answers to the same rows lie apart; `changed` is None without classes.
 
-    `changed` is the share of rows that they decide differently, each at its own threshold.
+    `changed` is the share of rows that they decide differently, each at its own threshold. `right`
+    are the rows that only the candidate decides right, and those that only the champion does.
     """
 
     mean: float
     largest: float
     changed: float | None
+    right: tuple[int, int] | None = None
 
 
 class ValidateResult(msgspec.Struct, frozen=True):
@@ -155,6 +157,17 @@ def differences(task: str, one: Any, other: Any, thresholds: tuple[float, float]
         mine = performance.decisions(task, one, thresholds[0])
         changed = float(np.mean(mine != performance.decisions(task, other, thresholds[1])))
     return Differences(float(apart.mean()), float(apart.max()), changed)
+
+
+def only_right(
+    held: Held, one: Any, other: Any, thresholds: tuple[float, float]
+) -> tuple[int, int] | None:
+    """Count the rows that only `one` decides right, and only `other`; None without classes."""
+    if held.task == "regression":
+        return None
+    mine = performance.decisions(held.task, one, thresholds[0]) == held.labels
+    its = performance.decisions(held.task, other, thresholds[1]) == held.labels
+    return int(np.sum(mine & ~its)), int(np.sum(its & ~mine))
 
 
 def _told(found: Estimate, other: float | None) -> Comparison:

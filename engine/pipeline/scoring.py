@@ -72,7 +72,7 @@ def score(inputs: ValidateInputs, progress: Progress) -> ValidateResult:
         latency_ms={role: _latency_ms(one) for role, one in loaded.items()},
         file_bytes={role: store.sizes(name)[0] for role, name in inputs.manifests.items()},
         memory_bytes={role: store.sizes(name)[1] for role, name in inputs.manifests.items()},
-        differences=_differences(inputs.task, loaded, answers),
+        differences=_differences(held, loaded, answers),
         recalled=_recalled(inputs, store, rows, held, answers.get("champion")),
     )
 
@@ -134,12 +134,14 @@ def _recalled(
 
 
 def _differences(
-    task: str, loaded: dict[str, Loaded], answers: dict[str, Any]
+    held: Held, loaded: dict[str, Loaded], answers: dict[str, Any]
 ) -> measurement.Differences | None:
     if "champion" not in answers:
         return None
     cuts = loaded["candidate"].manifest.threshold, loaded["champion"].manifest.threshold
-    return measurement.differences(task, answers["candidate"], answers["champion"], cuts)
+    both = answers["candidate"], answers["champion"]
+    found = measurement.differences(held.task, *both, cuts)
+    return msgspec.structs.replace(found, right=measurement.only_right(held, *both, cuts))
 
 
 def _kpi(

@@ -192,6 +192,8 @@ def _concerned(e: AuditEntry) -> set[str]:
 def _touched(e: AuditEntry, trace: BatchTrace) -> bool:
     tainted = e.detail.get("taint") or {}
     named = tainted.get("number") in {t.number for t in trace.taints}
+    # Who took it in from quarantine, and why.
+    named |= e.detail.get("batch") == trace.batch
     return named or bool(_concerned(e) & {*trace.trained, *trace.judged})
 
 

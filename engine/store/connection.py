@@ -44,6 +44,9 @@ class Store:
             # All rows: a result that is not read to its end keeps its transaction open.
             self.tide = sum(n for (n,) in self._db.execute("select commits from tide").fetchall())
         except duckdb.Error as e:
+            if (half := getattr(self, "_db", None)) is not None:
+                # DuckDB would hand this very instance to whoever opens a new file at the path.
+                half.close()
             raise CorruptError(
                 f'Opening the metric store "{path}": DuckDB says "{_first_line(e)}". Predictions '
                 "go on without it. Restore it from a backup, or move it away to begin a new one.",

@@ -61,6 +61,7 @@ def test_status_as_json_is_the_contract_and_nothing_else(fake: Fake) -> None:
                 "rollback": {"to": "v1", "ready": True, "why": "", "checks": [], "measured": ""},
                 "incident": None,
                 "rollout": "",
+                "alerts": 0,
             }
         ],
         "wall": "",

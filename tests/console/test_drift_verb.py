@@ -5,13 +5,21 @@ from typing import Any
 
 import pytest
 
+from cdml_tui.client import ConsoleError
 from cdml_tui.verbs import drifting
-from engine.wire import DriftAnswer, DriftColumn, DriftReference
+from cdml_tui.verbs.session import Session
+from engine.wire import ColumnShape, DriftAnswer, DriftColumn, DriftReference
+
+SHAPE = ColumnShape(
+    "late", "wind", "feature", "training rows of v1", "7 days",
+    edges=[1.0, 2.5], reference=[50, 30, 20], current=[1, 3, 6],
+)  # fmt: skip
 
 
-def said(answer: DriftAnswer, capsys: pytest.CaptureFixture[str]) -> str:
-    client: Any = SimpleNamespace(drift=lambda model: answer)
-    session: Any = SimpleNamespace(client=client, json=False, model=lambda: "late")
+def said(answer: DriftAnswer, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    client: Any = SimpleNamespace(drift=lambda _: answer, shape=lambda *_: SHAPE)
+    session: Any = Session(SimpleNamespace(json=False, words=words, model=None))  # type: ignore[arg-type]
+    session.client, session.models = client, ["late"]
     assert drifting.drift(session) == 0
     return capsys.readouterr().out
 
@@ -47,3 +55,24 @@ def test_what_was_not_measured_is_said(capsys: pytest.CaptureFixture[str]) -> No
     assert "not measured yet" in said(
         DriftAnswer("late", None, "", "", [], "not measured yet"), capsys
     )
+
+
+def test_one_column_is_told_with_its_references_and_bars(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    near = DriftReference("recent", "2024-03-01..08", 500, 0.02)
+    wind = DriftColumn(
+        "wind", "numeric", 0.31, 0.2, 0.2, 100, 10, 0.0, 0.1, drifted=True, references=[near]
+    )
+    answer = DriftAnswer("late", "v1", "training rows of v1", "7 days", [wind], "", [], 0.2)
+    for words in (("wind",), ("late", "wind")):
+        text = said(answer, capsys, *words)
+        assert "late v1, wind: drifts, psi 0.31, limit 0.2, n 10 now, 100 then" in text
+        assert "missing: 0.0% then, 10.0% now" in text
+        assert "2024-03-01..08" in text
+        rows = [" ".join(one.split()) for one in text.splitlines()]
+        assert {"below 1 50.0% 10.0% 50 1", "1 .. 2.5 30.0% 30.0% 30 3"} <= set(rows)
+    with pytest.raises(ConsoleError, match='The nearest is "wind"'):
+        said(answer, capsys, "late", "winds")
+    with pytest.raises(ConsoleError, match="write cdml drift"):
+        said(answer, capsys, "late", "wind", "rain")

@@ -87,7 +87,7 @@ def test_a_filter_that_lets_nothing_through_says_so_and_enter_opens_nothing() ->
 def test_a_filter_survives_another_size() -> None:
     desk = filtered(opened("events", many(100)), "row 9")
     desk.screen = turning.resized(desk.screen, 40, 10)
-    assert desk.screen.sheets[0].hits == (9, *range(90, 100))
+    assert desk.screen.sheets[0].hits == (*range(10), 90)
 
 
 @pytest.mark.parametrize("pattern", ["[A-Z", "*", "(?P<", "\\", "!("])

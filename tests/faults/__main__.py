@@ -20,7 +20,7 @@ CASES: dict[str, Callable[[Path, Path], Outcome]] = {
     "2": lambda stock, at: kills.at_points(stock, at, 200),
     "3": lambda stock, at: kills.while_recovering(stock, at, 5),
     "4": lambda stock, at: disks.nth_failure(stock, at, 80),
-    "6": lambda stock, at: disks.power_cut(stock, at, 12),
+    "6": lambda stock, at: disks.power_cut(stock, at, 12, 0.25),
     "7": damage.matrix,
     "8": damage.long_log,
     "10": lambda stock, at: crowds.two_consoles(stock, at, 200),

@@ -40,7 +40,6 @@ def test_the_bad_day_is_taken_back_and_its_children_stay_clean(tmp_path: Path) -
         "got worse about 2013-07-1",
         "cost 0.",
         "promote",
-        "the vendor calls them corrections",
         "rollback: v2 -&gt; v1",
         "taint",
         "## What served when",

@@ -155,17 +155,23 @@ def test_a_memory_hog_is_told_which_setting_to_raise(place: Place) -> None:
     assert (error.code, error.field) == ("out_of_memory", "train.memory")
 
 
-@pytest.mark.parametrize(("recipe", "state"), [("killed", "killed"), ("flood", "failed")])
+@pytest.mark.parametrize(
+    ("recipe", "state", "said"),
+    [
+        ("killed", "killed", "ended by signal 9 without a result. Look at its log with cdml job"),
+        ("flood", "failed", "printed more than 512 MiB; the first 1 MiB is kept"),
+    ],
+)
 def test_a_job_that_ends_without_a_result_is_said_to_be_killed_or_failed(
-    place: Place, recipe: str, state: str
+    place: Place, recipe: str, state: str, said: str
 ) -> None:
     job = started(place, recipe)
     error = died(job)
     assert isinstance(error, JobDiedError)
     assert error.state == state
-    log = job.folder / "log.txt"
-    assert log.stat().st_size <= 512 * 2**20
-    log.unlink()
+    assert said in error.message
+    assert f"cdml job {recipe} --log" in error.message
+    assert (job.folder / "log.txt").stat().st_size <= 2**20
 
 
 def test_a_job_that_forks_without_end_is_killed_with_all_it_started(place: Place) -> None:

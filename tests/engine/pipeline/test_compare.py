@@ -3,12 +3,14 @@
 from datetime import timedelta
 
 import msgspec
+import numpy as np
 import pytest
 
 from engine.errors import CdmlError, InvalidError
 from engine.ledger.change import ENGINE
-from engine.pipeline import compare, scoring
+from engine.pipeline import compare, measurement, scoring
 from engine.pipeline.ingest import ingest
+from engine.pipeline.measurement import Held
 from engine.pipeline.scoring import ValidateInputs
 from tests.engine.pipeline.place import START, Place, csv
 from tests.engine.pipeline.test_recall import two_versions
@@ -37,6 +39,11 @@ def test_both_are_measured_on_rows_newer_than_both_trainings(place: Place) -> No
     assert 0.0 <= (names["share of decisions that change"].value or 0.0) <= 1.0
     mean, most = (names[f"{k} difference of answers"].value for k in ("mean", "largest"))
     assert 0.0 < (mean or 0.0) <= (most or 0.0)
+    only = [names[f"rows that only {v} decides right"].value or 0.0 for v in ("v1", "v2")]
+    assert sum(only) == pytest.approx(
+        (names["share of decisions that change"].value or 0) * metric.n
+    )
+    assert ("p of as much by chance (McNemar)" in names) == (sum(only) > 0)
     turned = compared(place, "v2", "v1")
     assert turned.lines[0].value == pytest.approx(-(metric.value or 0.0))
 
@@ -81,3 +88,22 @@ def test_a_group_column_is_drawn_as_one(place: Place) -> None:
     by_kind = msgspec.structs.replace(inputs, group="kind")
     found = scoring.score(by_kind, lambda *_: None)
     assert (found.blocks, found.block) == (3, "groups")
+
+
+def test_rows_that_only_one_decides_right_are_counted_each_at_its_own_threshold() -> None:
+    labels = np.array([1, 1, 1, 0, 0])
+    held = Held("binary", "log_loss", labels, np.arange(5), {})
+    one, other = (
+        np.array(a)[:, None] for a in ([0.9, 0.8, 0.7, 0.1, 0.9], [0.9, 0.1, 0.3, 0.1, 0.1])
+    )
+    found = measurement.differences("binary", one, other, (0.5, 0.25))
+    found = msgspec.structs.replace(
+        found, right=measurement.only_right(held, one, other, (0.5, 0.25))
+    )
+    assert (found.right, found.changed) == ((1, 1), pytest.approx(0.4))
+    names = {c.name: c for c in compare._apart("v1", "v2", found, 5)}
+    assert names["rows that only v2 decides right"].value == 1
+    assert (
+        names["p of as much by chance (McNemar)"].value,
+        names["p of as much by chance (McNemar)"].n,
+    ) == (1.0, 2)

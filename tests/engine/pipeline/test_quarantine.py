@@ -7,11 +7,11 @@ import pytest
 
 from engine.domain.acceptance import Found, judged
 from engine.errors import InvalidError, RefusedError, UnknownError
-from engine.pipeline import alerts, quarantine, schema, train, waiting
+from engine.pipeline import alerts, quarantine, schema, tracing, train, waiting
 from engine.pipeline.ingest import ingest
 from engine.store import batches
 from engine.store.batches import Batch
-from engine.wire import BatchFinding, LockRequest, QuarantineRequest
+from engine.wire import AuditQuestion, BatchFinding, LockRequest, QuarantineRequest
 from tests.engine.pipeline.place import PERSON, START, Place, csv
 
 
@@ -42,6 +42,8 @@ def test_nothing_in_quarantine_is_trained_on_until_a_person_takes_it_in(
     assert train.accepted(place, "late")[1].reasons[0] == "accepted by ada: the sensor was off"
     assert quarantine.listed(place, "late") == []
     assert [p.name for p in place.workspace.quarantine("late").iterdir()] == []
+    told = tracing.answer(place, 100, AuditQuestion(batch=answer.taken)).entries
+    assert [(e.action, e.reason) for e in told] == [("quarantine", "the sensor was off")]
     again = quarantine.decide(place, "late", PERSON, asked("accept", held))
     assert again == answer
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from engine.store.connection import Store
@@ -120,3 +121,12 @@ def test_after_an_unclean_stop_the_files_are_copied_and_two_copies_stay(
     assert [f.name for f in sorted(place.aside.iterdir())] == [
         "20240301T000100-unclean", "20240301T000200-unclean",
     ]  # fmt: skip
+
+
+def test_a_file_that_lacks_a_table_is_set_aside_and_a_new_one_begun(place: Place) -> None:
+    with duckdb.connect(str(place.path)) as db:
+        db.execute("drop table tide")
+    found = opened(place, ROWS, unclean=False)
+    assert "was set aside in" in found.suspect
+    assert (found.store.tide, rows(found)) == (0, 0)
+    assert list(place.aside.rglob("metrics.duckdb"))
