@@ -41,6 +41,7 @@ def place(tmp_path: Path) -> Any:
         tmp_path, SETTINGS.replace("seeds = 1", 'seeds = 1\non = ["recipe"]') + TABLE
     )
     (tmp_path / "late.sql").write_text(SQL)
+    found.judging = False  # rows come as the rule needs them, not as a source sends them
     found.serving = Replayed(found.ledger, found.artifacts, "id")  # type: ignore[assignment]
     ingest(found, "late", found.drop("a.csv", csv()))
     yield found
