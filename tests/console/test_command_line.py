@@ -26,7 +26,7 @@ LOOKS = {
     "init", "check", "demo", "backtest", "status", "versions", "show", "compare", "jobs", "job",
     "rollout", "drift", "quality", "performance", "forecast", "kpi", "report", "clients", "events",
     "audit", "doctor", "motd", "watch", "completion", "restore", "lineage", "reproduce", "alerts",
-    "keys",
+    "keys", "logs",
 }  # fmt: skip
 
 
