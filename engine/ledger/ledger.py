@@ -25,7 +25,7 @@ from engine.ledger.connection import connect
 from engine.ledger.incidents import Incidents
 from engine.ledger.past import rewound
 from engine.ledger.rollbacks import Rollbacks
-from engine.ledger.rows import read_locks, read_roles
+from engine.ledger.rows import entry_of, read_locks, read_roles
 from engine.ledger.suppressed import Suppressions
 from engine.ledger.taints import Taints
 from engine.upgrading import Before
@@ -133,7 +133,7 @@ class Ledger:
     def first_use(self, key: str) -> AuditEntry | None:
         """Return the entry of the change that an idempotency key was used for."""
         row = self._one("select * from audit where key = ?", key)
-        return _entry(row) if row else None
+        return entry_of(row) if row else None
 
     # -- models and versions
 
@@ -253,7 +253,7 @@ class Ledger:
     def audit_entries(self, *, limit: int = 100) -> list[AuditEntry]:
         """Return the newest entries, oldest first."""
         rows = self._all("select * from audit order by seq desc limit ?", limit)
-        return [_entry(r) for r in reversed(rows)]
+        return [entry_of(r) for r in reversed(rows)]
 
     def last_change(self, model: str) -> AuditEntry | None:
         """Return the newest entry that moved a model's roles or locks, or tainted something."""
@@ -265,7 +265,7 @@ class Ledger:
             "or json_extract(entry, '$.action') in ('taint', 'lift')) order by seq desc limit 1",
             model,
         )
-        return _entry(row) if row else None
+        return entry_of(row) if row else None
 
     def judged(self, model: str, version: str) -> AuditEntry | None:
         """Return the newest entry that judged a version."""
@@ -277,7 +277,7 @@ class Ledger:
             model,
             version,
         )
-        return _entry(row) if row else None
+        return entry_of(row) if row else None
 
     def last_move(self, model: str) -> AuditEntry | None:
         """Return the entry that made the present champion so."""
@@ -287,7 +287,7 @@ class Ledger:
             "order by seq desc limit 1",
             model,
         )
-        return _entry(row) if row else None
+        return entry_of(row) if row else None
 
     def automatic_actions(self, model: str, since: datetime) -> int:
         """Return how often nobody but the engine moved who answers a model since then."""
@@ -336,12 +336,12 @@ class Ledger:
 
     def entries(self) -> list[AuditEntry]:
         """Return the whole audit, oldest first."""
-        return [_entry(r) for r in self._all("select * from audit order by seq")]
+        return [entry_of(r) for r in self._all("select * from audit order by seq")]
 
     def entries_after(self, seq: int, limit: int) -> list[AuditEntry]:
         """Return the first entries after one, oldest first."""
         rows = self._all("select * from audit where seq > ? order by seq limit ?", seq, limit)
-        return [_entry(r) for r in rows]
+        return [entry_of(r) for r in rows]
 
     def audit_head(self) -> str:
         """Return the hash of the newest entry."""
@@ -390,12 +390,4 @@ def _version(row: sqlite3.Row) -> Version:
         msgspec.json.decode(report, type=GateReport) if report else None,
         row["generation"],
         bool(row["safe_mode"]),
-    )
-
-
-def _entry(row: sqlite3.Row) -> AuditEntry:
-    fields = msgspec.json.decode(row["entry"], type=dict[str, Any])
-    return msgspec.convert(
-        fields | {"seq": row["seq"], "prev_hash": row["prev_hash"], "hash": row["hash"]},
-        type=AuditEntry,
     )

@@ -1,11 +1,12 @@
-"""Reading roles and locks from their rows, inside a transaction or outside one."""
+"""Reading roles, locks and audit entries from their rows, inside a transaction or outside one."""
 
 import sqlite3
+from typing import Any
 
 import msgspec
 
 from engine.domain.roles import Roles
-from engine.wire import Lock
+from engine.wire import AuditEntry, Lock
 
 
 def read_roles(db: sqlite3.Connection, model: str) -> Roles:
@@ -29,3 +30,12 @@ def read_locks(db: sqlite3.Connection, model: str) -> list[Lock]:
     """Read the locks that stand on a model."""
     rows = db.execute("select * from locks where model = ? order by kind", (model,))
     return [Lock(r["kind"], r["owner"], r["reason"], r["since"], r["version"]) for r in rows]
+
+
+def entry_of(row: sqlite3.Row) -> AuditEntry:
+    """Read one entry of the audit from its row."""
+    fields = msgspec.json.decode(row["entry"], type=dict[str, Any])
+    return msgspec.convert(
+        fields | {"seq": row["seq"], "prev_hash": row["prev_hash"], "hash": row["hash"]},
+        type=AuditEntry,
+    )
