@@ -5,6 +5,7 @@ What hangs costs its own requests an answer, and no other model's.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
@@ -49,12 +50,14 @@ def _work(waiting: _Waiting) -> None:
         call, loop, future = waiting.get()
         if future.done():
             continue  # nobody waits for it any more
+        found: object = None
+        fault: Exception | None = None
         try:
-            found: object = call()
+            found = call()
         except Exception as e:  # noqa: BLE001 - polling worker: told to whoever waits
-            loop.call_soon_threadsafe(_settle, future, None, e)
-        else:
-            loop.call_soon_threadsafe(_settle, future, found, None)
+            fault = e
+        with suppress(RuntimeError):  # the loop has closed: nobody waits any more
+            loop.call_soon_threadsafe(_settle, future, found, fault)
 
 
 def _settle(future: "asyncio.Future[Any]", found: object, fault: Exception | None) -> None:
