@@ -24,10 +24,10 @@ FIND_PYTHON := for candidate in $(or $(PYTHON),python3.13 python3.12 python3.11 
 	  echo "cdml needs Python's ensurepip to make .venv and $$candidate lacks it: install it (Debian: apt install python3-venv) and run make again." >&2; exit 1; \
 	fi
 
-.PHONY: help env demo test faults check fast bench format docs picture lock wheel clean
+.PHONY: help env demo test faults check fast bench format docs picture lock wheel wheelhouse clean
 
 help: ## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1 \2/p' Makefile | while read -r target what; do printf '  make %-8s %s\n' "$$target" "$$what"; done
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1 \2/p' Makefile | while read -r target what; do printf '  make %-10s %s\n' "$$target" "$$what"; done
 
 env: .venv/ready ## the environment alone
 	@:
@@ -104,6 +104,9 @@ lock: ## requirements.lock from pyproject.toml; UPGRADE=--upgrade takes newer ve
 
 wheel: .venv/ready ## dist/cdml-*.whl, the demo's data inside
 	@$(BIN)/python -m hatchling build --target wheel
+
+wheelhouse: .venv/ready ## dist/wheelhouse: all that a machine without a registry needs to install cdml
+	@$(BIN)/python -m scripts.wheelhouse
 
 clean: ## everything that make made
 	@rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
