@@ -148,8 +148,13 @@ def test_a_standby_answers_for_a_champion_that_cannot_be_loaded(
     (workspace.artifacts / f"{digest}.json").unlink()
     service = start()
     body = {"rows": [{"features": make_rows(1)[0]}]}
-    answer = httpx.post(service.url + LATE, json=body).json()
-    assert answer["predictions"][0]["version"] == "v3"
+
+    def answered() -> str | None:
+        # Until a standby is loaded there is nobody to answer.
+        found = httpx.post(service.url + LATE, json=body).json().get("predictions")
+        return found[0]["version"] if found else None
+
+    assert eventually("a standby answers", answered) == "v3"
     late = next(m for m in service.link.status().models if m.model == "late")
     assert late.champion == "v3"
     assert "v2" in late.failures
