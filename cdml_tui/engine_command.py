@@ -32,8 +32,8 @@ def command(name: str, words: list[str]) -> list[str]:
     """Return the command that carries a verb out with these words."""
     if name in _NEED_A_WORKSPACE and not {"-h", "--help", "--keys"} & set(words):
         words = ["-w", str(location.find(named_workspace(words))), *without_workspace(words)]
-    elif name == "drift":
-        words = without_workspace(words)  # two files need none
+    elif name in ("drift", "restore"):
+        words = without_workspace(words)  # two files, or two folders, need none
     # -P: a folder called "engine" where the operator stands must not be taken for ours.
     return [sys.executable, "-P", "-m", "engine", name, *words]
 

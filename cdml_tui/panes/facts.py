@@ -34,11 +34,6 @@ def facts(known: Iterable[tuple[str, str | None]], width: int) -> list[Line]:
     return lines
 
 
-def paragraph(text: str, width: int, style: Style = "dim") -> list[Line]:
-    """Draw text from data over as many lines as it takes."""
-    return [line((f" {one}", style)) for one in wrapped(inert(text), max(1, width - 2))]
-
-
 @lru_cache(maxsize=4096)
 def folded(text: str, width: int) -> tuple[Line, ...]:
     """Draw a line as it was written, spaces and all, over as many lines as it takes."""

@@ -3,8 +3,8 @@
 from cdml_tui.client import Client
 from cdml_tui.panes.alerts import columns, known
 from cdml_tui.panes.columns import heading, row_line
-from cdml_tui.panes.facts import paragraph
 from cdml_tui.panes.line import Line, inert
+from cdml_tui.panes.numbers import told
 from cdml_tui.screens.page import Body, Page, Rows, foot_of, of_nothing
 from cdml_tui.screens.quieting import quiets
 from cdml_tui.sheet import Sheet, Subject
@@ -26,7 +26,7 @@ def _draw(screen: Screen, sheet: Sheet, width: int) -> Body:
     alerts, now = found.alerts, decision_now(screen)
     promises = [f"{model}: {said}" for model, said in found.promise.items()]
     if not alerts:
-        return Body([one for text in (_NONE, *promises) for one in paragraph(text, width)])
+        return Body([one for text in (_NONE, *promises) for one in told(text, width, style="dim")])
     shown = columns(now)
     return Body(
         Rows(len(alerts), lambda i: row_line(shown, alerts[i], width)),
@@ -44,7 +44,7 @@ def _foot(screen: Screen, sheet: Sheet, promises: list[str], width: int) -> tupl
         return ()
     lines = known(on, decision_now(screen), width)
     if len(lines) < rows - 1:
-        lines += [one for text in promises for one in paragraph(text, width)]
+        lines += [one for text in promises for one in told(text, width, style="dim")]
     return foot_of(
         screen, f"Alert {on.number} of {inert(on.model)} {inert(on.version)}", lines, rows
     )

@@ -4,9 +4,10 @@ from datetime import datetime
 
 from cdml_tui.client import Client
 from cdml_tui.panes.columns import Column, heading, row_line
-from cdml_tui.panes.facts import facts, paragraph
+from cdml_tui.panes.facts import facts
 from cdml_tui.panes.figures import NONE, clock
 from cdml_tui.panes.line import Line, fit, inert, line
+from cdml_tui.panes.numbers import told
 from cdml_tui.screens.page import Body, Page, Rows, foot_of, of_nothing
 from cdml_tui.sheet import Sheet, Subject
 from cdml_tui.state import Screen, wall
@@ -92,7 +93,7 @@ def _draw(screen: Screen, sheet: Sheet, width: int) -> Body:
     answer: wire.AuditAnswer = sheet.value
     entries = answer.entries
     if not entries:
-        return Body(paragraph(_NONE, width), head=(chain(answer, width),))
+        return Body(told(_NONE, width, style="dim"), head=(chain(answer, width),))
     shown = _columns(wall(screen))
     return Body(
         Rows(len(entries), lambda i: row_line(shown, entries[i], width)),

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from cdml_tui.client import Client, ConsoleError
 from cdml_tui.panes.batches import rows_of, style_of, taint_of, word_of
-from cdml_tui.panes.facts import facts, paragraph
+from cdml_tui.panes.facts import facts
 from cdml_tui.panes.figures import clock
 from cdml_tui.panes.line import Line, line, title
+from cdml_tui.panes.numbers import told
 from cdml_tui.screens.deciding import decides
 from cdml_tui.screens.page import Body, Page
 from cdml_tui.sheet import Sheet, Subject
@@ -45,7 +46,7 @@ def _trace(client: Client, model: str, batch: str) -> wire.BatchTrace | None:
 def _draw(screen: Screen, sheet: Sheet, width: int) -> Body:
     seen: BatchSeen = sheet.value
     if seen.row is None:
-        return Body(paragraph(f"It is not among the newest {_LOOKED} any more.", width))
+        return Body(told(f"It is not among the newest {_LOOKED} any more.", width, style="dim"))
     row, taint = seen.row, taint_of(seen.row, seen.taints)
     word = word_of(row, taint)
     received = clock(row.received, decision_now(screen))
@@ -86,7 +87,7 @@ def _found(row: wire.BatchRow, width: int) -> list[Line]:
     """Draw what the checks found; sentences that no check gave stand for themselves."""
     head = title(f"Found, {len(row.findings) or len(row.reasons)}", width)
     if not row.reasons and not row.findings:
-        return [head, *paragraph("Nothing was found wrong with it.", width)]
+        return [head, *told("Nothing was found wrong with it.", width, style="dim")]
     if not row.findings:
         return [head, *(one for text in row.reasons for one in facts((("why", text),), width))]
     lines = [head]

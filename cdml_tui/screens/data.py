@@ -5,8 +5,9 @@ import msgspec
 from cdml_tui.client import Client
 from cdml_tui.panes.batches import Delivered, columns
 from cdml_tui.panes.columns import heading, row_line
-from cdml_tui.panes.facts import facts, paragraph
+from cdml_tui.panes.facts import facts
 from cdml_tui.panes.line import Line, Style, fit, inert, line
+from cdml_tui.panes.numbers import told
 from cdml_tui.screens.deciding import decides
 from cdml_tui.screens.page import Body, Page, Rows, foot_of
 from cdml_tui.sheet import Sheet, Subject
@@ -32,7 +33,7 @@ def _draw(screen: Screen, sheet: Sheet, width: int) -> Body:
             f"Nothing was delivered for {found.answer.model} yet. Hand a file over with cdml "
             f"ingest {found.answer.model} FILE, drop it into its folder, or set a source."
         )
-        return Body(paragraph(why, width))
+        return Body(told(why, width, style="dim"))
     shown = columns(decision_now(screen), found.taints)
     return Body(
         Rows(len(batches), lambda i: row_line(shown, batches[i], width)),

@@ -3,9 +3,10 @@
 from datetime import datetime
 
 from cdml_tui.panes.columns import Cell, Column, heading, row_line
-from cdml_tui.panes.facts import facts, paragraph
+from cdml_tui.panes.facts import facts
 from cdml_tui.panes.figures import NONE, age, clock, span_of
 from cdml_tui.panes.line import Line
+from cdml_tui.panes.numbers import told
 from cdml_tui.screens.page import Body, Page, Rows, foot_of, of_nothing
 from cdml_tui.sheet import Sheet, Subject
 from cdml_tui.state import Screen, decision_now, moment
@@ -44,7 +45,7 @@ def _stood(row: wire.IncidentRow, now: datetime | None) -> str:
 def _draw(screen: Screen, sheet: Sheet, width: int) -> Body:
     rows: list[wire.IncidentRow] = sheet.value
     if not rows:
-        return Body(paragraph(_NONE, width))
+        return Body(told(_NONE, width, style="dim"))
     shown = _columns(decision_now(screen))
     return Body(
         Rows(len(rows), lambda i: row_line(shown, rows[i], width)),

@@ -2,8 +2,9 @@
 
 from cdml_tui.client import Client
 from cdml_tui.panes.columns import heading, row_line
-from cdml_tui.panes.facts import facts, paragraph
+from cdml_tui.panes.facts import facts
 from cdml_tui.panes.line import Line, inert
+from cdml_tui.panes.numbers import told
 from cdml_tui.panes.runs import columns
 from cdml_tui.screens.cancelling import cancels
 from cdml_tui.screens.page import Body, Page, Rows, foot_of, of_nothing
@@ -38,7 +39,7 @@ def _renew(client: Client, subject: Subject, before: list[wire.JobRow]) -> list[
 def _draw(screen: Screen, sheet: Sheet, width: int) -> Body:
     runs: list[wire.JobRow] = sheet.value
     if not runs:
-        return Body(paragraph(_NONE, width))
+        return Body(told(_NONE, width, style="dim"))
     shown = columns(decision_now(screen))
     return Body(
         Rows(len(runs), lambda i: row_line(shown, runs[i], width)),

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from cdml_tui.effects import Ran
-from cdml_tui.panes.facts import folded, paragraph
+from cdml_tui.panes.facts import folded
 from cdml_tui.panes.line import Line, Span, Style, line, width_of
+from cdml_tui.panes.numbers import told
 from cdml_tui.screens.page import Body, Page, of_nothing
 from cdml_tui.sheet import Sheet
 from cdml_tui.state import Screen
@@ -26,7 +27,7 @@ def _fitted(text: str, width: int) -> Sequence[Line]:
     """Keep the columns of a table as they were written; break what else is too long at words."""
     if "  " in text.strip() or width_of(text) < width - 1:
         return folded(text, width)
-    return paragraph(text, width)
+    return told(text, width, style="dim")
 
 
 PAGE = Page(

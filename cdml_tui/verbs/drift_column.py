@@ -46,7 +46,8 @@ def _named(answer: DriftAnswer, name: str) -> DriftColumn:
     close = get_close_matches(name, [c.column for c in columns], n=1, cutoff=0.4)
     hint = f'The nearest is "{close[0]}".' if close else f"cdml drift {answer.model} lists them."
     if not columns:
-        hint = answer.missing or "Nothing is measured yet."
+        why = answer.missing or "nothing is measured yet"
+        hint = f"{why[0].upper()}{why[1:]}."
     raise ConsoleError(
         "unknown_column",
         f'Looking for column "{name}" in the newest look at {answer.model}: it is not there. '

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.stats.profile import CategoricalProfile, Floats, NumericProfile
+from engine.stats.profile import CategoricalProfile, NumericProfile
 
 Frozen = NumericProfile | CategoricalProfile
 Cells = NDArray[np.int64]
@@ -130,24 +130,6 @@ def numeric_rows(
     edges = np.hstack([outer[:, :1], below[:, of.cuts], outer[:, 1:2]])
     cells[:, NUMERIC_HEAD:] = np.diff(edges, axis=1)
     return cells
-
-
-def value_cells(frozen: NumericProfile, values: Floats) -> Cells:
-    """Return the cells of values at hand, as a database would have counted them; NaN is null."""
-    one = grid(frozen)
-    there = values[~np.isnan(values)]
-    binned = np.bincount(
-        np.searchsorted(one.bounds, there, side="left"), minlength=len(one.bounds) + 1
-    )
-    finite = np.clip(there[np.isfinite(there)], one.low, one.high)
-    steps = np.floor((finite - one.centre) / one.scale * STEPS + 0.5).astype(np.int64)
-    return numeric_cells(
-        one,
-        [int(c) for c in binned],
-        len(values) - len(there),
-        int(steps.sum()),
-        int((steps * steps).sum()),
-    )
 
 
 def category_cells(

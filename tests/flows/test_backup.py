@@ -16,7 +16,7 @@ def test_a_hot_backup_brought_back_elsewhere_answers_as_before(box: Box, tmp_pat
     _, before = box.predict(row("a"))
     box.down()
     to = tmp_path / "elsewhere"
-    words = [*CDML, "restore", made["folder"], str(to), "--json"]
+    words = [*CDML, "-w", str(box.path), "restore", made["folder"], str(to), "--json"]
     found = json.loads(subprocess.check_output(words, env=ENVIRONMENT))
     assert found["champions"] == {"late": "v2"}
     other = Box(to)

@@ -19,6 +19,7 @@ from engine.store.labels import LabelRow
 from engine.store.predictions import Block
 from engine.wire import DriftColumn
 from tests.engine.pipeline.place import SETTINGS, START, Place
+from tests.engine.stats.counted import value_cells
 
 KINDS = ["a", "b", "c"]
 
@@ -94,7 +95,7 @@ def test_the_database_counts_tied_values_as_numpy_does(champion: Place) -> None:
     hours.renew(champion.store, bins, START, START + timedelta(days=1))
     found = hours.window(champion.store, bins, START, START + timedelta(days=1))
     numbers = np.array([np.nan if v is None else v for v in values], dtype=np.float64)
-    wanted = tally.value_cells(bins.frozen[key], numbers)  # type: ignore[arg-type]
+    wanted = value_cells(bins.frozen[key], numbers)  # type: ignore[arg-type]
     assert found.cells[bins.places[key]].tolist() == wanted.tolist()
     kept = bins.frozen[key]
     assert isinstance(kept, profile.NumericProfile)

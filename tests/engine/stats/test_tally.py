@@ -12,6 +12,7 @@ from engine.stats.profile import (
     quantile_edges,
     reference_profile,
 )
+from tests.engine.stats.counted import value_cells
 
 AWKWARD = {
     "tied": np.repeat([0.0, 1.0, 1.0, 2.0, 5.0], 50),
@@ -30,7 +31,7 @@ def test_a_value_lies_in_the_bin_that_numpy_would_count_it_in(name: str) -> None
     values = AWKWARD[name]
     frozen = reference_profile(values)
     other = np.concatenate([values, [-1e9, 0.0, 1e9]])
-    found = tally.profile_of(frozen, tally.value_cells(frozen, other), {})
+    found = tally.profile_of(frozen, value_cells(frozen, other), {})
     plain = numeric_profile(other, frozen.edges)
     assert (
         found.counts == plain.counts == bin_counts(other[np.isfinite(other)], frozen.edges).tolist()
@@ -50,8 +51,8 @@ def test_the_deciles_are_among_the_fine_edges() -> None:
 def test_hours_add_up_to_their_day_in_any_order() -> None:
     values = AWKWARD["normal"] * 1e6
     frozen = reference_profile(values)
-    parts = [tally.packed(tally.value_cells(frozen, p)) for p in np.array_split(values, 24)]
-    whole = tally.value_cells(frozen, values)
+    parts = [tally.packed(value_cells(frozen, p)) for p in np.array_split(values, 24)]
+    whole = value_cells(frozen, values)
     for order in (parts, parts[::-1]):
         assert tally.summed(order, len(whole)).tolist() == whole.tolist()
     assert tally.summed([], 3).tolist() == [0, 0, 0]
@@ -60,14 +61,14 @@ def test_hours_add_up_to_their_day_in_any_order() -> None:
 def test_mean_and_deviation_are_told_within_a_step() -> None:
     values = AWKWARD["normal"] * 50 + 1000
     frozen = reference_profile(values)
-    found = tally.profile_of(frozen, tally.value_cells(frozen, values + 25), {})
+    found = tally.profile_of(frozen, value_cells(frozen, values + 25), {})
     assert found.mean == pytest.approx(float(values.mean()) + 25, abs=50 / 1024)  # type: ignore[union-attr]
     assert found.deviation == pytest.approx(float(values.std()), abs=50 / 1024)  # type: ignore[union-attr]
 
 
 def test_what_lies_outside_the_reference_is_counted() -> None:
     frozen = reference_profile(np.arange(100.0))
-    cells = tally.value_cells(frozen, np.array([-1.0, 0.0, 50.0, 99.0, 100.0, np.inf]))
+    cells = value_cells(frozen, np.array([-1.0, 0.0, 50.0, 99.0, 100.0, np.inf]))
     assert tally.outside(frozen, cells) == (1, 1)
 
 
@@ -94,7 +95,7 @@ def test_an_old_profile_of_ten_bins_still_counts() -> None:
         '"positive_infinities":0,"low":0.0,"high":3.0}'
     )
     frozen = tally.decoded(old)
-    found = tally.profile_of(frozen, tally.value_cells(frozen, np.array([0.5, 2.0, 9.0])), {})  # type: ignore[arg-type]
+    found = tally.profile_of(frozen, value_cells(frozen, np.array([0.5, 2.0, 9.0])), {})  # type: ignore[arg-type]
     assert found.counts == [1, 0, 2]
     assert tally.decoded('{"counts":{"a":1},"nulls":0}') == CategoricalProfile({"a": 1}, 0)
 
@@ -103,7 +104,7 @@ def test_distances_of_profiles_are_near_those_of_all_values() -> None:
     rng = np.random.default_rng(3)
     x, y = rng.normal(size=20_000), rng.normal(0.3, 1.2, size=8_000)
     frozen = reference_profile(x)
-    now = tally.profile_of(frozen, tally.value_cells(frozen, y), {})
+    now = tally.profile_of(frozen, value_cells(frozen, y), {})
     exact = drift.numeric(x, y)
     binned = drift.numeric_profiles(frozen, now)  # type: ignore[arg-type]
     assert binned.psi == exact.psi
