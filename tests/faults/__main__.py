@@ -7,27 +7,14 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench.figure import load_average, machine
 from tests.box import stocked
-from tests.faults import crowds, damage, disks, kills
+from tests.faults import crowds, damage, disks, kills, proved
 from tests.faults.outcome import Outcome, table
 
-CASES: dict[str, Callable[[Path, Path], Outcome]] = {
-    "1": lambda stock, at: kills.at_random(stock, at, 100),
-    "2": lambda stock, at: kills.at_points(stock, at, 200),
-    "3": lambda stock, at: kills.while_recovering(stock, at, 5),
-    "4": lambda stock, at: disks.nth_failure(stock, at, 80),
-    "6": lambda stock, at: disks.power_cut(stock, at, 12, 0.25),
-    "7": damage.matrix,
-    "8": damage.long_log,
-    "10": lambda stock, at: crowds.two_consoles(stock, at, 200),
-    "12": crowds.restart_of_a_canary,
-    "31": lambda stock, at: crowds.flood(stock, at, 20.0),
-    "32": lambda stock, at: crowds.slow_reader(stock, at, 200),
-}
+CASES = {**kills.CASES, **disks.CASES, **damage.CASES, **crowds.CASES, **proved.CASES}
 
 
 def main(argv: list[str]) -> int:
@@ -39,7 +26,7 @@ def main(argv: list[str]) -> int:
     outcomes: list[Outcome] = []
     try:
         stock = stocked(folder)
-        for case in argv or CASES:
+        for case in argv or sorted(CASES, key=int):
             began, load = time.monotonic(), load_average()
             outcome = CASES[case](stock, folder / f"case-{case}")
             outcome.figures |= {"took s": time.monotonic() - began, "load": load}

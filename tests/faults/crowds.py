@@ -13,7 +13,7 @@ from cdml_tui.client import Client, ConsoleError
 from engine.wire import AuditQuestion, Change, LockRequest
 from tests.box import Box, copied, eventually, row
 from tests.faults.intruder import UnixConnection
-from tests.faults.outcome import Outcome
+from tests.faults.outcome import Case, Outcome
 from tests.faults.scene import AGAIN
 
 KEYS = 10_000
@@ -219,3 +219,11 @@ def _follow(box: Box, after: int, until: int, ids: list[int]) -> None:
                 ids.append(item.event.id)
                 if item.event.id >= until:
                     return
+
+
+CASES: dict[str, Case] = {
+    "10": lambda stock, at: two_consoles(stock, at, 200),
+    "12": restart_of_a_canary,
+    "31": lambda stock, at: flood(stock, at, 20.0),
+    "32": lambda stock, at: slow_reader(stock, at, 200),
+}

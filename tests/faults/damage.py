@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.box import ENVIRONMENT, Box, copied, eventually
-from tests.faults.outcome import Outcome
+from tests.faults.outcome import Case, Outcome
 from tests.faults.scene import Changer, within
 from tests.traffic import traffic
 
@@ -224,3 +224,6 @@ def long_log(stock: Path, folder: Path, size: int = LOG_BYTES) -> Outcome:
             "log MB": log // 10**6, "served after s": took or 60.0, "engine after s": store_s,
         }  # fmt: skip
     return outcome
+
+
+CASES: dict[str, Case] = {"7": matrix, "8": long_log}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.box import Box, eventually
 from tests.faults.kills import Doing, answered_since, end, said
-from tests.faults.outcome import Outcome
+from tests.faults.outcome import Case, Outcome
 from tests.faults.scene import Changer, Inside, changing, losses, record, watched, within
 from tests.traffic import traffic
 
@@ -145,3 +145,9 @@ def unsynced(workspace: Path, inside: Inside, draw: random.Random) -> int:
             if draw.random() < 0.5:  # the length came to the disk, the bytes did not
                 opened.truncate(whole)
     return taken
+
+
+CASES: dict[str, Case] = {
+    "4": lambda stock, at: nth_failure(stock, at, 80),
+    "6": lambda stock, at: power_cut(stock, at, 12, 0.25),
+}

@@ -12,7 +12,7 @@ from pathlib import Path
 from cdml_tui.client import ConsoleError
 from engine.wire import RunRequest, TaintRequest
 from tests.box import Box, deliver, eventually
-from tests.faults.outcome import Outcome
+from tests.faults.outcome import Case, Outcome
 from tests.faults.scene import (
     Changer,
     Inside,
@@ -243,3 +243,10 @@ def while_recovering(stock: Path, folder: Path, rounds: int) -> Outcome:
     outcome.figures = {"points": len(starting), "served again s, max": max(back)}
     outcome.failed = outcome.failed or (outcome.injected if outcome.wrong else 0)
     return outcome
+
+
+CASES: dict[str, Case] = {
+    "1": lambda stock, at: at_random(stock, at, 100),
+    "2": lambda stock, at: at_points(stock, at, 200),
+    "3": lambda stock, at: while_recovering(stock, at, 5),
+}

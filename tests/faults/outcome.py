@@ -1,7 +1,8 @@
 """What came of one case of the plan: what was injected, what survived it, and the figures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(slots=True)
@@ -21,10 +22,32 @@ class Outcome:
         self.failed += bool(wrong)
         self.wrong += wrong
 
+    def goal(
+        self,
+        name: str,
+        value: float,
+        *,
+        at_most: float | None = None,
+        at_least: float | None = None,
+    ) -> None:
+        """Note a figure that has a goal; beyond it is wrong, by how much so ever it survived."""
+        limits = [f"at most {at_most:g}"] if at_most is not None else []
+        limits += [f"at least {at_least:g}"] if at_least is not None else []
+        self.figures[name] = f"{value:.3g} ({', '.join(limits)})"
+        beyond = (at_most is not None and not value <= at_most) or (
+            at_least is not None and not value >= at_least
+        )
+        if beyond:
+            self.wrong.append(f"{name} is {value:.3g}, the goal is {' and '.join(limits)}")
+
     @property
     def survived(self) -> int:
         """Return how many injections left nothing wrong."""
         return self.injected - self.failed
+
+
+# A case is played on a copy of a stocked workspace, in a folder of its own.
+Case = Callable[[Path, Path], Outcome]
 
 
 def table(outcomes: Sequence[Outcome]) -> str:

@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.faults import crowds, damage, disks, kills
-from tests.faults.outcome import Outcome, table
+from tests.faults.outcome import Case, table
 
 HARMED = [
     ("spool/*.seg", "cut"), ("ledger.sqlite", "gone"), ("keys/public", "gone"),
     ("artifacts/champion.skops", "flip middle"), ("batches/*.parquet", "gone"),
 ]  # fmt: skip
-Case = Callable[[Path, Path], Outcome]
 SHORT: dict[str, Case] = {
     "1": lambda stock, at: kills.at_random(stock, at, 3, 100.0),
     "2": lambda stock, at: kills.at_points(stock, at, 3),
