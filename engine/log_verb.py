@@ -1,6 +1,5 @@
 """`cdml logs`: what the processes wrote, with and without a running engine."""
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -51,7 +50,7 @@ def _run(argv: list[str]) -> int:
             continue
         if since and found.get("time", "") < since:
             continue
-        shown = json.dumps(found, ensure_ascii=False) if given.json else _said(found)
+        shown = logs.as_line(found) if given.json else _said(found)
         sys.stdout.write(shown + "\n")
         sys.stdout.flush()
     return 0

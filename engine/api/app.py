@@ -13,7 +13,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from engine import wire
-from engine.api import changing, looking, outward
+from engine.api import bodies, changing, looking, outward
 from engine.api.desk import Desk
 from engine.api.outward import Outward
 from engine.api.peer import Req
@@ -37,7 +37,6 @@ STATUS: tuple[tuple[type[CdmlError], int], ...] = (
     (UnavailableError, 503),
     (CorruptError, 500),
 )
-MAX_UPLOAD = 2 * 2**30
 log = logging.getLogger("cdml.api")
 
 
@@ -66,7 +65,8 @@ def application(desk: Desk, hub: Hub, out: Outward) -> Litestar:
             path="/api/v1/openapi.json",
             render_plugins=[JsonRenderPlugin(path="/")],
         ),
-        request_max_body_size=MAX_UPLOAD,
+        before_request=bodies.checked,
+        request_max_body_size=wire.MAX_BODY,
         logging_config=None,
     )
 
@@ -85,8 +85,7 @@ def _body(status: int, code: str, message: str, field: str | None) -> Response[b
 
 def _ours(_: Req, error: CdmlError) -> Response[bytes]:
     status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
-    if error.code == "forbidden":
-        status = 403
+    status = {"forbidden": 403, "malformed_json": 400}.get(error.code, status)
     return _body(status, error.code, error.message, error.field)
 
 

@@ -21,12 +21,13 @@ from engine.serving.answers import Answerer
 from engine.serving.answers import Reply as Answers
 from engine.serving.bodies import read_labels
 from engine.serving.callers import Callers
+from engine.serving.connection import error_body
 from engine.serving.open_inference import infer_answer, metadata, read_infer
 from engine.serving.openapi import document
 from engine.serving.predict import predict_answer, read_predict
 from engine.serving.tally import Tally
 from engine.telemetry.prometheus import CONTENT_TYPE, ServingMetrics
-from engine.wire import MAX_BODY, ErrorAnswer, ErrorBody
+from engine.wire import MAX_BODY
 
 if TYPE_CHECKING:
     from engine.telemetry.tracer import Tracer
@@ -35,7 +36,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-MAX_IN_FLIGHT = 256
+MAX_IN_FLIGHT = 64
 MAX_HELD = 64 * 2**20
 MAX_CLIENT_ID = 128
 BODY_DEADLINE_S = 10.0
@@ -156,8 +157,15 @@ class App:
     def _admit(
         self, path: list[str], scope: Message, headers: dict[bytes, bytes], now: float
     ) -> None:
-        """Raise HttpError for a request without a known token, or of a client asking too often."""
+        """Raise HttpError for a page of a browser, without a known token, or asking too often."""
         callers = self._callers
+        if callers.open and b"origin" in headers:
+            raise HttpError(
+                403,
+                "from_a_page",
+                "Answering the request: a page in a browser sends it, and nobody needs a token "
+                "here, so any page could. Make one with cdml token new NAME.",
+            )
         if (callers.open and callers.buckets is None) or path[:2] == ["v2", "health"]:
             return
         name = "" if callers.open else callers.name(headers.get(b"authorization", b""))
@@ -311,11 +319,6 @@ class App:
         return _encode(infer_answer(request_id, reply))
 
 
-def error_body(code: str, message: str, field: str | None) -> bytes:
-    """Write the one shape of errors."""
-    return _encode(ErrorAnswer(ErrorBody(code, message, field)))
-
-
 def _refusal(
     path: list[str],
     status: int,
@@ -354,7 +357,7 @@ def _check_announced(headers: dict[bytes, bytes]) -> None:
 async def _next(receive: Receive, seconds: float = BODY_DEADLINE_S) -> Message:
     try:
         async with asyncio.timeout(seconds):
-            return await receive()
+            message = await receive()
     except TimeoutError:
         raise HttpError(
             408,
@@ -362,6 +365,9 @@ async def _next(receive: Receive, seconds: float = BODY_DEADLINE_S) -> Message:
             f"Reading the body: it did not arrive within {BODY_DEADLINE_S:.0f} s. Send it faster.",
             [(b"connection", b"close")],
         ) from None
+    if message["type"] == "http.disconnect":
+        raise HttpError(400, "hung_up", "Reading the body: the client hung up before its end.")
+    return message
 
 
 def _require(scope: Message, method: str) -> None:

@@ -12,6 +12,7 @@ import duckdb
 
 from engine.errors import CorruptError, RefusedError, UnavailableError
 from engine.store.compaction import copied, sync_folder
+from engine.store.confined import connect
 from engine.store.migrations import MIGRATIONS
 from engine.upgrading import Before
 
@@ -47,7 +48,7 @@ class Store:
     def _open(self) -> None:
         path = self._path
         try:
-            self._db = duckdb.connect(str(path), config={"threads": 1, "memory_limit": "128MB"})
+            self._db = connect(path, memory_limit="128MB")
             self._migrate(path)
             folders = ", ".join(
                 f"'{_quoted(f)}/'" for f in (self.batches, self.history, self._fresh)
@@ -216,7 +217,7 @@ def is_newer(said: str) -> bool:
 def commits_in(path: Path) -> int:
     """Return the commits of a store that nobody has open; 0 where it cannot be read."""
     try:
-        with duckdb.connect(str(path), read_only=True) as db:
+        with connect(path, read_only=True, threads=None) as db:
             return sum(n for (n,) in db.execute("select commits from tide").fetchall())
     except duckdb.Error:
         return 0

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from tests.bench.figure import load_average, machine
 from tests.box import stocked
-from tests.faults import crowds, damage, disks, kills, proved
+from tests.faults import crowds, damage, disks, intrusions, kills, proved
 from tests.faults.outcome import Outcome, table
 
-CASES = {**kills.CASES, **disks.CASES, **damage.CASES, **crowds.CASES, **proved.CASES}
+CASES = {**kills.CASES, **disks.CASES, **damage.CASES, **crowds.CASES, **intrusions.CASES,
+         **proved.CASES}  # fmt: skip
 
 
 def main(argv: list[str]) -> int:
