@@ -1,6 +1,6 @@
 """The whole fault plan: python -m tests.faults [CASE...]; prints case, injected, survived, figure.
 
-The exit code is 1 where anything did not survive or missed its goal; README.md says what proves what.
+The exit code is 1 where anything did not survive or missed its goal; README.md says what is proved.
 """
 
 import shutil
