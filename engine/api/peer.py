@@ -12,7 +12,8 @@ from litestar import Request
 from engine.api.origin import ssh_of, tty_of, user_of
 from engine.ledger.change import Actor
 from engine.serving.connection import Connection
-from engine.serving.control import credentials, short_path
+from engine.serving.control import short_path
+from engine.serving.credentials import credentials
 
 Req = Request[Any, Any, Any]
 # So many connections one user may have; the engine's own user and root have no such limit.
@@ -22,6 +23,7 @@ MOST_OF_ONE = 32
 class PeerConnection(Connection):
     """Puts the peer's credentials into this connection's own copy of the application state."""
 
+    linger_s = 0.0
     uid = -1
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

@@ -48,12 +48,12 @@ class Figures:
     def text(self) -> bytes:
         """Return what is known now in the text format of Prometheus."""
         with self._asking:
-            return text(self._gathered())
+            return text(self._gathered(), self._audited)
 
     def shown(self) -> Shown:
         """Return what is known now, family by family."""
         with self._asking:
-            return Shown(self._gathered())
+            return Shown(self._gathered(), self._audited)
 
     def _gathered(self) -> dict[str, ModelFigures]:
         site = self._site

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,15 @@ from engine.serving.answers import Reply as Answers
 from engine.serving.bodies import read_labels
 from engine.serving.callers import Callers
 from engine.serving.connection import error_body
+from engine.serving.http_faults import (
+    HttpError,
+    Message,
+    check_announced,
+    from_a_page,
+    no_such_path,
+    require,
+    too_large,
+)
 from engine.serving.open_inference import infer_answer, metadata, read_infer
 from engine.serving.openapi import document
 from engine.serving.predict import predict_answer, read_predict
@@ -32,7 +41,6 @@ from engine.wire import MAX_BODY
 if TYPE_CHECKING:
     from engine.telemetry.tracer import Tracer
 
-Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
@@ -58,18 +66,6 @@ class Reply:
     body: bytes
     kind: bytes = b"application/json"
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-
-
-class HttpError(Exception):
-    """A fault of the request as HTTP, before any rule of ours."""
-
-    def __init__(
-        self, status: int, code: str, message: str, headers: list[tuple[bytes, bytes]] | None = None
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.headers = headers or []
 
 
 class App:
@@ -160,12 +156,7 @@ class App:
         """Raise HttpError for a page of a browser, without a known token, or asking too often."""
         callers = self._callers
         if callers.open and b"origin" in headers:
-            raise HttpError(
-                403,
-                "from_a_page",
-                "Answering the request: a page in a browser sends it, and nobody needs a token "
-                "here, so any page could. Make one with cdml token new NAME.",
-            )
+            raise from_a_page()
         if (callers.open and callers.buckets is None) or path[:2] == ["v2", "health"]:
             return
         name = "" if callers.open else callers.name(headers.get(b"authorization", b""))
@@ -203,18 +194,18 @@ class App:
             case ["v2", *rest]:
                 return self._described(rest, scope)
             case ["metrics"]:
-                _require(scope, "GET")
+                require(scope, "GET")
                 return Reply(200, self._metrics.text(), CONTENT_TYPE.encode())
             case ["openapi.json"]:
-                _require(scope, "GET")
+                require(scope, "GET")
                 return Reply(200, self._document)
-        raise _no_such_path()
+        raise no_such_path()
 
     def _described(self, path: list[str], scope: Message) -> Reply:
         """Answer the reading half of the Open Inference Protocol."""
         match path:
             case [] | ["health", "live" | "ready"] | ["models", _] | ["models", _, "ready"]:
-                _require(scope, "GET")
+                require(scope, "GET")
         match path:
             case []:
                 found = {"name": "cdml", "version": self._version, "extensions": []}
@@ -229,7 +220,7 @@ class App:
                 if not self._answerer.known(model):
                     self._answerer.slot(model)
                 return _readiness(self._ready(model), model)
-        raise _no_such_path()
+        raise no_such_path()
 
     def _ready(self, model: str) -> bool:
         try:
@@ -246,7 +237,7 @@ class App:
         receive: Receive,
         headers: dict[bytes, bytes],
     ) -> Reply:
-        _require(scope, "POST")
+        require(scope, "POST")
         body = await self._body(headers, receive)
         try:
             if self._busy >= MAX_IN_FLIGHT:
@@ -261,7 +252,7 @@ class App:
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         """Read at most MAX_BODY bytes within the deadline; they are held until answered."""
-        _check_announced(headers)
+        check_announced(headers)
         message = await _next(receive)
         parts = [message.get("body", b"")]
         size = len(parts[0])
@@ -277,7 +268,7 @@ class App:
                 size += len(parts[-1])
                 self._held += len(parts[-1])
             if size > MAX_BODY:
-                raise _too_large()
+                raise too_large()
         except BaseException:
             self._held -= size
             raise
@@ -340,20 +331,6 @@ def _client_id(headers: dict[bytes, bytes]) -> str:
     return headers.get(b"x-client-id", b"")[:MAX_CLIENT_ID].decode("latin-1")
 
 
-def _check_announced(headers: dict[bytes, bytes]) -> None:
-    """Raise HttpError for a body that is refused by what its headers say."""
-    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise HttpError(
-            415,
-            "content_encoding",
-            "Reading the body: it is compressed. Send it plain.",
-            [(b"connection", b"close")],
-        )
-    length = headers.get(b"content-length", b"0")
-    if len(length) > 12 or not length.isdigit() or int(length) > MAX_BODY:
-        raise _too_large()
-
-
 async def _next(receive: Receive, seconds: float = BODY_DEADLINE_S) -> Message:
     try:
         async with asyncio.timeout(seconds):
@@ -370,34 +347,6 @@ async def _next(receive: Receive, seconds: float = BODY_DEADLINE_S) -> Message:
     return message
 
 
-def _require(scope: Message, method: str) -> None:
-    if scope["method"] != method:
-        raise HttpError(
-            405,
-            "wrong_method",
-            f"{scope['method'][:20]} {scope['path'][:80]}: this path takes {method} only.",
-            [(b"allow", method.encode())],
-        )
-
-
 def _readiness(ready: bool, model: str | None = None) -> Reply:  # noqa: FBT001
     found: dict[str, Any] = {"ready": ready} if model is None else {"name": model, "ready": ready}
     return Reply(200 if ready else 503, _encode(found))
-
-
-def _too_large() -> HttpError:
-    return HttpError(
-        413,
-        "body_too_large",
-        f"Reading the body: it is larger than {MAX_BODY} bytes. Send fewer rows at once.",
-        [(b"connection", b"close")],
-    )
-
-
-def _no_such_path() -> HttpError:
-    return HttpError(
-        404,
-        "unknown_path",
-        "Looking for this path: there is none. Predict at /v1/models/MODEL/predict; the others "
-        "are listed at /openapi.json.",
-    )

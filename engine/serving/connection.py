@@ -16,8 +16,6 @@ MAX_CONNECTIONS = 256
 MAX_WAITING = 16
 HEADER_DEADLINE_S = 5.0
 KEEP_ALIVE_S = 30
-# So long a connection without a request stays open when the process ends, and is answered still.
-LINGER_S = 1.0
 # So long a client may leave its answers unread.
 WRITE_DEADLINE_S = 30.0
 
@@ -25,6 +23,8 @@ WRITE_DEADLINE_S = 30.0
 class Connection(HttpToolsProtocol):
     """One connection."""
 
+    # So long one without a request stays open when the process ends, and is answered still.
+    linger_s = 1.0
     url = b""
     _header_bytes = 0
     _idle_bytes = 0  # what came since something of a request was last understood
@@ -67,7 +67,7 @@ class Connection(HttpToolsProtocol):
         if self._is_busy():
             super().shutdown()
         else:
-            self.loop.call_later(LINGER_S, self._leave)
+            self.loop.call_later(self.linger_s, self._leave)
 
     def _leave(self) -> None:
         if not self._is_busy() and not self.transport.is_closing():

@@ -25,9 +25,9 @@ from engine.errors import (
     UnavailableError,
     UnknownError,
 )
+from engine.serving.credentials import is_ours
 
 LENGTH = struct.Struct("<I")
-_CREDENTIALS = struct.Struct("3i")
 MAX_MESSAGE = 32 * 2**20
 MAX_PATH = 100
 IDLE_S = 30.0
@@ -299,13 +299,6 @@ def _understood(question: Question, content: bytes, kind: type[T]) -> T:
     raise family(failed.message, code=failed.code, field=failed.field)
 
 
-def credentials(peer: socket.socket) -> tuple[int, int, int]:
-    """Return pid, uid and gid of the other end of a Unix socket, by the kernel's word."""
-    found = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    pid, uid, gid = _CREDENTIALS.unpack(found)
-    return pid, uid, gid
-
-
 @contextlib.contextmanager
 def short_path(path: Path) -> Iterator[str]:
     """Give a path that fits into a Unix address (108 bytes), by way of an open folder."""
@@ -372,7 +365,7 @@ async def listen(listener: socket.socket, controls: Controls) -> asyncio.Server:
     """Answer questions on a bound socket."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if credentials(writer.get_extra_info("socket"))[1] not in (0, os.getuid()):
+        if not is_ours(writer.get_extra_info("socket")):
             writer.close()  # others ask the engine, which knows what they may
             return
         # Cancelled: the process ends, and whoever asked sees the connection close.

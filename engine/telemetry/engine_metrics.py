@@ -37,20 +37,21 @@ class ModelFigures:
     took: Mapping[str, Durations] = field(default_factory=dict)
 
 
-def text(models: Mapping[str, ModelFigures]) -> bytes:
+def text(models: Mapping[str, ModelFigures], audited: int = 0) -> bytes:
     """Return everything in the text format."""
     from prometheus_client import CollectorRegistry, generate_latest
 
     registry = CollectorRegistry()
-    registry.register(Shown(models))
+    registry.register(Shown(models, audited))
     return generate_latest(registry)
 
 
 class Shown:
     """What was just gathered, as prometheus_client asks for it."""
 
-    def __init__(self, models: Mapping[str, ModelFigures]) -> None:
+    def __init__(self, models: Mapping[str, ModelFigures], audited: int) -> None:
         self._models = models
+        self._audited = audited
 
     def describe(self) -> list["Metric"]:
         return []
@@ -59,6 +60,10 @@ class Shown:
         from prometheus_client.core import HistogramMetricFamily
 
         models = self._models.items()
+        yield _gauge(
+            "cdml_audit_entries", "Entries of the audit; it never has fewer than it had.",
+            [], [([], self._audited)],
+        )  # fmt: skip
         yield _gauge(
             "cdml_generation", "Role changes of a model.", ["model"],
             (([m], f.generation) for m, f in models),

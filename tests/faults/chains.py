@@ -13,7 +13,7 @@ from engine.wire import (
     RunRequest,
     TaintRequest,
 )
-from tests.box import Box, deliver
+from tests.box import Box, deliver, eventually
 from tests.faults.kills import LATER
 from tests.faults.scene import AGAIN
 
@@ -45,6 +45,7 @@ def edited(box: Box) -> list[str]:
     """Edit the ledger in every way under the running engine; return what its verify missed."""
     wrong = []
     path = box.path / "ledger.sqlite"
+    eventually("nothing runs that would write", lambda: not _running(box))
     for name, statements in EDITS.items():
         with closing(sqlite3.connect(path)) as db:
             tables = {
@@ -102,6 +103,10 @@ def files(folder: Path) -> None:
 
 
 KINDS = 19
+
+
+def _running(box: Box) -> bool:
+    return any(run.state in ("queued", "running") for run in box.control.jobs())
 
 
 def told(box: Box, folder: Path, who: int) -> list[str]:

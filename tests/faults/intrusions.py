@@ -96,7 +96,11 @@ def roles(stock: Path, _: Path) -> Outcome:
     """Ask every route as users of every role, and of none."""
     outcome = Outcome("38", "each route by users of each role, and of none")
     with peers.visited(stock) as box:
-        outcome.wrong = [*peers.serving_asked(box), *peers.control_on_the_port(box)]
+        outcome.wrong = [
+            *peers.serving_asked(box),
+            *peers.control_on_the_port(box),
+            *peers.crowded(box),
+        ]
         outcome.injected, wrong = peers.matrix_wrong(box)
         outcome.wrong += wrong
     outcome.failed = min(outcome.injected, len(outcome.wrong))

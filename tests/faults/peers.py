@@ -15,9 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from engine.api.peer import MOST_OF_ONE
 from tests.box import Box, copied
+from tests.faults.fuzz import linked
 from tests.faults.intruder import Both, UnixConnection
 
+OVER = 5
 UID = 4_000_000  # nobody's on this machine
 # Real groups of this machine stand for the three that cdml.toml names.
 GROUPS = [g for g in grp.getgrall() if g.gr_gid not in (0, os.getgid())][:3]
@@ -185,3 +188,14 @@ def control_on_the_port(box: Box) -> list[str]:
                 status = both.ask("port", method, target, b"{}")[0]
                 wrong += [] if status == 404 or own else [f"{method} {target} is {status}"]
     return wrong
+
+
+def crowded(box: Box) -> list[str]:
+    """Have one user take as many connections as it gets, and some more; those are refused."""
+    refused = as_user(UID, GROUPS[0].gr_gid, [0], partial(_many, box.control.socket))
+    return [] if refused == OVER else [f"of {OVER} connections too many {refused} were refused"]
+
+
+def _many(where: Path) -> int:
+    links = [linked(where) for _ in range(MOST_OF_ONE + OVER)]
+    return sum(b" 503 " in link.recv(4096) for link in links[MOST_OF_ONE:])

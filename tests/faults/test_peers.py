@@ -30,6 +30,7 @@ def test_the_audit_says_of_each_change_who_it_was_and_shows_every_edit(visited: 
 def test_control_is_on_its_own_socket_and_the_services_socket_is_the_engines(visited: Box) -> None:
     assert peers.control_on_the_port(visited) == []
     assert peers.serving_asked(visited) == []
+    assert peers.crowded(visited) == []
 
 
 def test_every_route_lets_through_whom_the_table_lets_and_nobody_else(visited: Box) -> None:

@@ -20,7 +20,7 @@ def is_here(host: object) -> bool:
     try:
         return ipaddress.ip_address(name.partition("%")[0]).is_loopback
     except ValueError:
-        return host is None or name in ("", "localhost")
+        return host is None or name in ("", "localhost", os.uname().nodename)
 
 
 def fence(file: str) -> None:

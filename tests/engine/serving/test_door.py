@@ -112,6 +112,17 @@ def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(shared: Service) 
         assert b"200 OK" in link.recv(65536)
 
 
+def test_a_page_in_a_browser_may_ask_only_with_a_token(workspace: Workspace, start: Start) -> None:
+    service = start()
+    page = {"origin": "http://elsewhere.example"}
+    refused = httpx.post(service.url + PREDICT, content=BODY, headers=page)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "from_a_page")
+    tokens.add(workspace.tokens, "tower", "cdml_t", "2013-07-01T00:00:00Z")
+    own = {**page, "authorization": "Bearer cdml_t"}
+    until(lambda: httpx.post(service.url + PREDICT, headers=page).status_code == 401)
+    assert httpx.post(service.url + PREDICT, content=BODY, headers=own).status_code == 200
+
+
 def test_errors_of_the_open_inference_protocol_have_its_form(shared: Service) -> None:
     with httpx.Client(base_url=shared.url) as client:
         found = [
