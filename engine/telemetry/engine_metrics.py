@@ -62,7 +62,7 @@ class Shown:
         models = self._models.items()
         yield _gauge(
             "cdml_audit_entries", "Entries of the audit; it never has fewer than it had.",
-            [], [([], self._audited)],
+            [], [([], self._audited or None)],
         )  # fmt: skip
         yield _gauge(
             "cdml_generation", "Role changes of a model.", ["model"],
