@@ -11,10 +11,19 @@ from pathlib import Path
 
 from tests.bench.figure import load_average, machine
 from tests.box import stocked
-from tests.faults import crowds, damage, disks, kills, proved
+from tests.faults import clocks, crowds, damage, disks, kills, proved, second, unruly
 from tests.faults.outcome import Outcome, table
 
-CASES = {**kills.CASES, **disks.CASES, **damage.CASES, **crowds.CASES, **proved.CASES}
+CASES = {
+    **kills.CASES,
+    **disks.CASES,
+    **damage.CASES,
+    **second.CASES,
+    **crowds.CASES,
+    **unruly.CASES,
+    **clocks.CASES,
+    **proved.CASES,
+}
 
 
 def main(argv: list[str]) -> int:
