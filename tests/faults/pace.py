@@ -67,6 +67,7 @@ def main(port: int, per_second: float) -> None:
     clients = [Predictor(at, name, per_second / 2) for name in ("left", "right")]
     for client in clients:
         client.start()
+        time.sleep(1 / per_second)  # that they take turns
     sys.stdout.write("asking\n")
     sys.stdout.flush()
     sys.stdin.read()
