@@ -15,8 +15,8 @@ from tests.box import ENVIRONMENT, ROOT, Box
 from tests.faults.outcome import Outcome
 from tests.traffic import Predictor
 
-QUIET_S = 8.0
-PER_SECOND = 120.0
+QUIET_S = 6.0
+PER_SECOND = 200.0
 WARM_S = 0.5
 
 
@@ -53,9 +53,9 @@ def p99(latencies: list[float]) -> float:
 
 def beside(outcome: Outcome, box: Box, act: Callable[[], Any], what: str, at_most: float) -> None:
     """Hold the p99 of predictions while something is done against that of the same box idle."""
-    idle = asked_meanwhile(box, lambda: time.sleep(QUIET_S / 2))
+    idle = asked_meanwhile(box, lambda: time.sleep(QUIET_S))
     busy = asked_meanwhile(box, act)
-    idle = sorted(idle + asked_meanwhile(box, lambda: time.sleep(QUIET_S / 2)))
+    idle = sorted(idle + asked_meanwhile(box, lambda: time.sleep(QUIET_S)))
     outcome.figures[f"{what} idle p99 ms"] = f"{p99(idle):.3g} (n {len(idle)})"
     outcome.figures[f"{what} p99 ms"] = f"{p99(busy):.3g} (n {len(busy)})"
     outcome.goal(f"{what} p99 x idle", p99(busy) / p99(idle), at_most=at_most)
