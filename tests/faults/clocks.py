@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import random
 import signal
 import threading
 import time
@@ -17,14 +18,15 @@ from tests.box import Box, eventually, row
 from tests.faults.intruder import UnixConnection
 from tests.faults.outcome import Case, Outcome
 from tests.faults.scene import Inside, watched, within
-from tests.faults.unruly import RECIPES, begun
+from tests.faults.unruly import RECIPES, begun, ended
 
 HOUR, DAY = 3600.0, 86400.0
 YEARS = 3653 * DAY
 SETTLED_S = 1.5
 HELD_S = 3.0
 SOON = timedelta(seconds=0.9)
-ROUNDS = 5
+ROUNDS = 10
+PAUSE_S = 0.04
 _writing = threading.Lock()
 
 
@@ -151,8 +153,8 @@ class Asker(threading.Thread):
 
 def set_forward_and_back(stock: Path, folder: Path) -> Outcome:
     """Set the clock while a training hangs: nobody waits, no storm, the deadline holds."""
-    outcome = Outcome("22", "the clock set by +1 h, +30 d, +10 y, -1 h")
-    deadline_s, at, most = 14.0, 0.0, 0
+    outcome = Outcome("22", "the clock set by +1 h, +30 d, +10 y, -1 h; +10 y, due each second")
+    deadline_s, at = 16.0, 0.0
     with timed(stock, folder, "30m", "30m", "sleeping") as (box, inside):
         box.write({'deadline = "30m"': f'deadline = "{deadline_s:g}s"'})
         box.up()
@@ -163,30 +165,20 @@ def set_forward_and_back(stock: Path, folder: Path) -> Outcome:
         asker = Asker(box)
         asker.start()
         for jump in (HOUR, 30 * DAY, YEARS, -HOUR):
-            had, at = {job: due(box, job) for job in ("monitor", "train")}, at + jump
-            set_clock(inside, at)
-            within(lambda: due(box, "monitor") > had["monitor"], SETTLED_S)  # noqa: B023
-            time.sleep(SETTLED_S)
-            runs = {job: due(box, job) - n for job, n in had.items()}
-            most = max(most, *runs.values())
-            none = jump > 0 and not runs["monitor"]
-            wrong = [f"{runs} runs after {jump:+g} s"] if max(runs.values()) > 1 or none else []
-            coming = next_due(box, "monitor")
-            soon = coming and 0 < coming.timestamp() - (time.time() + at) <= 1800  # noqa: TID251
-            wrong += [] if soon else [f"due next {coming} after {jump:+g} s"]
-            outcome.struck(wrong)
+            at += jump
+            outcome.struck(_jumped(box, inside, jump, at))
+        outcome.struck(_jumped_each_second(box, inside, at + YEARS))
         gone = within(lambda: not Path(f"/proc/{leader}").exists(), 30.0)
         lived = time.monotonic() - began if gone is not None else 99.0
+        row = ended(box, run)
         asker.over.set()
         asker.join()
         after = {loop: stood(box, loop) - s for loop, s in before.items()}
         jobs = box.control.jobs()
-        state = next(j.state for j in jobs if j.id == run)
         lengths = [_length(j.started_at, j.ended_at) for j in jobs if j.started_at and j.ended_at]
-        if state != "timed_out" or box.ask("audit", "--verify")["verified"] is not True:
-            outcome.wrong.append(f"the hung training is {state}")
+        if row.state != "timed_out" or box.ask("audit", "--verify")["verified"] is not True:
+            outcome.wrong.append(f"the hung training is {row.state}, or the audit does not hold")
         box.down()
-    outcome.goal("runs a schedule a jump", most, at_most=1)
     for what, slowest in asker.slowest.items():
         outcome.goal(f"slowest {what} s", slowest, at_most=1.0)
     outcome.figures["n"] = asker.asked
@@ -195,6 +187,36 @@ def set_forward_and_back(stock: Path, folder: Path) -> Outcome:
     outcome.goal("shortest run s", min(lengths), at_least=0.0)
     outcome.goal("longest run s", max(lengths), at_most=deadline_s + 2)
     return outcome
+
+
+def _jumped(box: Box, inside: Inside, jump: float, at: float) -> list[str]:
+    """Set the clock; each schedule runs once at most, forward it runs, and is due again soon."""
+    had = {job: due(box, job) for job in ("monitor", "train")}
+    set_clock(inside, at)
+    within(lambda: due(box, "monitor") > had["monitor"], SETTLED_S)
+    time.sleep(SETTLED_S)
+    runs = {job: due(box, job) - n for job, n in had.items()}
+    coming, now = next_due(box, "monitor"), SystemClock().now() + timedelta(seconds=at)
+    wrong = [f"{runs} runs"] if max(runs.values()) > 1 else []
+    wrong += ["none was made up for"] if jump > 0 and not runs["monitor"] else []
+    soon = coming is not None and timedelta(0) < coming - now <= timedelta(minutes=30)
+    wrong += [] if soon else [f"due next {coming} at {now}"]
+    return [f"{jump:+g} s: {text}" for text in wrong]
+
+
+def _jumped_each_second(box: Box, inside: Inside, at: float) -> list[str]:
+    """Set the clock while a job is due each second: 316 million times were missed."""
+    every(box, "monitor", "1s")
+    box.control.reload()
+    had = due(box, "monitor")
+    eventually("it is watched each second", lambda: due(box, "monitor") >= had + 2)
+    had = due(box, "monitor")
+    set_clock(inside, at)
+    time.sleep(2.0)
+    runs = due(box, "monitor") - had
+    more = within(lambda: due(box, "monitor") > had + runs, 3.0)
+    wrong = [f"{runs} runs in 2 s"] if not 1 <= runs <= 4 else []
+    return wrong + ([] if more is not None else ["none any more"])
 
 
 def _length(started: str, ended: str) -> float:
@@ -274,12 +296,13 @@ def _reload(box: Box) -> None:
 
 def _edited_at_once(box: Box, number: int) -> set[tuple[str, str]]:
     """Edit and reload from three sides at once; return what cdml.toml says in the end."""
-    start = threading.Barrier(3)
+    start, draw = threading.Barrier(3), random.Random(number)
 
     def side(n: int) -> None:
         start.wait()
         for edit in range(4 if n == 0 else 3):
             every(box, ("monitor", "train")[edit % 2], f"{100 * number + 10 * n + edit + 2}h")
+            time.sleep(draw.random() * PAUSE_S)
         _reload(box)
 
     sides = [threading.Thread(target=side, args=(n,)) for n in range(3)]

@@ -51,14 +51,15 @@ def p99(latencies: list[float]) -> float:
     return latencies[int(len(latencies) * 0.99)]
 
 
-def beside(outcome: Outcome, box: Box, act: Callable[[], Any], what: str, at_most: float) -> None:
-    """Hold the p99 of predictions while something is done against that of the same box idle."""
+def beside(outcome: Outcome, box: Box, acts: dict[str, Callable[[], Any]], at_most: float) -> None:
+    """Hold the p99 of predictions while things are done against that of the same box idle."""
     idle = asked_meanwhile(box, lambda: time.sleep(QUIET_S))
-    busy = asked_meanwhile(box, act)
+    found = {what: asked_meanwhile(box, act) for what, act in acts.items()}
     idle = sorted(idle + asked_meanwhile(box, lambda: time.sleep(QUIET_S)))
-    outcome.figures[f"{what} idle p99 ms"] = f"{p99(idle):.3g} (n {len(idle)})"
-    outcome.figures[f"{what} p99 ms"] = f"{p99(busy):.3g} (n {len(busy)})"
-    outcome.goal(f"{what} p99 x idle", p99(busy) / p99(idle), at_most=at_most)
+    for what, latencies in {"idle": idle, **found}.items():
+        outcome.figures[f"{what} p99 ms"] = f"{p99(latencies):.3g} (n {len(latencies)})"
+    for what, latencies in found.items():
+        outcome.goal(f"{what} x idle", p99(latencies) / p99(idle), at_most=at_most)
 
 
 def main(port: int, per_second: float) -> None:

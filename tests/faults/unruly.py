@@ -14,7 +14,7 @@ from engine.wire import RunRequest
 from tests.box import Box, copied, eventually
 from tests.faults.crowds import resident_mb
 from tests.faults.outcome import Case, Outcome
-from tests.faults.pace import QUIET_S, beside
+from tests.faults.pace import beside
 from tests.faults.scene import within
 
 # A module beside cdml.toml: what a user's own recipe may do to us. {home} is a folder for marks.
@@ -44,10 +44,14 @@ def memory(**_):
                 block[::4096] = bytes(len(block) // 4096)
 
 def spinning(**_):
+    begin, begun = os.pipe()
     for _ in range(47):
         if os.fork() == 0:
+            os.close(begun)
+            os.read(begin, 1)  # until all are there
             while True:
                 pass
+    os.close(begun)
     ends = time.monotonic() + {long}
     while time.monotonic() < ends:
         pass
@@ -80,6 +84,10 @@ oversized = leaving(lambda: bytes(257 << 20))
 """
 
 
+LONG_S = 8.0
+BOMBS = 5
+
+
 @contextmanager
 def training(
     stock: Path, folder: Path, recipe: str, changes: dict[str, str] | None = None
@@ -88,7 +96,7 @@ def training(
     with copied(stock, folder / "box") as box:
         home = folder / "marks"
         home.mkdir()
-        (box.path / "own.py").write_text(RECIPES.format(home=str(home), long=QUIET_S))
+        (box.path / "own.py").write_text(RECIPES.format(home=str(home), long=LONG_S))
         box.write({'"linear"': f'"own:{recipe}"', **(changes or {})})
         box.up()
         yield box
@@ -153,8 +161,11 @@ def hung(stock: Path, folder: Path) -> Outcome:
 def memory_hog(stock: Path, folder: Path) -> Outcome:
     """A training takes memory without bound; only it dies and nobody waits longer."""
     outcome = Outcome("16", "a training that takes memory without bound")
-    with training(stock, folder, "memory") as box:
+    with training(stock, folder, "empty") as box:
         before, run = standing(box), ""
+        ended(box, begun(box)[0])  # what an engine loads with its first training, it has loaded
+        box.write({"own:empty": "own:memory"})
+        box.control.reload()
         resident = [resident_mb(before["run"])]
 
         def hog() -> None:
@@ -164,7 +175,7 @@ def memory_hog(stock: Path, folder: Path) -> Outcome:
                 resident.append(resident_mb(before["run"]))
                 time.sleep(0.1)
 
-        beside(outcome, box, hog, "serving", 2.0)
+        beside(outcome, box, {"beside the hog": hog}, 2.0)
         row = ended(box, run)
         said = "needed more than its" in (row.error or "")
         right = row.state == "failed" and said and standing(box) == before
@@ -177,26 +188,28 @@ def memory_hog(stock: Path, folder: Path) -> Outcome:
 
 def many(stock: Path, folder: Path) -> Outcome:
     """Trainings keep the processors busy with 48 processes, or fork without end, deaf to TERM."""
-    outcome = Outcome("17", "a training of 48 busy processes; one that forks without end")
+    outcome = Outcome("17", "48 processes that are never idle; one that forks without end")
     with training(stock, folder, "spinning") as box:
-        before = standing(box)
-        most = [0]
+        before, most = standing(box), 0
 
         def hog(wanted: str) -> None:
+            nonlocal most
             run, leader = begun(box)
             while alive := members(leader):
-                most[0] = max(most[0], len(alive))
+                most = max(most, len(alive))
                 time.sleep(0.2)
             row = ended(box, run)
             right = row.state == "killed" and standing(box) == before
             outcome.struck([] if right else [f"{wanted} is {row.state}: {row.error}"])
 
-        beside(outcome, box, lambda: hog("spinning"), "48 busy", 3.0)
-        box.write({"own:spinning": "own:bomb"})
-        box.control.reload()
-        most[0] = 0
-        beside(outcome, box, lambda: [hog("bomb") for _ in range(3)], "bomb", 3.0)
-        outcome.figures["most of a bomb alive"] = most[0]
+        def bombs() -> None:
+            box.write({"own:spinning": "own:bomb"})
+            box.control.reload()
+            for _ in range(BOMBS):
+                hog("a bomb")
+
+        beside(outcome, box, {"48 busy": lambda: hog("48 busy"), "bombs": bombs}, 3.0)
+        outcome.figures["most of one alive"] = most
         box.down()
     return outcome
 
