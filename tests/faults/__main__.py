@@ -11,10 +11,11 @@ from pathlib import Path
 
 from tests.bench.figure import load_average, machine
 from tests.box import stocked
-from tests.faults import crowds, damage, disks, kills, proved
+from tests.faults import changes, consoles, crowds, damage, disks, floods, kills, proved, restarts
 from tests.faults.outcome import Outcome, table
 
-CASES = {**kills.CASES, **disks.CASES, **damage.CASES, **crowds.CASES, **proved.CASES}
+PARTS = (kills, disks, damage, crowds, changes, restarts, consoles, floods, proved)
+CASES = {case: play for part in PARTS for case, play in part.CASES.items()}
 
 
 def main(argv: list[str]) -> int:
