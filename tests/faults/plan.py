@@ -11,20 +11,27 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from tests.bench.figure import load_average
-from tests.faults import clocks, crowds, damage, disks, kills, proved, second, unruly
+from tests.faults import (
+    changes,
+    clocks,
+    consoles,
+    crowds,
+    damage,
+    disks,
+    floods,
+    kills,
+    proved,
+    restarts,
+    second,
+    unruly,
+)
 from tests.faults.outcome import Outcome, table
 
-CASES = {
-    **kills.CASES,
-    **disks.CASES,
-    **damage.CASES,
-    **second.CASES,
-    **crowds.CASES,
-    **unruly.CASES,
-    **clocks.CASES,
-    **proved.CASES,
-}
-ALONE = {"9", "16", "17", "31"}
+PARTS = (
+    kills, disks, damage, second, crowds, changes, restarts, unruly, clocks, consoles, floods, proved,
+)  # fmt: skip
+CASES = {case: found for part in PARTS for case, found in part.CASES.items()}
+ALONE = {"9", "16", "17", "30", "31"}
 
 
 def played(case: str, stock: Path, folder: Path) -> Outcome:

@@ -17,10 +17,8 @@ from tests.faults.outcome import Case, Outcome
 PROOFS: dict[str, tuple[str, tuple[str, ...]]] = {
     "5": ("disk full", ("faults/test_disk_full.py", "engine/store/test_ended.py")),
     "11": ("an answer that was lost, asked again by its key", ("flows/test_locks.py",)),
-    "13": ("fifty changes under load", ("flows/test_changes.py",)),
     "25": ("labels in any order", ("engine/pipeline/test_restate.py",)),
     "26": ("files twice, half and renamed", ("engine/pipeline/test_ingest.py",)),
-    "30": ("slow clients", ("faults/test_slow_clients.py",)),
     "33": ("malformed requests", ("faults/test_fuzz.py", "faults/test_bad_input.py")),
     "34": ("escape sequences, paths, calls, secrets", ("faults/test_guards.py",)),
     "36": ("hostile artifacts", ("faults/test_hostile_artifacts.py", "engine/test_artifacts.py")),
