@@ -19,10 +19,15 @@ class Answered:
 
     began: float
     ended: float
-    version: str
+    versions: tuple[str, ...]
     logged: bool
     ids: tuple[str, ...]
     prediction_ids: tuple[str, ...]
+
+    @property
+    def version(self) -> str:
+        """Return who answered its first row."""
+        return self.versions[0]
 
 
 class Predictor(threading.Thread):
@@ -65,7 +70,7 @@ class Predictor(threading.Thread):
         answer = json.loads(content)
         found = answer["predictions"]
         return Answered(
-            began, ended, found[0]["version"], answer["logged"], names,
+            began, ended, tuple(p["version"] for p in found), answer["logged"], names,
             tuple(p["prediction_id"] for p in found),
         )  # fmt: skip
 

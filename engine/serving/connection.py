@@ -31,13 +31,13 @@ class Connection(HttpToolsProtocol):
     _heading = True  # its next request's line and headers have not all arrived
     _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
-    _leaving = False  # the process ends: what is asked now is the last on this connection
+    _overrun = False  # too many requests wait, each of them as it should be
+    leaving = False  # the process ends: what is asked now is the last on this connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if (crowd := self._crowd()) is not None:
-            text = f"Connecting: {crowd}, which is the most. Try later."
-            self._hang_up(b"503 Service Unavailable", "overloaded", text, b"retry-after: 1\r\n")
+            self._refuse(f"Connecting: {crowd}, which is the most. Try later.")
         else:
             self._expect_headers()
 
@@ -63,7 +63,7 @@ class Connection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Answer what comes yet: to close under a request that is on its way would reset it."""
-        self._leaving = True
+        self.leaving = True
         if self._is_busy():
             super().shutdown()
         else:
@@ -101,9 +101,10 @@ class Connection(HttpToolsProtocol):
         self._idle_bytes = 0
         self._headers_came()
         super().on_headers_complete()
-        if self._leaving:
+        if self.leaving:
             self.cycle.keep_alive = False
         if len(self.pipeline) > MAX_WAITING:
+            self._overrun = True
             raise ValueError("too many requests wait for their answers")
 
     def on_body(self, body: bytes) -> None:
@@ -147,11 +148,17 @@ class Connection(HttpToolsProtocol):
             raise ValueError("headers are too large")
 
     def send_400_response(self, msg: str) -> None:
-        text = (
-            f"Reading the request: {msg} Headers may take {MAX_HEADER_BYTES} bytes in all, and "
-            f"{MAX_WAITING} requests may wait for their answers."
-        )
-        self._hang_up(b"400 Bad Request", "bad_http", text)
+        if self._overrun:
+            self._refuse(
+                f"Reading the request: {MAX_WAITING} others of this connection wait for their "
+                "answers, which is the most. Try again in a second."
+            )
+        else:
+            text = f"Reading the request: {msg} Headers may take {MAX_HEADER_BYTES} bytes in all."
+            self._hang_up(b"400 Bad Request", "bad_http", text)
+
+    def _refuse(self, text: str) -> None:
+        self._hang_up(b"503 Service Unavailable", "overloaded", text, b"retry-after: 1\r\n")
 
     def _hang_up(self, status: bytes, code: str, text: str, header: bytes = b"") -> None:
         """Answer without the application, and close."""

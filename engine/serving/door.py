@@ -1,5 +1,6 @@
 """uvicorn as the prediction port has it: our own connections, room for them, signals left alone."""
 
+import asyncio
 import contextlib
 import logging
 import resource
@@ -13,6 +14,8 @@ from engine.serving.connection import KEEP_ALIVE_S, MAX_CONNECTIONS, Connection,
 
 # Files besides connections: the log, the ledger, versions as they are loaded.
 OTHER_FILES = 200
+# What was taken in the instant of the end is a connection by then.
+LATE_S = 0.05
 
 
 class Door(uvicorn.Server):
@@ -45,6 +48,16 @@ class Door(uvicorn.Server):
         """Serve until told to stop, then drain."""
         _make_room()
         await self.serve(sockets=[port])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and let go of those that there are as they allow it."""
+        asyncio.get_running_loop().call_later(LATE_S, self._tell_late_ones)
+        await super().shutdown(sockets)
+
+    def _tell_late_ones(self) -> None:
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Connection) and not connection.leaving:
+                connection.shutdown()
 
 
 def _make_room() -> None:

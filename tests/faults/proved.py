@@ -16,15 +16,9 @@ from tests.faults.outcome import Case, Outcome
 
 PROOFS: dict[str, tuple[str, tuple[str, ...]]] = {
     "5": ("disk full", ("faults/test_disk_full.py", "engine/store/test_ended.py")),
-    "9": ("a second engine", ("faults/test_starting.py",)),
     "11": ("an answer that was lost, asked again by its key", ("flows/test_locks.py",)),
-    "13": ("fifty changes under load", ("flows/test_changes.py",)),
-    "15": ("jobs that hang, hog, fork and die", ("engine/jobs/test_process.py",)),
-    "19": ("garbage as a result", ("faults/test_jobs.py",)),
-    "21": ("downtime, clock jumps, edited timetables", ("engine/jobs/test_schedule.py",)),
     "25": ("labels in any order", ("engine/pipeline/test_restate.py",)),
     "26": ("files twice, half and renamed", ("engine/pipeline/test_ingest.py",)),
-    "30": ("slow clients", ("faults/test_slow_clients.py",)),
     "43": ("an attacked model", ("engine/pipeline/test_tampering.py",)),
     "45": ("histories of the state machine", ("engine/pipeline/test_invariants.py",)),
 }
