@@ -1,4 +1,4 @@
-"""Files of loaded versions read again every ten minutes: changed ones are told, what serves stays.
+"""Files of loaded versions and the ledger's chain read again every ten minutes: changes are told.
 
 One version at a time, read-only; serving keeps what it has in memory.
 """
@@ -21,6 +21,24 @@ def watch(site: Site) -> None:
                 site.rehashed[model, version] = now
                 look(site, model, version)
                 return
+
+
+def verify(site: Site) -> None:
+    """Follow the audit chain to what the ledger says now, if that is due; tell once what is wrong.
+
+    Another process may write between two looks at the ledger: what is wrong is so twice.
+    """
+    last, known = site.chained
+    now = site.clock.monotonic()
+    if now - last < EVERY_S:
+        return
+    found = site.ledger.audit_fault() and site.ledger.audit_fault()
+    site.chained = now, found or ""
+    if found and found != known:
+        said = f"the audit chain is broken: {found}. Compare with the newest backup"
+        site.tell("CRIT", "audit", None, f"{said}: cdml restore BACKUP DIR")
+    elif known and not found:
+        site.tell("INFO", "audit", None, "the audit chain holds again")
 
 
 def look(site: Site, model: str, version: str) -> None:

@@ -11,10 +11,23 @@ from pathlib import Path
 
 from tests.bench.figure import load_average, machine
 from tests.box import stocked
-from tests.faults import crowds, damage, disks, kills, proved
+from tests.faults import (
+    aging,
+    attacked,
+    crowds,
+    damage,
+    disks,
+    drill,
+    full,
+    kills,
+    proved,
+    repeats,
+    shuffled,
+)
 from tests.faults.outcome import Outcome, table
 
 CASES = {**kills.CASES, **disks.CASES, **damage.CASES, **crowds.CASES, **proved.CASES}
+CASES |= full.CASES | repeats.CASES | shuffled.CASES | aging.CASES | attacked.CASES | drill.CASES
 
 
 def main(argv: list[str]) -> int:
