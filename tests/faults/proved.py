@@ -32,8 +32,6 @@ PROOFS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 # The seconds that all tests of a case may take together, where the plan says so.
 SECONDS = {"45": 120.0}
-# Tests that share the cores, where one core would take too long.
-SHARED = {"45": ("-n", "2")}
 
 
 def proof(what: str, tests: tuple[str, ...], case: str, _: Path, folder: Path) -> Outcome:
@@ -43,7 +41,8 @@ def proof(what: str, tests: tuple[str, ...], case: str, _: Path, folder: Path) -
     notes, began = folder / "notes.xml", time.monotonic()
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={notes}",
-         f"--basetemp={folder / 'tmp'}", *SHARED.get(case, ()), *(f"tests/{test}" for test in tests)],
+         "-o", "junit_family=xunit1",
+         f"--basetemp={folder / 'tmp'}", *(f"tests/{test}" for test in tests)],
         cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False,
     )  # fmt: skip
     if not notes.exists():
