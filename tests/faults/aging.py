@@ -59,7 +59,7 @@ def filled(place: Place, day: datetime) -> None:
     with place.store.write() as db:
         db.execute(
             "insert into predictions select 'late', md5(x), md5(x), ts, ts, 'old', 1, 'v1', "
-            "'champion', format('{\"wind\":{}}', hash(i) % 400 / 10), "
+            "'champion', format('{{\"wind\":{}}}', hash(i) % 400 / 10), "
             "[hash(i * 11) % 1000000 / 1000000], 'true', '', hash(i * 13) % 1000 / 500 from "
             f"(select i, timestamp '{stamp}' + to_microseconds(i * {86_400_000_000 // DAY_ROWS}) "
             f"as ts, i || '{stamp}' as x from range({DAY_ROWS}) r(i))"

@@ -21,7 +21,7 @@ from engine.wire import Label
 from tests.engine.pipeline.place import START, Place
 from tests.faults.outcome import Case, Outcome
 
-ROWS, DAYS = 600, 4
+ROWS, DAYS = 400, 3
 DUPLICATED, LATE, CONFLICTING, UNKNOWN = 0.3, 0.1, 0.05, 0.05
 RECORD = 25
 BEGIN = START.replace(hour=0)
