@@ -3,7 +3,9 @@
 One version at a time, read-only; serving keeps what it has in memory.
 """
 
+from engine.artifacts import Artifacts
 from engine.domain.attacks import Kind
+from engine.ledger.ledger import Version
 from engine.pipeline import readiness
 from engine.pipeline import signs as told
 from engine.pipeline.signs import Sign
@@ -43,7 +45,7 @@ def verify(site: Site) -> None:
 
 def look(site: Site, model: str, version: str) -> None:
     """Compare a version's files with digests, signature and ledger; tell what has turned."""
-    whole = _whole(site, model, version)
+    whole = as_sealed(site.artifacts, site.ledger.version(model, version))
     known = any(
         s.kind is Kind.TAMPERED and s.subject == version for s in told.standing(site, model)
     )
@@ -55,15 +57,14 @@ def look(site: Site, model: str, version: str) -> None:
         _tell(site, model, version)
 
 
-def _whole(site: Site, model: str, version: str) -> bool:
-    """Say whether the files are as sealed, and the ones that were sealed as this version."""
-    found = site.ledger.version(model, version)
+def as_sealed(artifacts: Artifacts, found: Version) -> bool:
+    """Say whether a version's files are as sealed, and the ones that were sealed as this one."""
     name = found.manifest or ""
-    if not site.artifacts.intact(name, afresh=True):
+    if not artifacts.intact(name, afresh=True):
         return False
-    manifest = site.artifacts.manifest(name)
+    manifest = artifacts.manifest(name)
     return (manifest.model, manifest.run, manifest.safe_mode) == (
-        model,
+        found.model,
         found.run,
         found.safe_mode,
     )
