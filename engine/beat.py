@@ -23,6 +23,7 @@ from engine.pipeline import (
     baking,
     lookout,
     readiness,
+    reserve,
     retention,
     rollout,
     selftest,
@@ -206,6 +207,7 @@ class Beat:
             self._say_once("standing in", fault)
 
     def _load(self) -> None:
+        reserve.keep(self._site.workspace)
         free = shutil.disk_usage(self._site.workspace.root).free
         if free < FREE_FLOOR:
             raise UnavailableError(

@@ -12,25 +12,31 @@ from pathlib import Path
 
 from tests.bench.figure import load_average
 from tests.faults import (
+    aging,
+    attacked,
     changes,
     clocks,
     consoles,
     crowds,
     damage,
     disks,
+    drill,
     floods,
+    full,
     intrusions,
     kills,
     proved,
+    repeats,
     restarts,
     second,
+    shuffled,
     unruly,
 )
 from tests.faults.outcome import Outcome, table
 
 PARTS = (
-    kills, disks, damage, second, crowds, changes, restarts, unruly, clocks, consoles, floods,
-    intrusions, proved,
+    kills, disks, full, damage, second, crowds, repeats, changes, restarts, unruly, clocks,
+    shuffled, aging, consoles, floods, attacked, drill, intrusions, proved,
 )  # fmt: skip
 CASES = {case: found for part in PARTS for case, found in part.CASES.items()}
 ALONE = {"9", "16", "17", "30", "31"}
