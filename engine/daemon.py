@@ -6,6 +6,7 @@ Starts, makes the world agree with the ledger, stops. What goes on meanwhile sta
 import logging
 import os
 import signal
+from collections.abc import Mapping
 from importlib.metadata import version
 from threading import Lock
 from typing import TypeVar
@@ -58,7 +59,9 @@ class Engine(Conductor):
         clock: Clock,
         serving: ServingProcess,
         seed: int,
+        said: Mapping[str, str],
     ) -> None:
+        """Open what is there; `said` is what was found amiss by now, by its kind."""
         self.pid = os.getpid()
         self.boot = os.urandom(4).hex()
         self.version = version("cdml")
@@ -66,6 +69,7 @@ class Engine(Conductor):
         self._workspace = workspace
         self._clock = clock
         self._serving = serving
+        self._said = said
         self._hub = Hub()
         check_kpis(settings)
         place = opening.Place(workspace.store, workspace.batches, workspace.aside, clock.wall())
@@ -223,7 +227,9 @@ class Engine(Conductor):
         fault = self._site.ledger.audit_fault()
         if fault is not None:
             self._site.tell("CRIT", "audit", None, f"the audit chain is broken: {fault}")
-        self._serving.wait()
+        for kind, text in self._said.items():
+            if text:
+                self._site.tell("CRIT", kind, None, text)
         self._serving.sync()
         if self._site.suspect:
             self._site.tell("CRIT", "store", None, self._site.suspect)

@@ -11,10 +11,17 @@ from pathlib import Path
 
 from tests.bench.figure import load_average, machine
 from tests.box import stocked
-from tests.faults import crowds, damage, disks, kills, proved
+from tests.faults import backlog, crowds, damage, disks, kills, proved
 from tests.faults.outcome import Outcome, table
 
-CASES = {**kills.CASES, **disks.CASES, **damage.CASES, **crowds.CASES, **proved.CASES}
+CASES = {
+    **kills.CASES,
+    **disks.CASES,
+    **damage.CASES,
+    **backlog.CASES,
+    **crowds.CASES,
+    **proved.CASES,
+}
 
 
 def main(argv: list[str]) -> int:

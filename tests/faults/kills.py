@@ -4,7 +4,7 @@ import contextlib
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -20,6 +20,7 @@ from tests.faults.scene import (
     changing,
     losses,
     record,
+    side_by_side,
     up,
     watched,
     within,
@@ -27,6 +28,8 @@ from tests.faults.scene import (
 from tests.traffic import Traffic, traffic
 
 PATIENCE_S = 60.0
+READY_S = 5.0
+SERVED = "served again s, max"
 # Mostly with the supervisor: one that sees its engine die at once again waits ever longer.
 ALL = ("supervise", "run", "serve")
 VICTIMS = (("run",), ("serve",), ("serve",), ("supervise", "run"), ALL, ALL)
@@ -52,8 +55,17 @@ def end(box: Box, clients: Traffic, lines: list[Line]) -> list[str]:
 
 def at_random(stock: Path, folder: Path, rounds: int, per_second: float = 200.0) -> Outcome:
     """Kill some process at a random instant under predictions, labels and changes."""
-    outcome = Outcome("1", "kill -9 at random instants under load")
-    draw, back, ready = random.Random(1), [], []
+
+    def play(part: int) -> Outcome:
+        return killed(stock, folder / str(part), (rounds + part) // 2, per_second, part)
+
+    return side_by_side(play, Outcome("1", "kill -9 at random instants under load"))
+
+
+def killed(stock: Path, folder: Path, rounds: int, per_second: float, seed: int) -> Outcome:
+    """Do so on one workspace."""
+    outcome = Outcome("1", "")
+    draw, back, ready = random.Random(seed), [], []
     with watched(stock, folder) as (box, _):
         box.up()
         with traffic(box, per_second) as clients, changing(box) as changer:
@@ -62,13 +74,13 @@ def at_random(stock: Path, folder: Path, rounds: int, per_second: float = 200.0)
                 victims = draw.choice(VICTIMS)
                 for victim in victims:
                     box.kill(victim)
-                killed = time.monotonic()
+                struck = time.monotonic()
                 outcome.struck()
                 up(box)
-                waited = within(lambda: answered_since(clients, killed), PATIENCE_S)  # noqa: B023
+                waited = within(lambda: answered_since(clients, struck), PATIENCE_S)  # noqa: B023
                 eventually("the engine answers", box.answers)
                 back.append(waited if waited is not None else PATIENCE_S)
-                ready.append(time.monotonic() - killed)
+                ready.append(time.monotonic() - struck)
         changer.settle()
         outcome.wrong = end(box, clients, changer.lines)
         outcome.failed = outcome.injected if outcome.wrong else 0
@@ -78,7 +90,7 @@ def at_random(stock: Path, folder: Path, rounds: int, per_second: float = 200.0)
         "labels": len(clients.labeller.acknowledged),
         "changes": states.count("ok"),
         "unknown": states.count("unknown"),
-        "served again s, max": max(back),
+        SERVED: max(back),
         "engine s, max": max(ready),
     }
     return outcome
@@ -140,12 +152,8 @@ def points(inside: Inside) -> list[str]:
 def revive(box: Box, clients: Traffic) -> float:
     """Start again what was killed, and return after how long predictions were answered."""
     began = time.monotonic()
-    if box.pid("supervise"):
-        box.kill("supervise")
     while True:
-        for verb in ("supervise", "run"):
-            if box.pid(verb):
-                box.kill(verb)
+        fell(box)
         if box.run("up", code=None).returncode == 0:
             break
         assert time.monotonic() - began < PATIENCE_S, "it does not start"
@@ -166,18 +174,31 @@ def learned(box: Box, inside: Inside, doing: Doing) -> dict[str, str]:
 def at_points(stock: Path, folder: Path, most: int) -> Outcome:
     """Kill before and after every fsync, rename, unlink and commit that anything passes."""
     outcome = Outcome("2", "kill -9 at named points")
-    back: list[float] = []
-    missed: list[str] = []
+    with watched(stock, folder / "first") as (box, inside):
+        box.up()
+        with traffic(box, 40.0):
+            known = learned(box, inside, Doing(box, Changer(box.control.socket, 0.1, 2)))
+    chosen = random.Random(2).sample(sorted(known), min(most, len(known)))
+    outcome.figures["points known"] = len(known)
+
+    def play(part: int) -> Outcome:
+        ours = {point: known[point] for point in chosen[part::2]}
+        return killed_at(stock, folder / str(part), ours)
+
+    return side_by_side(play, outcome)
+
+
+def killed_at(stock: Path, folder: Path, known: dict[str, str]) -> Outcome:
+    """Kill a workspace at the points that are given, one after another."""
+    outcome = Outcome("2", "")
+    back, missed = [0.0], []
     with watched(stock, folder) as (box, inside):
         box.up()
         changer = Changer(box.control.socket, 0.1, 2)
         with traffic(box, 40.0) as clients:
             doing = Doing(box, changer)
-            known = learned(box, inside, doing)
-            chosen = random.Random(2).sample(sorted(known), min(most, len(known)))
-            for point in chosen:
-                inside.strike("kill", point=point)
-                if struck_by(box, inside, doing, point, known[point], clients):
+            for point, name in known.items():
+                if struck_by(box, inside, doing, point, name):
                     outcome.struck()
                     back.append(revive(box, clients))
                 else:
@@ -186,22 +207,18 @@ def at_points(stock: Path, folder: Path, most: int) -> Outcome:
             changer.settle()
         outcome.wrong = end(box, clients, changer.lines)
         outcome.failed = outcome.injected if outcome.wrong else 0
-    outcome.figures = {"points known": len(known), "not passed again": len(missed)}
-    outcome.figures["served again s, max"] = max(back, default=0.0)
+    outcome.figures = {"not passed again": len(missed), SERVED: max(back)}
     return outcome
 
 
-def struck_by(
-    box: Box, inside: Inside, doing: Doing, point: str, name: str, clients: Traffic
-) -> bool:
+def struck_by(box: Box, inside: Inside, doing: Doing, point: str, name: str) -> bool:
     """Do what passes a point until somebody dies there; say whether anybody did."""
+    if name == "start" and point.startswith("run "):
+        fell(box)
+        return struck_starting(box, inside, point)
+    inside.strike("kill", point=point)
     if name == "start":
-        verb = point.split(" ")[0]
-        if verb == "run":
-            box.kill("supervise")
-        box.kill(verb)
-        if verb == "run":
-            box.run("up", code=None)
+        box.kill("serve")
         return within(inside.struck, 10.0) is not None
     # What changes nothing where the world is so already is passed by one of these in turn.
     turns = ("promote", "rollback", "hold", "resume")
@@ -217,36 +234,63 @@ def struck_by(
     return found and waited is not None
 
 
+def fell(box: Box) -> None:
+    """Kill the engine and whoever would start it again."""
+    for verb in ("supervise", "run"):
+        if box.pid(verb):
+            box.kill(verb)
+
+
+def struck_starting(box: Box, inside: Inside, point: str) -> bool:
+    """Start the engine, have it die at a point of its start and stay dead; say whether it did."""
+    inside.strike("kill", point=point)
+    starting = threading.Thread(target=lambda: box.run("up", code=None), daemon=True)
+    starting.start()
+    within(lambda: inside.struck() or not starting.is_alive(), 30.0)
+    struck = inside.struck()
+    inside.leave()
+    fell(box)
+    starting.join(PATIENCE_S)
+    return struck
+
+
 def while_recovering(stock: Path, folder: Path, rounds: int) -> Outcome:
     """Kill the engine, and three times in a row the one that is just bringing things back."""
     outcome = Outcome("3", "kill -9 three times during recovery")
-    draw, back = random.Random(3), []
+    draw, back = random.Random(3), [0.0]
     with watched(stock, folder) as (box, inside):
         box.up()
-        starting = [p for p in points(inside) if p.startswith("run ")]
+        met = passed(box, inside)
         with traffic(box, 60.0) as clients, changing(box) as changer:
             for _ in range(rounds):
                 time.sleep(0.3 + draw.random() * 0.5)
-                box.kill("supervise")
-                box.kill("run")
-                for _ in range(3):
-                    inside.strike("kill", point=draw.choice(starting))
-                    box.run("up", code=None)
-                    if not inside.struck():  # nothing was to be done at that point this time
-                        box.kill("supervise")
-                        box.kill("run")
-                    outcome.struck()
-                    inside.leave()
+                fell(box)
+                for at in draw.sample(met, 3):
+                    outcome.struck([] if struck_starting(box, inside, at) else [f"not met: {at}"])
                 back.append(revive(box, clients))
         changer.settle()
-        outcome.wrong += end(box, clients, changer.lines)
-    outcome.figures = {"points": len(starting), "served again s, max": max(back)}
-    outcome.failed = outcome.failed or (outcome.injected if outcome.wrong else 0)
+        lost = end(box, clients, changer.lines)
+    outcome.wrong += lost
+    outcome.failed = outcome.injected if lost else outcome.failed
+    outcome.figures = {"points": len(met), SERVED: max(back)}
     return outcome
 
 
+def passed(box: Box, inside: Inside) -> Sequence[str]:
+    """Return the points that an engine passes each time it starts after a kill, in their order."""
+    starts = []
+    for _ in range(2):
+        fell(box)
+        before = len(inside.noted("point"))
+        box.run("up")
+        starts.append([w[1] for w in inside.noted("point")[before:] if w[0] == "run"])
+    return [point for point in dict.fromkeys(starts[0]) if point in starts[1]]
+
+
 CASES: dict[str, Case] = {
-    "1": lambda stock, at: at_random(stock, at, 100),
-    "2": lambda stock, at: at_points(stock, at, 200),
-    "3": lambda stock, at: while_recovering(stock, at, 5),
+    "1": lambda stock, at: at_random(stock, at, 100).hold(SERVED, at_most=READY_S),
+    "2": lambda stock, at: (
+        at_points(stock, at, 200).hold(SERVED, at_most=READY_S).hold("points known", at_least=25)
+    ),
+    "3": lambda stock, at: while_recovering(stock, at, 5).hold(SERVED, at_most=READY_S),
 }

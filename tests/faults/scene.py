@@ -10,12 +10,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from cdml_tui.client import Client, ConsoleError, EngineLost
 from engine.wire import Change, LockRequest
 from tests.box import ENVIRONMENT, ROOT, Box, copied
+from tests.faults.outcome import Outcome
 from tests.traffic import Traffic
 
 INSIDE = Path(__file__).parent / "inside"
@@ -66,11 +68,19 @@ class Inside:
 @contextlib.contextmanager
 def watched(stock: Path, folder: Path, *, touched: bool = False) -> Iterator[tuple[Box, Inside]]:
     """Give a copy of a stopped workspace whose processes will be watched."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     inside = Inside(folder / "inside")
     with copied(stock, folder / "box") as box:
         box.environment = inside.environment(touched=touched)
         yield box, inside
+
+
+def side_by_side(play: Callable[[int], Outcome], into: Outcome, parts: int = 2) -> Outcome:
+    """Play parts of a case at once, each on a workspace of its own; return them together."""
+    with ThreadPoolExecutor(parts) as pool:
+        for part in pool.map(play, range(parts)):
+            into.take(part)
+    return into
 
 
 class Changer(threading.Thread):
