@@ -1,11 +1,12 @@
 """The settings to run with: a slip of the pen in cdml.toml, or damage to it, must stop nobody."""
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.durable import replace_whole
-from engine.errors import CdmlError
+from engine.errors import CdmlError, InvalidError
 from engine.settings import Settings, load
 from engine.workspace import Workspace
 
@@ -23,11 +24,12 @@ class Found:
 
 def found(workspace: Workspace) -> Found:
     """Return the settings of cdml.toml; while it has a mistake, those of its last good version."""
+    copy = _copy(workspace)
     try:
         text = workspace.require().config.read_bytes()
+        _check_whole(workspace, text, copy)
         return Found(load(workspace.config), text)
     except (CdmlError, OSError) as e:
-        copy = _copy(workspace)
         try:
             return Found(
                 load(copy),
@@ -46,6 +48,20 @@ def last_good(workspace: Workspace) -> Settings:
     else:
         _keep(_copy(workspace), good.text)
     return good.settings
+
+
+def _check_whole(workspace: Workspace, text: bytes, copy: Path) -> None:
+    """Refuse a file that was cut off within a line: what is left of it may well be valid."""
+    former = b""
+    with suppress(OSError):
+        former = copy.read_bytes()
+    if len(text) < len(former) and former.startswith(text) and not text.endswith(b"\n"):
+        raise InvalidError(
+            f'Reading "{workspace.config}": it ends after {len(text)} bytes, within line '
+            f"{text.count(10) + 1} of what it was, {len(former)} bytes. Put it back from a backup "
+            "or from run/cdml.toml.",
+            code="bad_settings",
+        )
 
 
 def _copy(workspace: Workspace) -> Path:
