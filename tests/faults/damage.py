@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.box import ENVIRONMENT, Box, copied, eventually
 from tests.faults.kills import READY_S, SERVED
 from tests.faults.outcome import Case, Outcome
-from tests.faults.scene import Changer, side_by_side, within
+from tests.faults.scene import Changer, within
 from tests.traffic import Traffic, traffic
 
 
@@ -139,28 +139,19 @@ def former(file: Path, content: bytes, older: Path) -> bytes:
 
 def matrix(stock: Path, folder: Path, chosen: Sequence[tuple[str, str]] = PAIRS) -> Outcome:
     """Damage every file in every way; nothing unverified is served, nothing is lost unsaid."""
+    outcome = Outcome("7", "each file cut, zeroed, flipped, gone, older")
     folder.mkdir()
     before = worn(stock, folder)
-
-    def play(part: int) -> Outcome:
-        return harmed(before, folder / str(part), chosen[part::2])
-
-    return side_by_side(play, Outcome("7", "each file cut, zeroed, flipped, gone, older"))
-
-
-def harmed(before: Worn, folder: Path, chosen: Sequence[tuple[str, str]]) -> Outcome:
-    """Damage copies of a workspace, one after another, and see how each starts."""
-    outcome = Outcome("7", "")
     served, refused, slowest = 0, 0, 0.0
     for file, how in chosen:
-        with copied(before.kept, folder) as box:
+        with copied(before.kept, folder / "one") as box:
             harm(box, file, how, before.older)
             wrong, took = looked_at(box, file, how, before)
             served += took is not None
             refused += took is None
             slowest = max(slowest, took or 0.0)
             outcome.struck([f"{file} {how}: {text}" for text in wrong])
-        shutil.rmtree(folder)
+        shutil.rmtree(folder / "one")
     outcome.figures = {"served": served, "refused in words": refused, SERVED: slowest}
     return outcome
 

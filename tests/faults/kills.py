@@ -20,7 +20,6 @@ from tests.faults.scene import (
     changing,
     losses,
     record,
-    side_by_side,
     up,
     watched,
     within,
@@ -55,17 +54,8 @@ def end(box: Box, clients: Traffic, lines: list[Line]) -> list[str]:
 
 def at_random(stock: Path, folder: Path, rounds: int, per_second: float = 200.0) -> Outcome:
     """Kill some process at a random instant under predictions, labels and changes."""
-
-    def play(part: int) -> Outcome:
-        return killed(stock, folder / str(part), (rounds + part) // 2, per_second, part)
-
-    return side_by_side(play, Outcome("1", "kill -9 at random instants under load"))
-
-
-def killed(stock: Path, folder: Path, rounds: int, per_second: float, seed: int) -> Outcome:
-    """Do so on one workspace."""
-    outcome = Outcome("1", "")
-    draw, back, ready = random.Random(seed), [], []
+    outcome = Outcome("1", "kill -9 at random instants under load")
+    draw, back, ready = random.Random(1), [], []
     with watched(stock, folder) as (box, _):
         box.up()
         with traffic(box, per_second) as clients, changing(box) as changer:
@@ -174,31 +164,15 @@ def learned(box: Box, inside: Inside, doing: Doing) -> dict[str, str]:
 def at_points(stock: Path, folder: Path, most: int) -> Outcome:
     """Kill before and after every fsync, rename, unlink and commit that anything passes."""
     outcome = Outcome("2", "kill -9 at named points")
-    with watched(stock, folder / "first") as (box, inside):
-        box.up()
-        with traffic(box, 40.0):
-            known = learned(box, inside, Doing(box, Changer(box.control.socket, 0.1, 2)))
-    chosen = random.Random(2).sample(sorted(known), min(most, len(known)))
-    outcome.figures["points known"] = len(known)
-
-    def play(part: int) -> Outcome:
-        ours = {point: known[point] for point in chosen[part::2]}
-        return killed_at(stock, folder / str(part), ours)
-
-    return side_by_side(play, outcome)
-
-
-def killed_at(stock: Path, folder: Path, known: dict[str, str]) -> Outcome:
-    """Kill a workspace at the points that are given, one after another."""
-    outcome = Outcome("2", "")
     back, missed = [0.0], []
     with watched(stock, folder) as (box, inside):
         box.up()
         changer = Changer(box.control.socket, 0.1, 2)
         with traffic(box, 40.0) as clients:
             doing = Doing(box, changer)
-            for point, name in known.items():
-                if struck_by(box, inside, doing, point, name):
+            known = learned(box, inside, doing)
+            for point in random.Random(2).sample(sorted(known), min(most, len(known))):
+                if struck_by(box, inside, doing, point, known[point]):
                     outcome.struck()
                     back.append(revive(box, clients))
                 else:
@@ -207,7 +181,8 @@ def killed_at(stock: Path, folder: Path, known: dict[str, str]) -> Outcome:
             changer.settle()
         outcome.wrong = end(box, clients, changer.lines)
         outcome.failed = outcome.injected if outcome.wrong else 0
-    outcome.figures = {"not passed again": len(missed), SERVED: max(back)}
+    outcome.figures = {"points known": len(known), "not passed again": len(missed)}
+    outcome.figures[SERVED] = max(back)
     return outcome
 
 

@@ -10,14 +10,12 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from cdml_tui.client import Client, ConsoleError, EngineLost
 from engine.wire import Change, LockRequest
 from tests.box import ENVIRONMENT, ROOT, Box, copied
-from tests.faults.outcome import Outcome
 from tests.traffic import Traffic
 
 INSIDE = Path(__file__).parent / "inside"
@@ -73,14 +71,6 @@ def watched(stock: Path, folder: Path, *, touched: bool = False) -> Iterator[tup
     with copied(stock, folder / "box") as box:
         box.environment = inside.environment(touched=touched)
         yield box, inside
-
-
-def side_by_side(play: Callable[[int], Outcome], into: Outcome, parts: int = 2) -> Outcome:
-    """Play parts of a case at once, each on a workspace of its own; return them together."""
-    with ThreadPoolExecutor(parts) as pool:
-        for part in pool.map(play, range(parts)):
-            into.take(part)
-    return into
 
 
 class Changer(threading.Thread):
