@@ -19,6 +19,7 @@ from engine.jobs.runner import Runner
 from engine.jobs.schedule import Alarm, schedules
 from engine.pipeline import (
     aftermath,
+    audit_mark,
     backups,
     baking,
     lookout,
@@ -176,6 +177,7 @@ class Beat:
             return [files]
         return [
             ("spool", self._load),
+            ("audit", lambda: audit_mark.note(self._site)),
             ("ingest", self._scan),
             ("schedules", self._run_due),
             ("rollout", self._advance_on_news),

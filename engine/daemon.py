@@ -27,7 +27,7 @@ from engine.jobs import triggers
 from engine.jobs.runner import SHOWN, Runner
 from engine.ledger.ledger import Ledger
 from engine.outlets import Outlets
-from engine.pipeline import locks, lookout, transform_check
+from engine.pipeline import audit_mark, locks, lookout, transform_check
 from engine.pipeline.features import check_kpis
 from engine.pipeline.ingest import ingest_waiting
 from engine.pipeline.load import TIDE, load
@@ -227,6 +227,8 @@ class Engine(Conductor):
         fault = self._site.ledger.audit_fault()
         if fault is not None:
             self._site.tell("CRIT", "audit", None, f"the audit chain is broken: {fault}")
+        if lost := audit_mark.lost(self._site):
+            self._site.tell("CRIT", "audit", None, lost)
         for kind, text in self._said.items():
             if text:
                 self._site.tell("CRIT", kind, None, text)
