@@ -227,6 +227,9 @@ class Engine(Conductor):
         fault = self._site.ledger.audit_fault()
         if fault is not None:
             self._site.tell("CRIT", "audit", None, f"the audit chain is broken: {fault}")
+        if damage := self._site.ledger.damage():
+            said = f'the ledger is damaged, SQLite says "{damage}": restore it from a backup'
+            self._site.tell("CRIT", "audit", None, said)
         if lost := audit_mark.lost(self._site):
             self._site.tell("CRIT", "audit", None, lost)
         for kind, text in self._said.items():

@@ -1,6 +1,6 @@
 """What keeps looking for attacks beside everything else: questions, labels, files of versions."""
 
-from engine.pipeline import attacks, sources, tampering
+from engine.pipeline import attacks, sources, tampering, wholeness
 from engine.pipeline.site import Site
 
 EVERY_S = 5.0
@@ -23,5 +23,6 @@ def look_now(site: Site) -> None:
 
 
 def files(site: Site) -> None:
-    """Look at a version's files where they are due."""
+    """Look at the files of versions and of delivered rows where they are due."""
     tampering.watch(site)
+    wholeness.watch(site)

@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from engine.wire import AuditQuestion
 from tests.box import ENVIRONMENT, Box, copied, eventually
 from tests.faults.kills import READY_S, SERVED
 from tests.faults.outcome import Case, Outcome
@@ -62,6 +63,7 @@ class Worn:
     older: Path
     owed: list[str]
     champion: str
+    head: str
 
 
 def worn(stock: Path, folder: Path) -> Worn:
@@ -79,12 +81,18 @@ def worn(stock: Path, folder: Path) -> Worn:
             used(box, after, "rollback")
             shutil.copytree(box.path / "spool", older / "spool", dirs_exist_ok=True)
             used(box, after, "hold", "resume")
-        champion = box.champion() or ""
+        champion, head = (
+            box.champion() or "",
+            box.control.audit(1, AuditQuestion()).entries[-1].hash,
+        )
+        mark = box.path / "run" / "audit.head"
+        eventually("the head of the audit is noted", lambda: head in mark.read_text())
         for verb in ("supervise", "run", "serve"):
             box.kill(verb)
         shutil.copytree(box.path, kept, ignore=_still)
     answered = [*clients.answered, *after.answered]
-    return Worn(kept, older, [p for a in answered for p in a.prediction_ids if a.logged], champion)
+    owed = [p for a in answered for p in a.prediction_ids if a.logged]
+    return Worn(kept, older, owed, champion, head)
 
 
 def used(box: Box, clients: Traffic, *verbs: str) -> None:
@@ -178,7 +186,8 @@ def looked_at(box: Box, file: str, how: str, before: Worn) -> tuple[list[str], f
         wrong.append("a version was served whose files are damaged")
     if process.returncode == 0:
         told = heard(box)
-        wrong += lost_unsaid(box, before.owed, told) + silent(file, told)
+        wrong += lost_unsaid(box, before.owed, told)
+        wrong += silent(box, file, told, before.head)
     return wrong, took if version is not None else None
 
 
@@ -209,11 +218,28 @@ def heard(box: Box) -> list[tuple[str, str, str]]:
         ).fetchall()
 
 
-def silent(file: str, told: list[tuple[str, str, str]]) -> list[str]:
+def silent(box: Box, file: str, told: list[tuple[str, str, str]], head: str) -> list[str]:
     """Say whether a damage was met without a word that is due."""
-    if file.endswith(".wal") and not any(event[:2] == ("CRIT", "store") for event in told):
-        return ["the store was not suspected"]
-    return []
+    loud = {kind for level, kind, _ in told if level == "CRIT"}
+    wrong = []
+    if file.endswith(".wal") and "store" not in loud:
+        wrong.append("the store was not suspected")
+    if file.endswith(".parquet") and "batch" not in loud:
+        wrong.append("rows are not what they were, and nobody said so")
+    if file.startswith("ledger") and "audit" not in loud and is_hurt(box, head):
+        wrong.append("the ledger is damaged or lacks changes, and nobody said so")
+    return wrong
+
+
+def is_hurt(box: Box, head: str) -> bool:
+    """Say whether the ledger is damaged, or lacks the newest change of before."""
+    with contextlib.closing(sqlite3.connect(box.path / "ledger.sqlite")) as ledger:
+        try:
+            (found,) = ledger.execute("pragma integrity_check").fetchone()
+            there = ledger.execute("select 1 from audit where hash = ?", (head,)).fetchone()
+        except sqlite3.DatabaseError:
+            return True
+    return found != "ok" or there is None
 
 
 def stored(box: Box) -> set[str]:
