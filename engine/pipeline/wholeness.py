@@ -3,6 +3,7 @@
 from engine.errors import CorruptError
 from engine.pipeline.site import Site
 from engine.store import batches, intake
+from engine.store.batches import Batch
 
 EVERY_S = 600.0
 
@@ -15,8 +16,21 @@ def watch(site: Site) -> None:
     site.batches_looked = now
     for model in site.settings.models:
         for batch in batches.known(site.store, model):
-            if batch.verdict.startswith("accepted") and not is_whole(site, batch.batch):
+            if not batch.verdict.startswith("accepted"):
+                continue
+            if not is_whole(site, batch.batch):
                 site.tell("CRIT", "batch", model, _said(site, batch.batch, batch.file))
+            if not batches.is_noted(site.store, batch):
+                _note_again(site, batch)
+
+
+def _note_again(site: Site, batch: Batch) -> None:
+    """Write a batch's note anew: without it, a lost store would not know the rows any more."""
+    columns = batches.columns(site.store, batch.model)
+    query = batches.queries(site.store, batch.model).get(batch.batch, "")
+    batches.note(site.store, batch, columns, query)
+    said = f'the note of "{batch.file}" in batches/ was damaged or gone and was written anew'
+    site.tell("WARN", "batch", batch.model, said)
 
 
 def check(site: Site, model: str, named: list[str]) -> None:

@@ -8,6 +8,7 @@ from engine.errors import CorruptError
 from engine.pipeline import wholeness
 from engine.pipeline.ingest import ingest_waiting
 from engine.pipeline.train import gather
+from engine.store import batches
 from tests.engine.pipeline.place import Place, csv
 
 
@@ -47,3 +48,19 @@ def test_rows_that_are_not_what_they_were_are_told_and_not_trained_on(
     rows.unlink(missing_ok=True)
     rows.write_bytes(content)
     assert gather(place, "late", "r").batches == [rows.stem]
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", None])
+def test_a_damaged_note_is_written_anew_and_keeps_no_store_from_coming_back(
+    place: Place, rows: Path, content: bytes | None
+) -> None:
+    (note,) = place.workspace.batches.glob("*.batch.json")
+    good = note.read_bytes()
+    note.unlink()
+    if content is not None:
+        note.write_bytes(content)
+    assert batches.restored(place.store) == 0
+    wholeness.watch(place)
+    assert note.read_bytes() == good
+    assert "written anew" in place.told_of("batch")[0]
+    assert rows.exists()
