@@ -155,5 +155,5 @@ def unsynced(workspace: Path, inside: Inside, draw: random.Random) -> int:
 
 CASES: dict[str, Case] = {
     "4": lambda stock, at: nth_failure(stock, at, 80),
-    "6": lambda stock, at: power_cut(stock, at, 8).hold(OLDEST, at_most=LOST_S),
+    "6": lambda stock, at: power_cut(stock, at, 6).hold(OLDEST, at_most=LOST_S),
 }
