@@ -62,7 +62,7 @@ def at_random(stock: Path, folder: Path, rounds: int, per_second: float = 200.0)
         box.up()
         with traffic(box, per_second) as clients, changing(box) as changer:
             for _ in range(rounds):
-                time.sleep(0.1 + draw.random() * 0.6)
+                time.sleep(draw.random() * 0.5)
                 victims = draw.choice(VICTIMS)
                 for victim in victims:
                     box.kill(victim)
