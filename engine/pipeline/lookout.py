@@ -1,4 +1,4 @@
-"""What keeps looking for attacks beside everything else: questions, labels, files of versions."""
+"""What keeps looking for attacks beside everything else: questions, labels, files, the ledger."""
 
 from engine.pipeline import attacks, sources, tampering, wholeness
 from engine.pipeline.site import Site
@@ -23,6 +23,7 @@ def look_now(site: Site) -> None:
 
 
 def files(site: Site) -> None:
-    """Look at the files of versions and of delivered rows where they are due."""
+    """Look at files of versions and of rows, and at the ledger's chain, where they are due."""
     tampering.watch(site)
+    tampering.verify(site)
     wholeness.watch(site)
