@@ -23,7 +23,7 @@ def look_now(site: Site) -> None:
 
 
 def files(site: Site) -> None:
-    """Look at files of versions and of delivered rows, and at the ledger's chain, where due."""
+    """Look at files of versions and of rows, and at the ledger's chain, where they are due."""
     tampering.watch(site)
     tampering.verify(site)
     wholeness.watch(site)

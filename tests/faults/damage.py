@@ -52,7 +52,7 @@ FILES = {
 }  # fmt: skip
 PAIRS = tuple((file, how) for file in FILES for how in DAMAGE)
 # Sockets and the lock are of processes that no longer live.
-_still = shutil.ignore_patterns("*.sock", "lock", "metrics")
+_still = shutil.ignore_patterns("*.sock", "lock", "metrics", "reserve")
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,10 +176,10 @@ def at_points(stock: Path, folder: Path, most: int) -> Outcome:
             for point in random.Random(2).sample(sorted(known), min(most, len(known))):
                 if struck_by(box, inside, doing, point, known[point]):
                     outcome.struck()
-                    back.append(revive(box, clients))
                 else:
                     missed.append(point)
                 inside.leave()
+                back.append(revive(box, clients))
             changer.settle()
         outcome.wrong = end(box, clients, changer.lines)
         outcome.failed = outcome.injected if outcome.wrong else 0
