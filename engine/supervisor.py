@@ -15,7 +15,7 @@ from types import FrameType
 from engine.errors import CdmlError, InvalidError, RefusedError, UnavailableError
 from engine.listening import bind_port
 from engine.serving.control import short_path
-from engine.settings import load
+from engine.serving.last_good import found
 from engine.workspace import Workspace
 
 BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 5.0, 15.0)
@@ -57,14 +57,14 @@ def supervise(root: Path, arguments: list[str]) -> int:
 def _held(root: Path) -> socket.socket | None:
     """Take the port of a workspace; None where serving of before still has it, or says why not."""
     try:
-        return bind_port(load(Workspace(root).config).serving.listen)
+        return bind_port(found(Workspace(root)).settings.serving.listen)
     except CdmlError:
         return None
 
 
 def detach(root: Path, arguments: list[str]) -> int:
     """Start a supervisor in the background and wait until its engine answers."""
-    workspace = Workspace(root).require()
+    workspace = Workspace(root)
     workspace.create([])
     with (workspace.logs / "supervisor.log").open("wb") as log:
         process = subprocess.Popen(
@@ -87,9 +87,9 @@ def wait_ready(workspace: Workspace, process: "subprocess.Popen[bytes]") -> None
             said = [
                 line for line in log.splitlines() if line.startswith("cdml: ")
             ] or log.splitlines()
-            found = said[-1] if said else "it did not become ready; see logs/engine.log"
+            words = said[-1] if said else "it did not become ready; see logs/engine.log"
             family = _FAMILIES.get(process.poll() or 0, UnavailableError)
-            raise family(found.removeprefix("cdml: "), code="engine_failed")
+            raise family(words.removeprefix("cdml: "), code="engine_failed")
         time.sleep(0.05)
 
 
