@@ -361,6 +361,8 @@ async def test_of_an_upload_that_broke_off_nothing_stays(caller: Caller) -> None
         ("POST", "models/late/promote", {"to": "v1"}, 400, "http_400"),
         ("POST", "models/late/promote", "{", 400, "malformed_json"),
         ("POST", "models/late/promote", '{"to":"v1","to":"v2"}', 422, "duplicate_key"),
+        ("POST", "incidents/" + "9" * 30, '{"text":"x"}', 404, "number_too_large"),
+        ("GET", "alerts/" + "9" * 30, None, 404, "number_too_large"),
         ("POST", "models/late/promote", '{"x":' + "[" * 17 + "]" * 17 + "}", 400, "malformed_json"),
         ("POST", "models/late/promote", '"' + "x" * 2**20 + '"', 413, "http_413"),
         ("POST", "models/late/undo", {"idempotency_key": "a"}, 409, "not_undoable"),
