@@ -98,4 +98,11 @@ MIGRATIONS = [
     );
     create table shifts (name varchar primary key, shift bigint not null);
     """,
+    """
+    create table runs_gone (
+        model varchar not null, job varchar not null, outcome varchar not null,
+        n bigint not null, seconds double not null, upto bigint[] not null,
+        primary key (model, job, outcome)
+    );
+    """,
 ]
