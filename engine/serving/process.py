@@ -106,6 +106,7 @@ class ServingProcess:
         )
         rate = self._settings.serving.rate
         self._callers = Callers(self._workspace.tokens, rate, self._listen)
+        tracer = self._tracer()
         app = App(
             self._answerer,
             self._callers,
@@ -113,7 +114,7 @@ class ServingProcess:
             self._metrics,
             self._clock,
             _version(),
-            self._tracer(),
+            tracer,
         )
         door = Door(app, DRAIN_S) if self._seat is None else SharedDoor(app, DRAIN_S, self._seat)
         if self._seat is None:
@@ -136,6 +137,8 @@ class ServingProcess:
             for task in tasks:
                 task.cancel()
             await asyncio.to_thread(self._close)
+            if tracer is not None:
+                await asyncio.to_thread(tracer.close)
 
     async def obey(self, question: control.Question) -> msgspec.Struct:
         """Do what was asked over the control socket."""
@@ -265,12 +268,15 @@ class ServingProcess:
 
         path = self._workspace.root / self._settings.telemetry.secrets
         told = tracer.about("serving", _version(), self._settings.workspace.name)
+        # Each of several workers knows the sum over all: one tells it.
+        tells = self._seat is None or self._seat.worker == 0
         return tracer.Tracer(
             lambda: Collector(base, secrets.headers(path), told),
             self._boot,
             self._clock,
-            lambda: self._metrics.shown().collect(),
+            lambda: self._metrics.shown().collect() if tells else [],
             self._metrics.traces_dropped,
+            self._settings.telemetry.share,
         )
 
     def _swapped(self, table: Table) -> None:

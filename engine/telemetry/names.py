@@ -17,11 +17,10 @@ class Named:
     by: Literal["service", "engine", "both"]
     says: str
 
-    @property
-    def unit(self) -> str:
-        """Return the unit as OpenTelemetry writes it; empty where it is a pure number."""
-        family = self.name.removesuffix("_total")
-        return {"seconds": "s", "bytes": "By"}.get(family.rpartition("_")[2], "")
+
+def unit_of(name: str) -> str:
+    """Return the unit that a name ends with, as OpenTelemetry writes it; empty for a count."""
+    return {"seconds": "s", "bytes": "By"}.get(name.removesuffix("_total").rpartition("_")[2], "")
 
 
 _MODEL = ("model",)
