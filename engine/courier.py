@@ -61,6 +61,8 @@ class Courier:
                 taken, found = False, e.message
             except Exception as e:  # noqa: BLE001 - the edge of a thread: said, and tried again
                 taken, found = False, f"{type(e).__name__} met"
+            if self._ending.is_set():
+                break
             pause = PAUSE_S if taken else min(2 * pause, LONGEST_S)
             if taken == said:
                 said = not taken

@@ -111,9 +111,12 @@ class Outlets(Outward):
             site.tell(level, "notify", None, text)
 
         def stands(fact: EventRow) -> bool:
-            """Say whether other alerts stand where one is said to be over."""
-            of_alert = fact.kind == "alert" and fact.level == "INFO" and fact.model is not None
-            return of_alert and bool(alerts.standing(site, fact.model or ""))
+            """Say whether others stand where an alert, or a target that fails, is over."""
+            if fact.level != "INFO" or fact.kind not in ("alert", "notify"):
+                return False
+            if fact.model is None:
+                return any(row.missing for row in self.targets())
+            return bool(alerts.standing(site, fact.model))
 
         return Target(
             name, site.settings, site.workspace.root, site.clock, site.ledger, tell, stands

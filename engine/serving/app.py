@@ -143,7 +143,7 @@ class App:
             reply = _refusal(path, status, e.code, e.message, e.field)
         except Exception:  # the request edge
             asked = header(scope, REQUEST).decode("latin-1")
-            logging.getLogger(__name__).exception(
+            logging.getLogger("cdml.serving").exception(
                 "answering %s %s", scope["method"], path[:3], extra={"request": asked}
             )
             text = "Answering the request: something failed here. It was logged; try again."

@@ -8,7 +8,7 @@ from engine.errors import CdmlError
 from engine.settings import Settings, load
 from engine.workspace import Workspace
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("cdml.serving")
 
 
 def last_good(workspace: Workspace) -> Settings:

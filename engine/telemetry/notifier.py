@@ -107,8 +107,6 @@ class Target:
         return self.row()
 
     def _loop(self) -> None:
-        for fact, waits in self._progress.past():
-            (self._take if waits else self._recall)(fact)
         unwritable = ""
         while not self._ending.is_set():
             try:
@@ -125,6 +123,8 @@ class Target:
 
     def _look(self) -> None:
         """Take what is new, tell what may be told now, note how far that went."""
+        for fact, waits in self._progress.past():
+            (self._take if waits else self._recall)(fact)
         while self._unwritten:
             self._take(self._unwritten.popleft())
         for fact in self._progress.fresh():
@@ -162,14 +162,16 @@ class Target:
                 self._missing = ""
                 self._tell("INFO", f'"{self._name}" is told again')
             return True
+        if self._ending.is_set():
+            return False  # it was broken off: that is no fault of the target's
         self._failed += 1
-        if not self._missing:
+        first, self._missing = not self._missing, found
+        if first:
             self._tell(
                 "WARN",
                 f'"{self._name}" could not be told: {found}. It is tried again; look with '
                 "cdml notify",
             )
-        self._missing = found
         return False
 
     def _send(self, message: Message) -> None:

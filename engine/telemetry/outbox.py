@@ -11,7 +11,7 @@ from engine.wire import EventRow
 
 LEVELS = ("INFO", "ACT", "WARN", "CRIT")
 # Kinds that tell when something is well again, at INFO: whoever heard of it hears of that, too.
-RECOVERS = ("alert", "readiness")
+RECOVERS = ("alert", "readiness", "notify")
 MAX_FACTS = 20
 MAX_WAITING = 200
 About = tuple[str | None, str]  # model, kind

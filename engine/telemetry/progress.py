@@ -45,13 +45,14 @@ class Progress:
         self._key = f"notified {name}"
         kept = record.meta(self._key)
         self._noted = msgspec.json.decode(kept, type=Told) if kept else Told(record.last_event())
-        self._new = kept is None
+        self._new = self._recalled = kept is None
         self._until = self._noted.until
 
     def past(self) -> Iterator[tuple[EventRow, bool]]:
-        """Yield events that were taken before, and whether each still waits to be told."""
-        if self._new:
+        """Yield events that were taken before, and whether each still waits to be told; once."""
+        if self._recalled:
             return
+        self._recalled = True
         waiting = set(self._noted.waiting)
         after = min([self._noted.until - PAST, *(n - 1 for n in waiting)])
         while found := self._record.events_after(max(0, after), AT_ONCE):

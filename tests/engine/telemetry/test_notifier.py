@@ -304,7 +304,7 @@ def alive(pid: int) -> bool:
 
 
 def test_a_target_that_hangs_keeps_nobody_waiting_and_ends_with_the_engine(
-    made: Made, record: Ledger, tmp_path: Path
+    made: Made, record: Ledger, tmp_path: Path, said: list[str]
 ) -> None:
     target = made(own=program(tmp_path, "touch began; sleep 600"))
     happens(record, target, "it is bad")
@@ -315,3 +315,4 @@ def test_a_target_that_hangs_keeps_nobody_waiting_and_ends_with_the_engine(
     assert time.monotonic() - began < 0.5
     target.close()
     assert not target._thread.is_alive()
+    assert (target.row().failed, said) == (0, [])
