@@ -125,7 +125,7 @@ def test_shipped_rules_fire_on_real_breaches_and_resolve(box: Box, tmp_path: Pat
         untold = eventually("a dead pager is told of", lambda: firing(api).get("CdmlNotTold"))
         assert untold["labels"]["target"] == "pager"
         # Somebody looks after it: it is not told again and again.
-        for alert in box.ask("alerts", "late"):
+        for alert in box.ask("alerts", "late")["alerts"]:
             box.ask("alert", "ack", str(alert["number"]))
         eventually("it resolves", lambda: "CdmlModelSick" not in firing(api))
         box.kill("run")
