@@ -14,6 +14,7 @@ from engine.pipeline.site import Site
 from engine.settings import Settings
 from engine.telemetry.listener import Listener
 from engine.telemetry.notifier import Target
+from engine.telemetry.stalls import Stalls
 from engine.wire import EventRow, NotifyRow
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 class Outlets(Outward):
     """The ways out, as the settings have them; a way that cannot be opened hurts nobody."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, stalls: Stalls) -> None:
         self._site = site
-        self._figures = Figures(site, lambda: triggers.rows(site), self.targets)
+        self._figures = Figures(site, stalls, lambda: triggers.rows(site), self.targets)
         self._listener: Listener | None = None
         self._listens: str | None = None
         self._targets: dict[str, Target] = {}

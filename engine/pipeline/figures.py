@@ -20,8 +20,9 @@ from engine.store import looks, runs, scores
 from engine.store.looks import Looked
 from engine.store.runs import Ended
 from engine.store.scores import Score
-from engine.telemetry.engine_metrics import JOB_BUCKETS, ModelFigures, Shown, text
+from engine.telemetry.engine_metrics import JOB_BUCKETS, ModelFigures, Shown, WorkspaceFigures, text
 from engine.telemetry.families import Durations
+from engine.telemetry.stalls import Stalls
 from engine.wire import DriftColumn, NotifyRow, ScheduleRow
 
 MAX_COLUMNS = 30
@@ -44,10 +45,12 @@ class Figures:
     def __init__(
         self,
         site: Site,
+        stalls: Stalls,
         schedules: Callable[[], Sequence[ScheduleRow]] = list,
         targets: Callable[[], Sequence[NotifyRow]] = list,
     ) -> None:
         self._site = site
+        self._stalls = stalls
         self._schedules = schedules
         self._targets = targets
         self._asking = Lock()
@@ -60,12 +63,15 @@ class Figures:
     def text(self) -> bytes:
         """Return what is known now in the text format of Prometheus."""
         with self._asking:
-            return text(self._gathered(), workspace_figures.gathered(self._site, self._targets()))
+            return text(self._gathered(), self._whole())
 
     def shown(self) -> Shown:
         """Return what is known now, family by family."""
         with self._asking:
-            return Shown(self._gathered(), workspace_figures.gathered(self._site, self._targets()))
+            return Shown(self._gathered(), self._whole())
+
+    def _whole(self) -> WorkspaceFigures:
+        return workspace_figures.gathered(self._site, self._targets(), self._stalls.stood())
 
     def _gathered(self) -> dict[str, ModelFigures]:
         site = self._site

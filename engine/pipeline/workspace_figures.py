@@ -1,7 +1,7 @@
 """What Prometheus is shown of the workspace as a whole: disk, copies, locks, record, messages."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 
@@ -18,8 +18,10 @@ from engine.wire import NotifyRow
 ALL = "(all)"
 
 
-def gathered(site: Site, targets: Sequence[NotifyRow]) -> WorkspaceFigures:
-    """Gather it from the ledger, the disk and what is known of targets."""
+def gathered(
+    site: Site, targets: Sequence[NotifyRow], stood: Mapping[str, float]
+) -> WorkspaceFigures:
+    """Gather it from the ledger, the disk, and what is known of targets and of loops."""
     disk = shutil.disk_usage(site.workspace.root)
     last = site.ledger.meta(backups.LAST)
     newest = site.ledger.audit_entries(limit=1)
@@ -39,6 +41,7 @@ def gathered(site: Site, targets: Sequence[NotifyRow]) -> WorkspaceFigures:
             )
         },
         {row.target: bool(row.missing) for row in targets},
+        stood,
     )  # fmt: skip
 
 

@@ -99,6 +99,9 @@ MIGRATIONS = [
     create table shifts (name varchar primary key, shift bigint not null);
     """,
     """
+    alter table labels add column contested boolean default false;
+    """,
+    """
     create table runs_gone (
         model varchar not null, job varchar not null, outcome varchar not null,
         n bigint not null, seconds double not null, upto bigint[] not null,

@@ -40,7 +40,7 @@ class WorkspaceFigures:
 
     `waiting` are bytes of the log to be loaded, `locked` is (model, lock) and since when,
     `messages` (target, outcome) and how many, `failing` says of each target whether its last
-    message failed.
+    message failed, `stood` are the seconds that each loop stood still.
     """
 
     version: str | None = None
@@ -52,6 +52,7 @@ class WorkspaceFigures:
     locked: Mapping[tuple[str, str], float] = field(default_factory=dict)
     messages: Mapping[tuple[str, str], int] = field(default_factory=dict)
     failing: Mapping[str, bool] = field(default_factory=dict)
+    stood: Mapping[str, float] = field(default_factory=dict)
 
 
 NOTHING = WorkspaceFigures()
@@ -105,6 +106,7 @@ class Shown:
     def _of_workspace(self) -> Iterator["Metric"]:
         whole = self._whole
         free, size = whole.disk or (None, None)
+        yield family(names.STOOD, (([loop], s) for loop, s in whole.stood.items()))
         yield family(names.LOCKED, whole.locked.items())
         yield family(names.MESSAGES, whole.messages.items())
         yield family(names.TARGET, (([t], f) for t, f in whole.failing.items()))

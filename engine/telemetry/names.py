@@ -55,6 +55,11 @@ DROPPED = Named(
 TRACES = Named(
     "cdml_traces_dropped_total", "counter", (), "service", "Spans that no collector took."
 )
+STOOD = Named(
+    "cdml_loop_stalled_seconds_total", "counter", ("loop",), "both",
+    "How long a loop stood still, 0.5 s and more at a time: serving answers predictions, control "
+    "the socket, beat looks after all else once a second and pauses for a large file.",
+)  # fmt: skip
 GENERATION = Named(
     "cdml_generation", "gauge", _MODEL, "both",
     "Role changes of a model; apart for long in engine and service, a change is not obeyed.",
@@ -134,7 +139,7 @@ BUILD = Named(
 )
 
 ALL = (
-    PREDICTIONS, SECONDS, FLAGS, MEMORY, SPOOL, DROPPED, TRACES, GENERATION, READY, ROLLBACKS,
-    FIRING, DRIFT, PERFORMANCE, KPI, LOOKED, RUNS, TOOK, DUE, LOCKED, WAITING, MESSAGES, TARGET,
-    BACKUP, DISK, DISK_SIZE, COMPLETE, AUDIT, BUILD,
+    PREDICTIONS, SECONDS, FLAGS, MEMORY, SPOOL, DROPPED, TRACES, STOOD, GENERATION, READY,
+    ROLLBACKS, FIRING, DRIFT, PERFORMANCE, KPI, LOOKED, RUNS, TOOK, DUE, LOCKED, WAITING,
+    MESSAGES, TARGET, BACKUP, DISK, DISK_SIZE, COMPLETE, AUDIT, BUILD,
 )  # fmt: skip

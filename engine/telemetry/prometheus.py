@@ -24,6 +24,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from engine.telemetry import names
 from engine.telemetry.names import Named
 from engine.telemetry.shared import VARIABLE
+from engine.telemetry.stalls import STALL_S
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -79,6 +80,7 @@ class ServingMetrics:
         self._flags = self._counter(names.FLAGS)
         self._dropped = self._counter(names.DROPPED)
         self._traces = self._counter(names.TRACES)
+        self._stood = self._counter(names.STOOD).labels("serving")
         self._generation = self._gauge(names.GENERATION, "min")
         self._memory = self._gauge(names.MEMORY, "sum")
         self._spool = self._gauge(names.SPOOL, "mostrecent")
@@ -130,6 +132,11 @@ class ServingMetrics:
             self._known.add(model)
             for code in REFUSALS:
                 self._count((model, "", "", code), 0)
+
+    def late(self, seconds: float) -> None:
+        """Count that the loop which answers came so much too late; a little is not counted."""
+        if seconds >= STALL_S:
+            self._stood.inc(seconds)
 
     def traces_dropped(self, spans: int) -> None:
         """Count spans that were not taken."""

@@ -41,7 +41,16 @@ def engine_text() -> str:
         {"train": took}, {"train": 0.0},
     )  # fmt: skip
     whole = WorkspaceFigures(
-        "0", True, 0, (1, 2), 0.0, 1, {("late", "hold"): 0.0}, {("ops", "sent"): 1}, {"ops": False}
+        "0",
+        True,
+        0,
+        (1, 2),
+        0.0,
+        1,
+        {("late", "hold"): 0.0},
+        {("ops", "sent"): 1},
+        {"ops": False},
+        {"beat": 0.0},
     )
     return text({"late": model}, whole).decode()
 

@@ -18,6 +18,7 @@ from engine.pipeline.rollback import rollback
 from engine.store import archive, looks, runs, scores
 from engine.store.scores import Score
 from engine.telemetry.engine_metrics import JOB_BUCKETS
+from engine.telemetry.stalls import Stalls
 from engine.wire import Change, DriftColumn, JobRow, LockRequest, NotifyRow, ScheduleRow
 from tests.engine.pipeline.place import PERSON, ROBOT, START, Place
 from tests.engine.pipeline.test_monitor import watched
@@ -27,7 +28,7 @@ LOOKED = START + timedelta(days=1)
 
 def shown(place: Place, figures: Figures | None = None) -> dict[str, float]:
     """Return every sample by its name and labels."""
-    text = (figures or Figures(place)).text().decode()
+    text = (figures or Figures(place, Stalls())).text().decode()
     rows = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
     return {name: float(value) for name, _, value in rows}
 
@@ -61,7 +62,7 @@ def test_the_workspace_is_shown_as_ledger_spool_and_targets_have_it(place: Place
     due = ScheduleRow("late", "monitor", "every 1d", "2026-06-02T00:00:00Z")
     late = ScheduleRow("late", "train", "every 7d", "2026-06-02T00:00:00Z", "waits: frozen")
     row = NotifyRow("ops", "url", "WARN", [], 3, 2, 1, 0, None, "it was not accepted there")
-    found = shown(place, Figures(place, lambda: [due, late], lambda: [row]))
+    found = shown(place, Figures(place, Stalls(), lambda: [due, late], lambda: [row]))
     assert found['cdml_messages_total{outcome="failed",target="ops"}'] == 2.0
     assert found['cdml_target_failing{target="ops"}'] == 1.0
     since = found['cdml_lock_timestamp_seconds{lock="freeze",model="(all)"}']
@@ -146,7 +147,7 @@ def test_counts_come_from_the_record_and_outlive_whoever_counts(rolled: Place) -
         end = None if state == "queued" else later
         runs.put(rolled.store, msgspec.structs.replace(
             row, id=f"r{number}", state=state, started_at=end and now, ended_at=end))  # fmt: skip
-    figures = Figures(rolled)
+    figures = Figures(rolled, Stalls())
     for found in (shown(rolled, figures), shown(rolled, figures), shown(rolled)):
         assert found['cdml_rollbacks_total{cause="human",model="late"}'] == 1.0
         assert found['cdml_rollbacks_total{cause="guardrail",model="late"}'] == 1.0
@@ -181,7 +182,7 @@ def test_a_look_measured_again_is_read_again_and_a_store_that_fails_takes_its_nu
     place: Place,
 ) -> None:
     watched(place, score=0.3)
-    figures = Figures(place)
+    figures = Figures(place, Stalls())
     before = shown(place, figures)
     (look,) = looks.known(place.store, "late")
     again = [replace(s, value=0.123) if s.kind == "kpi" else s
