@@ -17,7 +17,7 @@ from engine import logs
 from engine.errors import CdmlError, InvalidError, RefusedError, UnavailableError
 from engine.listening import bind_port
 from engine.serving.control import short_path
-from engine.settings import load
+from engine.serving.last_good import found
 from engine.workspace import Workspace
 
 log = logging.getLogger("cdml.supervisor")
@@ -64,14 +64,14 @@ def supervise(root: Path, arguments: list[str]) -> int:
 def _held(root: Path) -> socket.socket | None:
     """Take the port of a workspace; None where serving of before still has it, or says why not."""
     try:
-        return bind_port(load(Workspace(root).config).serving.listen)
+        return bind_port(found(Workspace(root)).settings.serving.listen)
     except CdmlError:
         return None
 
 
 def detach(root: Path, arguments: list[str]) -> int:
     """Start a supervisor in the background and wait until its engine answers."""
-    workspace = Workspace(root).require()
+    workspace = Workspace(root)
     workspace.create([])
     # What an engine wrote as it died stays: whoever looks has started the next one before.
     path = workspace.logs / "supervisor.log"
@@ -100,9 +100,9 @@ def wait_ready(workspace: Workspace, process: "subprocess.Popen[bytes]", before:
             log = (workspace.logs / "supervisor.log").read_bytes()[before:].decode().strip()
             lines = [logs.text_of(line) for line in log.splitlines()]
             said = [line for line in lines if line.startswith("cdml: ")] or lines
-            found = said[-1] if said else "it did not become ready; see logs/engine.log"
+            words = said[-1] if said else "it did not become ready; see logs/engine.log"
             family = _FAMILIES.get(process.poll() or 0, UnavailableError)
-            raise family(found.removeprefix("cdml: "), code="engine_failed")
+            raise family(words.removeprefix("cdml: "), code="engine_failed")
         time.sleep(0.05)
 
 

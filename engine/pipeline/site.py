@@ -163,7 +163,8 @@ class Site(Control):
     changes of the store the log was last looked at,
     `compared` when the sources of labels last were; by `trusted` and `histories` new batches are
     judged, with `judging` off, in a replay, none: they were when they came. `suspect` says what the
-    metric store has lost, until that is loaded again.
+    metric store has lost, until that is loaded again. `batch_marks` are what the file system said
+    of batches that were found whole, when they were last looked at.
     """
 
     store: Store
@@ -175,6 +176,8 @@ class Site(Control):
     chained: tuple[float, str] = (-1e9, "")
     looked: tuple[float, int] = (-1e9, -1)
     compared: dict[str, datetime] = field(default_factory=dict)
+    batches_looked: float = -1e9
+    batch_marks: dict[str, tuple[int, ...]] = field(default_factory=dict)
     trusted: dict[str, "Trust"] = field(default_factory=dict)
     histories: dict[str, "History"] = field(default_factory=dict)
     judging: bool = True
