@@ -215,7 +215,8 @@ class Beat:
         ]
 
     def _keep_serving(self) -> None:
-        logs.keep_small(self._site.workspace.logs / "serving.log")
+        for name in ("serving.log", "supervisor.log"):
+            logs.keep_small(self._site.workspace.logs / name)
         said = self._serving.keep()
         if said:
             self._site.tell("WARN", "serving", None, said)

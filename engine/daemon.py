@@ -161,6 +161,9 @@ class Engine(Conductor):
     def cancel(self, run: str) -> JobRow:
         return self._runner.cancel(run)
 
+    def untold(self) -> dict[str, str]:
+        return {row.target: row.missing for row in self._outlets.targets() if row.missing}
+
     def schedules(self) -> list[ScheduleRow]:
         return triggers.rows(self._site)
 

@@ -119,15 +119,19 @@ class Control:
     def tell(self, level: str, kind: str, model: str | None, text: str) -> None:
         """Write one fact for people and wake the consoles.
 
-        A fact that cannot be written, on a full disk, never hides what it is about.
+        A fact that cannot be written, on a full disk, never hides what it is about, and whoever is
+        told of facts hears of it all the same: it has no number then.
         """
         incident = self.ledger.incidents.standing(model) if model and level == "ACT" else None
         if incident is not None:
             text = f"{text} (incident {incident.number})"
+        now = self.clock.now()
         try:
-            self.told(self.ledger.tell(self.clock.now(), level, kind, model, text))
+            fact = self.ledger.tell(now, level, kind, model, text)
         except UnavailableError as e:
-            log.warning("not told: %s %s (%s)", kind, text, e.message)
+            log.warning("not written: %s %s (%s)", kind, text, e.message)
+            fact = EventRow(0, iso(now), level, kind, model, text)  # type: ignore[arg-type]
+        self.told(fact)
 
     def confirm(self, model: str) -> None:
         """Wait until serving answers with the ledger's generation; UnavailableError otherwise."""

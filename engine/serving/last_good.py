@@ -10,7 +10,7 @@ from engine.errors import CdmlError, InvalidError
 from engine.settings import Settings, load
 from engine.workspace import Workspace
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("cdml.serving")
 
 
 @dataclass(frozen=True, slots=True)
