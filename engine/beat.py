@@ -127,9 +127,13 @@ class Beat:
             if self._ending.is_set():
                 return
             last = self._watch_clock(last)
-            notify.tell(notify.ALIVE)
+            notify.tell_alive(self._status)
             for name, step in self._steps():
                 self._take(name, step)
+
+    def _status(self) -> str:
+        working = [f"{r.job} {r.id} of {r.model}" for r in self._runner.unended()]
+        return f"{len(self._site.settings.models)} models; {', '.join(working) or 'no run'}"
 
     def _test_gate(self) -> None:
         """Have the gate test itself, once everybody has had their first answer."""

@@ -122,7 +122,7 @@ class ServingProcess:
         answering = await control.listen(control_socket, self)
         living = [self._poll(), self._watch_tokens(), self._close_when_told(door)]
         if self._seat is None:
-            living.append(watched(lambda: door.started))
+            living.append(watched(lambda: door.started, self._told))
         tasks = [loop.create_task(one) for one in living]
         try:
             await self._opened.wait()
@@ -136,6 +136,11 @@ class ServingProcess:
             for task in tasks:
                 task.cancel()
             await asyncio.to_thread(self._close)
+
+    def _told(self) -> str:
+        slots = self._slots.table.slots.values()
+        led = ", ".join(f"{s.model} by {s.champion.version}" for s in slots)
+        return f"answers on {self._listen}; {led or 'no models yet'}"
 
     async def obey(self, question: control.Question) -> msgspec.Struct:
         """Do what was asked over the control socket."""
