@@ -111,6 +111,7 @@ def _started(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(argv)
     workspace = Workspace(Path(given.workspace)).require()
+    workspace.check_owner()
     settings = load(workspace.config)
     workspace.create(list(settings.models))
     tokens.check_reach(workspace.tokens, settings.serving.listen)

@@ -26,6 +26,7 @@ def run(
     """Run the engine on a workspace until it is told to stop; return the exit code."""
     os.umask(0o027)  # predictions and labels are for the owner and the group only
     workspace = Workspace(root).require()
+    workspace.check_owner()
     settings = load(workspace.config)
     workspace.create(list(settings.models))
     logs.into_file(workspace.logs / "engine.log")

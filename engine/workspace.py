@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,6 +73,21 @@ class Workspace:
                 code="no_workspace",
             )
         return self
+
+    def check_owner(self) -> None:
+        """Refuse to write as root what its owner could not write again; others may not anyway."""
+        owner = self.root.stat().st_uid
+        if os.geteuid() == 0 and owner != 0:
+            try:
+                name = pwd.getpwuid(owner).pw_name
+            except KeyError:
+                name = f"#{owner}"
+            raise RefusedError(
+                f'Writing to the workspace "{self.root}" as root: it belongs to {name}, who could '
+                "not write to root's files afterwards. Nothing was changed. Run it as that user: "
+                f"sudo -u {name} cdml ..., or give the folder to root with chown -R.",
+                code="not_owner",
+            )
 
     @contextmanager
     def locked(self) -> Iterator[None]:

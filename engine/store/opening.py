@@ -69,10 +69,11 @@ def opened(place: Place, noted: int, *, unclean: bool) -> Opened:
 
 def _without_what_is_damaged(place: Place, found: CorruptError) -> tuple[Store, str]:
     """Open the file without its log, or a new one; say what was set aside."""
+    before = Before(place.aside, place.wall)
     if place.log.exists() and place.path.exists():
         to = _moved(place, "damaged-log", place.log)
         try:
-            return Store(place.path, place.batches), (
+            return Store(place.path, place.batches, before), (
                 f'the write-ahead log of the metric store is damaged and was set aside in "{to}"; '
                 f"commits since the last checkpoint are missing ({found.message})"
             )

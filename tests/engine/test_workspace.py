@@ -41,6 +41,15 @@ def test_where_folders_cannot_be_made_the_error_says_what_to_do(tmp_path: Path) 
         Workspace(tmp_path / "file" / "box").create([])
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes to the workspaces of others")
+def test_root_does_not_write_to_the_workspace_of_another_user(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.check_owner()
+    os.chown(tmp_path, 54321, -1)
+    with pytest.raises(RefusedError, match=r"belongs to #54321.*chown"):
+        workspace.check_owner()
+
+
 def test_a_second_engine_is_refused_at_once_by_the_pid_of_the_first(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     workspace.create([])
