@@ -27,6 +27,15 @@ def test_a_running_workspace_is_well_and_says_what_was_looked_at(box: Box) -> No
     assert "looked at: 0 bad" in box.run("doctor").stdout
 
 
+def test_an_engine_that_died_is_bad_and_serving_that_goes_on_is_nobody_elses(box: Box) -> None:
+    box.kill("supervise")
+    box.kill("run")
+    found = findings(box, code=1)
+    assert found["engine"][0] == "bad"
+    assert "died unasked" in found["engine"][1]
+    assert found["serving"][0] == found["port"][0] == "ok"
+
+
 def test_what_is_ill_is_named_with_how_to_mend_it(box: Box) -> None:
     box.down()
     with socket.socket() as taken:
