@@ -10,6 +10,7 @@ from importlib.metadata import version
 from threading import Lock
 from typing import TypeVar
 
+import msgspec
 import uvicorn
 
 from engine import notify
@@ -159,7 +160,10 @@ class Engine(Conductor):
         self._beat.wake_due()
 
     def serving_state(self) -> ServingState:
-        return self._serving.state()
+        ledger = self._site.ledger
+        led = {m: ledger.roles(m).champion for m in ledger.models()}
+        state = self._serving.state()
+        return msgspec.structs.replace(state, stands_in=self._serving.stood_in(led))
 
     def answers(self, model: str) -> tuple[int, dict[str, int]]:
         return self._serving.answers(model)

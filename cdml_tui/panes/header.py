@@ -84,6 +84,8 @@ def _processes(state: wire.State, width: int) -> list[Line]:
     serving = state.serving
     if not serving.up:
         parts.append(line(("serving DOWN", "alarm")))
+    if serving.stands_in:
+        parts.append(line(("champion NOT LOADED", "alarm")))
     if state.engine.state != "ready":
         parts.append(line((f"engine {state.engine.state}", "alarm")))
     if serving.dropped:

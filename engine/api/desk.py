@@ -140,10 +140,10 @@ class Desk:
 
     def status(self) -> wire.Status:
         """Return engine, serving and models in a few words."""
-        up = self._conductor.serving_state().up
+        serving = self._conductor.serving_state()
         models = [overview.model_status(self.site, m) for m in self.site.settings.models]
         wall = iso(self.site.clock.wall())
-        return wire.Status("ready", "up" if up else "down", models, wall)
+        return wire.Status("ready", "up" if serving.up else "down", models, wall, serving.stands_in)
 
     def compare(self, model: str, a: str, b: str) -> wire.CompareAnswer:
         """Return two versions measured on the same rows."""

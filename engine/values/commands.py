@@ -172,12 +172,16 @@ class ModelStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """`cdml status`: engine and serving in a word, models in a line; `wall` is the time there."""
+    """`cdml status`: engine and serving in a word, models in a line; `wall` is the time there.
+
+    `stands_in` says who answers for a champion that could not be loaded, and why.
+    """
 
     engine: str
     serving: str
     models: list[ModelStatus]
     wall: str = ""
+    stands_in: str | None = None
 
 
 class Look(msgspec.Struct, frozen=True):

@@ -279,7 +279,10 @@ class EngineState(msgspec.Struct, frozen=True):
 
 
 class ServingState(msgspec.Struct, frozen=True):
-    """The serving process as the engine last heard from it."""
+    """The serving process as the engine last heard from it.
+
+    `stands_in` says who answers for a champion that could not be loaded, and why.
+    """
 
     up: bool
     pid: int | None
@@ -292,6 +295,7 @@ class ServingState(msgspec.Struct, frozen=True):
     p50_ms: float | None
     p95_ms: float | None
     rss_mib: float | None = None
+    stands_in: str | None = None
 
 
 class Onlooker(msgspec.Struct, frozen=True):

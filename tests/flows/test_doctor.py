@@ -2,7 +2,7 @@
 
 import socket
 
-from tests.box import Box
+from tests.box import Box, eventually
 
 
 def findings(box: Box, code: int = 0) -> dict[str, tuple[str, str, str]]:
@@ -52,3 +52,14 @@ def test_what_is_ill_is_named_with_how_to_mend_it(box: Box) -> None:
     for name in ("versions", "store"):
         assert found[name][0] == "bad", name
     assert all(said and (mend or state == "ok") for state, said, mend in found.values())
+
+
+def test_where_the_champion_cannot_be_loaded_it_is_said_who_answers(box: Box) -> None:
+    digest = box.ask("show", "late", "v1")["manifest"]["artifact"]
+    file = box.path / "artifacts" / f"{digest}.skops"
+    file.chmod(0o600)
+    file.write_bytes(file.read_bytes()[:-1] + b"X")
+    box.kill("serve")
+    said = eventually("it is said", lambda: box.ask("status")["stands_in"])
+    assert "for v1: Loading artifact" in said
+    assert "for v1: Loading artifact" in box.run("status").stdout
