@@ -52,6 +52,8 @@ def supervise(root: Path, arguments: list[str]) -> int:
             return 0 if stopping else code
         failures = 0 if time.monotonic() - began > STEADY_S else failures + 1
         time.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+        if stopping:
+            return 0
 
 
 def _held(root: Path) -> socket.socket | None:
