@@ -212,6 +212,8 @@ def _install(given: Namespace, folder: Path, texts: Mapping[str, str]) -> int:
         f"{control} enable --now {started}",
         f"journalctl {'--user ' if given.user else ''}-u {engine}",
     ]
+    if given.user:
+        after.append("loginctl enable-linger    # else all ends when you log out")
     answer = Written([str(folder / n) for n in texts], exposure, after)
     lines = [f"written: {path}" for path in answer.units]
     lines += [f"exposure of {n}: {e} of 10, at most {EXPOSED}" for n, e in exposure.items()]

@@ -86,7 +86,9 @@ def test_install_writes_status_compares_uninstall_removes(
     words = ["-w", str(workspace.root), "--user", "--json"]
     assert service.main(["status", *words]) == 1
     assert service.main(["install", *words]) == 0
-    written = json.loads(capsys.readouterr().out.splitlines()[-1])["units"]
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    written = said["units"]
+    assert any("enable-linger" in step for step in said["next"])
     assert [Path(p).parent for p in written] == [tmp_path / "systemd/user"] * 3
     assert service.main(["status", *words]) == 0
     workspace.config.write_text('[serving]\nlisten = "127.0.0.1:8082"\n')

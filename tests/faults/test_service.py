@@ -3,6 +3,7 @@
 It needs root and a cgroup2 file system that can be written; elsewhere these tests are skipped.
 """
 
+import json
 import os
 import pwd
 import signal
@@ -25,6 +26,39 @@ WATCHDOG_S = 2
 SOCKET, SERVING, ENGINE = (
     f"cdml-box-{part}" for part in ("serving.socket", "serving.service", "engine.service")
 )
+
+# What is tried from inside a unit; only the first may be done.
+TRIES = """
+import ctypes, json, mmap, os, pathlib, socket, sys
+from pathlib import Path
+here = Path(sys.argv[0]).parent
+def reach(address):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as to:
+        to.sendto(b"x", (address, 9))
+def refused(code):
+    if code == -1:
+        raise OSError(ctypes.get_errno(), "refused")
+libc = ctypes.CDLL(None, use_errno=True)
+tries = {
+    "the workspace": lambda: (here / "tried").write_text(""),
+    "its parent": lambda: (here.parent / "x").write_text("x"),
+    "etc": lambda: Path("/etc/cdml-test").write_text("x"),
+    "raw sockets": lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
+    "another machine": lambda: reach("192.0.2.1"),
+    "code in memory": lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC),
+    "a namespace": lambda: refused(libc.unshare(0x10000000)),
+    "another user": lambda: os.setuid(0),
+    "processes of others": lambda: Path("/proc/1/cmdline").read_bytes(),
+}
+found = {}
+for what, act in tries.items():
+    try:
+        act()
+        found[what] = "done"
+    except (OSError, ValueError) as e:
+        found[what] = str(e)
+(here / "tried").write_text(json.dumps(found))
+"""
 
 pytestmark = pytest.mark.skipif(systemd.hindrance() is not None, reason=str(systemd.hindrance()))
 
@@ -60,6 +94,20 @@ def again(manager: Manager, unit: str, former: int) -> None:
     )
 
 
+def tried(manager: Manager, box: Box) -> dict[str, str]:
+    """Return what came of each try, confined as serving is."""
+    (box.path / "try.py").write_text(TRIES, encoding="utf-8")
+    text = manager.units.joinpath(SERVING).read_text(encoding="utf-8")
+    began = text.index(" -m engine serve")
+    text = f"{text[:began]} {box.path}/try.py\n{text[text.index('WatchdogSec') :]}"
+    text = text.replace("Type=notify", "Type=oneshot").replace("Restart=always\n", "")
+    manager.units.joinpath("tries.service").write_text(f"[Service]\n{text.split('[Service]')[1]}")
+    manager.ctl("daemon-reload")
+    manager.ctl("start", "tries.service")
+    found: dict[str, str] = json.loads((box.path / "tried").read_text(encoding="utf-8"))
+    return found
+
+
 def test_started_again_under_load_by_systemd_nobody_is_refused(
     kept: tuple[Manager, Box], record_property: Callable[[str, object], None]
 ) -> None:
@@ -86,7 +134,7 @@ def test_started_again_under_load_by_systemd_nobody_is_refused(
     assert not any(missing(box, clients).values())
 
 
-def test_confined_as_it_is_it_trains_copies_and_looks_after_itself(
+def test_confined_as_it_is_it_trains_and_copies_and_who_breaks_in_gets_nowhere(
     kept: tuple[Manager, Box],
 ) -> None:
     manager, box = kept
@@ -99,6 +147,9 @@ def test_confined_as_it_is_it_trains_copies_and_looks_after_itself(
     looked = box.ask("doctor")
     assert [line for line in looked if line["state"] == "bad"] == []
     manager.ctl("reload", ENGINE)
+    found = tried(manager, box)
+    assert [what for what, came in found.items() if came == "done"] == ["the workspace"], found
+    assert len(found) == 9
     run = box.ask("train", "late")["id"]
     job = eventually("it works", lambda: box.pid("job"))
     assert ENGINE in Path(f"/proc/{job}/cgroup").read_text()
