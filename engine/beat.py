@@ -133,7 +133,8 @@ class Beat:
 
     def _status(self) -> str:
         working = [f"{r.job} {r.id} of {r.model}" for r in self._runner.unended()]
-        return f"{len(self._site.settings.models)} models; {', '.join(working) or 'no run'}"
+        models = ", ".join(self._site.settings.models) or "no models"
+        return f"{models}; {', '.join(working) or 'no run'}"
 
     def _test_gate(self) -> None:
         """Have the gate test itself, once everybody has had their first answer."""

@@ -46,7 +46,7 @@ def run(
         from engine.daemon import Engine
 
         try:
-            engine = Engine(workspace, settings, ledger, clock, serving, seed)
+            engine = Engine(workspace, settings, ledger, clock, serving, seed, before)
         except (RefusedError, InvalidError):
             serving.abandon()  # a workspace that is not ours to run is not ours to serve
             raise

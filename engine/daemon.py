@@ -38,6 +38,7 @@ from engine.serving_process import ServingProcess
 from engine.settings import Settings
 from engine.settings import load as load_settings
 from engine.store import opening
+from engine.upgrading import Before
 from engine.wire import EventRow, JobRow, ScheduleRow, ServingState
 from engine.workspace import Workspace
 
@@ -59,6 +60,7 @@ class Engine(Conductor):
         clock: Clock,
         serving: ServingProcess,
         seed: int,
+        before: Before,
     ) -> None:
         self.pid = os.getpid()
         self.boot = os.urandom(4).hex()
@@ -69,7 +71,9 @@ class Engine(Conductor):
         self._serving = serving
         self._hub = Hub()
         check_kpis(settings)
-        place = opening.Place(workspace.store, workspace.batches, workspace.aside, clock.wall())
+        place = opening.Place(
+            workspace.store, workspace.batches, workspace.aside, clock.wall(), before
+        )
         noted = int(ledger.meta(TIDE) or 0)
         found = opening.opened(place, noted, unclean=bool(ledger.meta("engine")))
         self._site = Site(

@@ -60,8 +60,10 @@ def test_old_files_are_upgraded_and_kept_as_they_were(
     workspace: Workspace, ledger: int, store: int
 ) -> None:
     of_format(workspace, ledger, store)
-    now = Ledger(workspace.ledger, before=Before(workspace.aside, WALL))
-    place = Place(workspace.store, workspace.batches, workspace.aside, WALL)
+    before = Before(workspace.aside, WALL)
+    now = Ledger(workspace.ledger, before=before)
+    later = WALL.replace(second=1)  # the store is opened a second after the ledger
+    place = Place(workspace.store, workspace.batches, workspace.aside, later, before)
     found = opened(place, 0, unclean=False)
     assert [e.text for e in now.events()] == ["hello"]
     assert now.meta("sim_now") == "then"
@@ -126,7 +128,8 @@ def test_a_newer_store_is_refused_and_not_set_aside_as_damaged(workspace: Worksp
     with duckdb.connect(str(workspace.store)) as db:
         db.execute("create table format (version integer)")
         db.execute("insert into format values (99)")
-    place = Place(workspace.store, workspace.batches, workspace.aside, WALL)
+    before = Before(workspace.aside, WALL)
+    place = Place(workspace.store, workspace.batches, workspace.aside, WALL, before)
     with pytest.raises(RefusedError, match=r"newer cdml.*aside/\*-upgrade"):
         opened(place, 0, unclean=False)
     assert workspace.store.exists()

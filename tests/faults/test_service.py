@@ -138,7 +138,7 @@ def test_confined_as_it_is_it_trains_and_copies_and_who_breaks_in_gets_nowhere(
     kept: tuple[Manager, Box],
 ) -> None:
     manager, box = kept
-    for unit, said in ((SERVING, "late by v1"), (ENGINE, "1 models; no run")):
+    for unit, said in ((SERVING, "late by v1"), (ENGINE, "late; no run")):
         eventually(f"{unit} says", lambda u=unit, s=said: s in manager.show(u)["StatusText"])
     assert box.predict(row("f-1"))[0] == 200
     box.ask("train", "late", "--wait")
