@@ -3,12 +3,17 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from cdml_tui import cli
 from engine.errors import InvalidError, RefusedError, UnavailableError
+from engine.exits import guarded
+from engine.ledger.connection import connect
 from engine.workspace import Workspace
 
 HOLD = """
@@ -99,3 +104,34 @@ while True:
         finally:
             other.kill()
             other.wait()
+
+
+def as_nobody(act: Callable[[], int]) -> int:
+    """Do something in a process of its own that has given its rights away; return its code."""
+    pid = os.fork()
+    if pid == 0:
+        os.setuid(54321)
+        os._exit(act())
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_who_may_not_look_is_told_so_and_not_that_something_broke(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    # Others may not enter the folders of pytest.
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        closed = Path(name)
+        assert as_nobody(lambda: cli.main(["status", "-w", str(closed)])) == 3
+        ledger = closed / "ledger.sqlite"
+        connect(ledger).close()
+        ledger.chmod(0o600)
+        closed.chmod(0o755)
+
+        def look() -> int:
+            return guarded(lambda: bool(connect(ledger, readonly=True)), as_json=False)
+
+        assert as_nobody(look) == 3
+    said = capfd.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert all("Permission denied" in line and "user of the workspace" in line for line in said)
