@@ -125,7 +125,7 @@ def test_what_lies_in_a_home_or_a_temporary_folder_is_not_hidden(workspace: Work
     elsewhere = {"root": Path("/srv/a"), "python": Path("/opt/b"), "writes": [Path("/srv/a")]}
     for reads, home, own in (
         ([Path("/opt/c")], "yes", "yes"),
-        ([Path("/root/.pyenv/bin")], "read-only", "yes"),
+        ([Path("/run/user/7/env")], "read-only", "yes"),
         ([Path("/var/tmp/env")], "yes", "no"),
     ):
         text = units(Place(**{**names, **elsewhere, "reads": reads}))["cdml-a-engine.service"]
