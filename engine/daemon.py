@@ -38,6 +38,7 @@ from engine.serving_process import ServingProcess
 from engine.settings import Settings
 from engine.settings import load as load_settings
 from engine.store import opening
+from engine.telemetry.stalls import Stalls
 from engine.upgrading import Before
 from engine.wire import EventRow, JobRow, ScheduleRow, ServingState
 from engine.workspace import Workspace
@@ -89,9 +90,10 @@ class Engine(Conductor):
             suspect=found.suspect,
         )
         self._runner = Runner(self._site)
-        self._beat = Beat(self._site, self._runner, serving, self._hub, self.boot)
-        self._outlets = Outlets(self._site)
-        self._moving = Lock()
+        self._stalls = Stalls("control", "beat")
+        self._beat = Beat(self._site, self._runner, serving, self._hub, self._stalls, self.boot)
+        self._outlets = Outlets(self._site, self._stalls)
+        self._moving, self._reloading = Lock(), Lock()
         self._server: uvicorn.Server | None = None
 
     def run(self) -> int:
@@ -104,7 +106,7 @@ class Engine(Conductor):
             raise
         listener = listen(self._workspace.engine_socket)
         config = uvicorn.Config(
-            application(Desk(self._site, self), self._hub, self._outlets),
+            application(Desk(self._site, self), self._hub, self._outlets, self._stalls),
             http=PeerProtocol,
             log_config=None,
             access_log=False,
@@ -177,6 +179,11 @@ class Engine(Conductor):
             self._server.should_exit = True
 
     def reload(self) -> str:
+        # Of two at once, the one that read the older file must not be the last to apply it.
+        with self._reloading:
+            return self._reloaded()
+
+    def _reloaded(self) -> str:
         locks.check_reload(self._site)
         settings = load_settings(self._workspace.config)
         check_kpis(settings, self._site.store)

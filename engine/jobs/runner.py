@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from engine.clock import ended as ended_since
 from engine.clock import iso
 from engine.errors import CdmlError, RefusedError, UnknownError
 from engine.jobs.process import JobDiedError, JobProcess, started_at, sweep
@@ -312,7 +313,8 @@ class Runner:
     def _work(self, run: _Run) -> None:
         """Work one run and record its end; this is the job edge where everything is caught."""
         site = self._site
-        self.show(run, state="running", started_at=site.moment())
+        started, began = site.clock.now(), site.clock.monotonic()
+        self.show(run, state="running", started_at=iso(started))
         self._log(run.row)
         self._record(run.row)
         ended: dict[str, Any]
@@ -348,7 +350,8 @@ class Runner:
                     shutil.rmtree(path, ignore_errors=True)
                 elif path.name != "log.txt":
                     path.unlink(missing_ok=True)
-        self.show(run, ended_at=iso(site.clock.now()), progress=None, **ended)
+        moment = ended_since(site.clock, started, began)
+        self.show(run, ended_at=iso(moment), progress=None, **ended)
         self._log(run.row)
         self._record(run.row)
         with self._changed:

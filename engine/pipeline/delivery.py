@@ -14,7 +14,7 @@ from engine.domain import candidates
 from engine.domain.roles import safe_mode_of
 from engine.errors import CdmlError
 from engine.ledger.change import Actor
-from engine.pipeline import alerts, pull, recall, refit, rollout, train, validate
+from engine.pipeline import alerts, made_of, pull, recall, refit, rollout, train, validate
 from engine.pipeline.measurement import ValidateResult
 from engine.pipeline.monitor import monitor
 from engine.pipeline.promote import promote
@@ -85,6 +85,8 @@ class Run(Protocol):
 def train_run(site: Site, run: Run) -> Outcome:
     """Train candidates, judge them, and begin the rollout of the preferred one that passed."""
     began = site.ledger.roles(run.model)
+    for what in (made_of.RECIPE, made_of.TRANSFORMATION):
+        made_of.see(site, run.model, what)
     result = run.work("train", train.gather(site, run.model, run.id), TrainResult)
     versions = [_registered(site, run, result, "")]
     if result.simplest is not None:

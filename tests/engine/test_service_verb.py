@@ -122,9 +122,9 @@ def test_a_training_may_take_what_it_was_given(workspace: Workspace) -> None:
 def test_what_lies_in_a_home_or_a_temporary_folder_is_not_hidden(workspace: Workspace) -> None:
     known = made(workspace)
     names = {f: getattr(known, f) for f in Place.__dataclass_fields__}
-    elsewhere = {"root": Path("/srv/a"), "python": Path("/opt/b"), "writes": [Path("/srv/a")]}
+    elsewhere = {"root": Path("/srv/a"), "python": Path("/srv/b"), "writes": [Path("/srv/a")]}
     for reads, home, own in (
-        ([Path("/opt/c")], "yes", "yes"),
+        ([Path("/srv/c")], "yes", "yes"),
         ([Path("/run/user/7/env")], "read-only", "yes"),
         ([Path("/var/tmp/env")], "yes", "no"),
     ):

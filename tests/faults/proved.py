@@ -16,12 +16,8 @@ from tests.faults.outcome import Case, Outcome
 
 PROOFS: dict[str, tuple[str, tuple[str, ...]]] = {
     "5": ("disk full", ("faults/test_disk_full.py", "engine/store/test_ended.py")),
-    "9": ("a second engine", ("faults/test_starting.py",)),
     "11": ("an answer that was lost, asked again by its key", ("flows/test_locks.py",)),
     "13": ("fifty changes under load", ("flows/test_changes.py",)),
-    "15": ("jobs that hang, hog, fork and die", ("engine/jobs/test_process.py",)),
-    "19": ("garbage as a result", ("faults/test_jobs.py",)),
-    "21": ("downtime, clock jumps, edited timetables", ("engine/jobs/test_schedule.py",)),
     "25": ("labels in any order", ("engine/pipeline/test_restate.py",)),
     "26": ("files twice, half and renamed", ("engine/pipeline/test_ingest.py",)),
     "30": ("slow clients", ("faults/test_slow_clients.py",)),
@@ -42,6 +38,7 @@ def proof(what: str, tests: tuple[str, ...], case: str, _: Path, folder: Path) -
     notes = folder / "notes.xml"
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={notes}",
+         "-o", "junit_family=xunit1",
          f"--basetemp={folder / 'tmp'}", *(f"tests/{test}" for test in tests)],
         cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False,
     )  # fmt: skip
