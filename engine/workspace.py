@@ -3,12 +3,16 @@
 import fcntl
 import os
 import pwd
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import sleep
 
 from engine.errors import InvalidError, RefusedError, UnavailableError
+
+# Below this the log is not loaded any more, so that the stores are not hurt.
+FREE_FLOOR = 64 * 2**20
 
 
 class Workspace:
@@ -88,6 +92,11 @@ class Workspace:
                 f"sudo -u {name} cdml ..., or give the folder to root with chown -R.",
                 code="not_owner",
             )
+
+    def lacking(self) -> str:
+        """Say how little of the disk is free where that is too little to go on; empty else."""
+        free = shutil.disk_usage(self.root).free
+        return f"only {free // 2**20} MiB are free" if free < FREE_FLOOR else ""
 
     @contextmanager
     def locked(self) -> Iterator[None]:

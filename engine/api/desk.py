@@ -123,6 +123,7 @@ class Desk:
             clock.simulated,
             "store_suspect" if self.site.suspect else "ready",
             self.site.suspect,
+            self.site.workspace.lacking(),
         )
 
     def runs(self, limit: int) -> list[wire.JobRow]:
@@ -143,7 +144,9 @@ class Desk:
         serving = self._conductor.serving_state()
         models = [overview.model_status(self.site, m) for m in self.site.settings.models]
         wall = iso(self.site.clock.wall())
-        return wire.Status("ready", "up" if serving.up else "down", models, wall, serving.stands_in)
+        up = "up" if serving.up else "down"
+        lacking = self.site.workspace.lacking()
+        return wire.Status("ready", up, models, wall, serving.stands_in, lacking)
 
     def compare(self, model: str, a: str, b: str) -> wire.CompareAnswer:
         """Return two versions measured on the same rows."""

@@ -265,7 +265,10 @@ class ModelState(msgspec.Struct, frozen=True):
 
 
 class EngineState(msgspec.Struct, frozen=True):
-    """The engine process. `now` is decision time, `wall` the operator's."""
+    """The engine process. `now` is decision time, `wall` the operator's.
+
+    `lacking` says how little of the disk is free, where that is too little to go on.
+    """
 
     pid: int
     version: str
@@ -276,6 +279,7 @@ class EngineState(msgspec.Struct, frozen=True):
     simulated: bool
     state: Literal["ready", "starting", "store_suspect"]
     note: str = ""
+    lacking: str = ""
 
 
 class ServingState(msgspec.Struct, frozen=True):

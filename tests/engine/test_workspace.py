@@ -135,3 +135,11 @@ def test_who_may_not_look_is_told_so_and_not_that_something_broke(
     said = capfd.readouterr().err.splitlines()
     assert len(said) == 2
     assert all("Permission denied" in line and "user of the workspace" in line for line in said)
+
+
+def test_a_disk_that_is_all_but_full_is_lacking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Workspace(tmp_path).lacking() == ""
+    monkeypatch.setattr("engine.workspace.FREE_FLOOR", 2**62)
+    assert "MiB are free" in Workspace(tmp_path).lacking()
