@@ -22,6 +22,7 @@ from engine.pipeline import (
     baking,
     lookout,
     readiness,
+    reserve,
     retention,
     rollout,
     selftest,
@@ -210,6 +211,7 @@ class Beat:
             self._say_once("standing in", fault)
 
     def _load(self) -> None:
+        reserve.keep(self._site.workspace)
         lacking = self._site.workspace.lacking()
         if bool(lacking) != self._lacked:
             # A full disk takes no event either: consoles look anew without one.

@@ -27,7 +27,7 @@ from engine.jobs import triggers
 from engine.jobs.runner import SHOWN, Runner
 from engine.ledger.ledger import Ledger
 from engine.outlets import Outlets
-from engine.pipeline import locks, lookout, transform_check
+from engine.pipeline import locks, lookout, reserve, tampering, transform_check
 from engine.pipeline.features import check_kpis
 from engine.pipeline.ingest import ingest_waiting
 from engine.pipeline.load import TIDE, load
@@ -130,6 +130,7 @@ class Engine(Conductor):
             self._runner.stop()
             self._serving.stop()
             self._catch_last_records()
+            reserve.let_go(self._workspace)
             self._site.store.close()
             self._site.ledger.set_meta("engine", "")
             self._site.ledger.close()
@@ -235,9 +236,7 @@ class Engine(Conductor):
             self._site.tell("WARN", "engine", None, f"the engine before, {former}, died unasked")
         self._site.ledger.set_meta("engine", f"pid {self.pid}")
         self._site.ledger.set_meta("seed", str(self._site.seed))
-        fault = self._site.ledger.audit_fault()
-        if fault is not None:
-            self._site.tell("CRIT", "audit", None, f"the audit chain is broken: {fault}")
+        tampering.verify(self._site)
         self._serving.wait()
         self._serving.sync()
         if self._site.suspect:

@@ -10,7 +10,7 @@ from engine.artifacts import Artifacts
 from engine.clock import SystemClock, parse_time
 from engine.doctor.finding import Finding, Patient, bad, ok, warn
 from engine.ledger.ledger import Ledger
-from engine.pipeline import backups, fingerprint
+from engine.pipeline import backups, fingerprint, tampering
 from engine.pipeline import retention as retaining
 from engine.pipeline.backup import kept
 from engine.pipeline.load import DAMAGED, TIDE
@@ -46,7 +46,7 @@ def ledger(patient: Patient) -> Iterator[Finding]:
     found = Ledger(w.ledger, readonly=True)
     try:
         fault = found.audit_fault()
-        versions = [(m, v) for m in found.models() for v in found.versions(m) if v.manifest]
+        versions = [v for m in found.models() for v in found.versions(m) if v.manifest]
     finally:
         found.close()
     if fault is not None:
@@ -55,9 +55,7 @@ def ledger(patient: Patient) -> Iterator[Finding]:
         yield ok("audit", "the chain holds and adds up to the present state")
     artifacts = Artifacts(w.artifacts, w.keys)
     broken = [
-        f"{v.version} of {m}"
-        for m, v in versions
-        if not artifacts.intact(v.manifest or "", afresh=True)
+        f"{v.version} of {v.model}" for v in versions if not tampering.as_sealed(artifacts, v)
     ]
     if broken:
         mend = "Do not promote them; bring their files back from a backup, or train anew."

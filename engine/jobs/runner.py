@@ -19,7 +19,7 @@ from engine.clock import iso
 from engine.errors import CdmlError, RefusedError, UnknownError
 from engine.jobs.process import JobDiedError, JobProcess, started_at, sweep
 from engine.pipeline import locks, validate
-from engine.pipeline.delivery import JOBS, Outcome
+from engine.pipeline.delivery import JOBS, Outcome, note_asked
 from engine.pipeline.site import Site
 from engine.quantities import duration, size
 from engine.store import runs
@@ -318,7 +318,7 @@ class Runner:
         self._log(run.row)
         self._record(run.row)
         ended: dict[str, Any]
-        follows: tuple[str, ...] = ()
+        outcome = Outcome("")
         try:
             outcome = self._steps[run.row.job](site, run)
             ended = {
@@ -327,7 +327,6 @@ class Runner:
                 "version": outcome.version,
                 "verdict": outcome.verdict,
             }
-            follows = outcome.train_because
         except RefusedError as e:
             ended = {"state": "refused", "error": e.message}
             self._tell("INFO", "job", run.model, e.message)
@@ -357,9 +356,19 @@ class Runner:
         with self._changed:
             del self._active[run.id]
             self._changed.notify_all()
-        for cause in follows:
-            if not locks.stops(site, run.model, "train", f"train: {cause}", repeated=True):
-                self.submit(run.model, "train", cause)
+        self._follow(run, outcome)
+
+    def _follow(self, run: _Run, outcome: Outcome) -> None:
+        """Queue what a run asks for, and only then remember that it has asked."""
+        try:
+            for cause in outcome.train_because:
+                what = f"train: {cause}"
+                if not locks.stops(self._site, run.model, "train", what, repeated=True):
+                    self.submit(run.model, "train", cause)
+            if outcome.asked is not None:
+                note_asked(self._site, run.model, outcome.asked)
+        except CdmlError as e:
+            log.error("what %s asks for could not be queued: %s", run.id, e.message)
 
     def _log(self, row: JobRow) -> None:
         ids = {"run": row.id, "model": row.model, "version": row.version}

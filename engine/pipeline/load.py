@@ -180,17 +180,19 @@ def label_rows(model: str, received: str, labels: Sequence[Label], source: str) 
 
 
 def forget_loaded(site: Site) -> None:
-    """Delete sealed segments that are loaded and a day old; the newest always stays.
+    """Delete sealed segments that are loaded and a day old; those of the newest number stay.
 
     A freeze of the whole engine stops it.
     """
     marks = predictions.marks(site.store)
     found = spool.segments(site.workspace.spool)
     oldest = (site.clock.wall() - KEEP).timestamp()
+    newest = spool.last_number(site.workspace.spool)
     gone = [
         s.path
-        for s in found[:-1]
-        if not s.path.with_suffix(DAMAGED).exists()
+        for s in found
+        if spool.number_of(s.path.name) < newest
+        and not s.path.with_suffix(DAMAGED).exists()
         and s.sealed
         and marks.get(s.path.name, 0) >= s.size
         and s.path.stat().st_mtime < oldest

@@ -1,4 +1,7 @@
-"""Outcomes by id. A later one corrects, ties go to the greater value: any order, same table."""
+"""Outcomes by id. A later one corrects, ties go to the greater value: any order, same table.
+
+An id of which different values came is `contested` from then on, in whatever order they came.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,23 +28,39 @@ class LabelRow:
     source: str = ""
 
 
+_LATER = (
+    "((excluded.ts, coalesce(excluded.value, ''), excluded.source) > "
+    "(labels.ts, coalesce(labels.value, ''), labels.source))"
+)
+_TAKEN = ", ".join(
+    f"{column} = case when {_LATER} then excluded.{column} else labels.{column} end"
+    for column in ("ts", "value", "received", "source")
+)
+_CONTESTED = "(excluded.contested or excluded.value is distinct from labels.value)"
+
+
 def merge(db: duckdb.DuckDBPyConnection, rows: Sequence[LabelRow]) -> None:
     """Merge labels inside an open transaction."""
     best: dict[tuple[str, str], LabelRow] = {}
+    contested: set[tuple[str, str]] = set()
     for row in rows:
         old = best.get((row.model, row.id))
+        if old is not None and row.value != old.value:
+            contested.add((row.model, row.id))
         if old is None or _rank(row) > _rank(old):
             best[row.model, row.id] = row
     fields = ("model", "id", "ts", "value", "received", "source")
-    block = {f: np.array([getattr(r, f) for r in best.values()], dtype=object) for f in fields}
+    block: dict[str, Any] = {
+        f: np.array([getattr(r, f) for r in best.values()], dtype=object) for f in fields
+    }
+    block["contested"] = np.array([key in contested for key in best], dtype=bool)
     db.register("block", block)
     db.execute(
         "insert into labels select model, id, cast(ts as timestamp), value, "
-        "cast(received as timestamp), source from block on conflict (model, id) do update set "
-        "ts = excluded.ts, value = excluded.value, received = excluded.received, "
-        "source = excluded.source "
-        "where (excluded.ts, coalesce(excluded.value, ''), excluded.source) > "
-        "(labels.ts, coalesce(labels.value, ''), labels.source)"
+        "cast(received as timestamp), source, contested from block "
+        f"on conflict (model, id) do update set {_TAKEN}, "
+        f"contested = labels.contested or {_CONTESTED} "
+        f"where {_LATER} or (not labels.contested and {_CONTESTED})"
     )
     db.unregister("block")
     looks.arrived(db, "id", set(best))

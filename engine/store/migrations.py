@@ -98,4 +98,7 @@ MIGRATIONS = [
     );
     create table shifts (name varchar primary key, shift bigint not null);
     """,
+    """
+    alter table labels add column contested boolean default false;
+    """,
 ]

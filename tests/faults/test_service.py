@@ -18,7 +18,7 @@ from engine.units import units
 from engine.workspace import Workspace
 from tests import systemd
 from tests.box import Box, copied, eventually, row
-from tests.faults.test_restart import Knocking
+from tests.faults.restarts import knocking
 from tests.systemd import Manager
 from tests.traffic import missing, traffic
 
@@ -112,20 +112,16 @@ def test_started_again_under_load_by_systemd_nobody_is_refused(
     kept: tuple[Manager, Box], record_property: Callable[[str, object], None]
 ) -> None:
     manager, box = kept
-    knocking = Knocking(box)
-    with traffic(box) as clients:
-        knocking.start()
+    with knocking(box, 1) as anew, traffic(box) as clients:
         for _ in range(2):
             before, former = len(clients.answered), manager.pid(SERVING)
             manager.ctl("restart", SERVING)
             assert manager.pid(SERVING) != former
             eventually("it answers", lambda n=before: len(clients.answered) > n + 50)
-        knocking.over.set()
-        knocking.join(30.0)
     record_property("requests", len(clients.answered))
-    record_property("slowest_s", round(knocking.slowest, 2))
+    record_property("slowest_s", round(anew[0].slowest, 2))
     assert clients.failed == []
-    assert knocking.failed == []
+    assert anew[0].failed == []
     assert all(answer.logged for answer in clients.answered)
     # What was answered last is loaded by an engine that ends after serving.
     manager.ctl("stop", SOCKET, SERVING)

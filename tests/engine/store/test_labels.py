@@ -37,7 +37,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 def table(store: Store) -> list[tuple[Any, ...]]:
     with store.read() as db:
-        return db.execute("select id, ts, value from labels order by id").fetchall()
+        return db.execute("select id, ts, value, contested from labels order by id").fetchall()
 
 
 def emptied(store: Store) -> None:
@@ -73,7 +73,27 @@ def test_the_latest_value_wins_and_a_tie_goes_to_the_greater(store: Store) -> No
         emptied(store)
         for row in order:
             labels.add(store, [row])
-        assert [(i, v) for i, _, v in table(store)] == [("a", None), ("b", "true")]
+        assert [(i, v) for i, _, v, _ in table(store)] == [("a", None), ("b", "true")]
+
+
+def test_an_id_of_which_different_values_came_is_contested_however_they_came(
+    store: Store,
+) -> None:
+    rows = [
+        LabelRow("late", "a", TIMES[2], "true", TIMES[0]),
+        LabelRow("late", "a", TIMES[1], "true", TIMES[0]),
+        LabelRow("late", "b", TIMES[2], "true", TIMES[0]),
+        LabelRow("late", "b", TIMES[1], None, TIMES[0]),
+        LabelRow("late", "c", TIMES[1], None, TIMES[0]),
+    ]
+    for order in islice(permutations(rows), 0, 120, 7):
+        for size in (1, 2, 5):
+            emptied(store)
+            for at in range(0, len(order), size):
+                labels.add(store, order[at : at + size])
+            assert [(i, c) for i, _, _, c in table(store)] == [
+                ("a", False), ("b", True), ("c", False)
+            ]  # fmt: skip
 
 
 def prediction(id_: str, number: int, version: str = "v1", ts: str = TIMES[0]) -> tuple[Any, ...]:

@@ -83,6 +83,9 @@ class Inside:
             self.write(self._noted, f"{self.verb}\tstruck\t{point}\n".encode())
             if plan["act"] == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
+            if plan["act"] == "stop":
+                os.kill(os.getpid(), signal.SIGSTOP)
+                return None
             return str(plan["act"])
         return None
 
