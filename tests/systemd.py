@@ -92,7 +92,8 @@ class Manager:
         inside = ["bash", "-c", BEGIN, "begin", str(self.units), str(SYSTEMD), *_within_root()]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                ["bash", "-c", begin, "begin", "unshare", *spaces, *inside],
+                ["setpriv", "--pdeathsig", "KILL", "bash", "-c", begin, "begin", "unshare", *spaces,
+                 *inside],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")

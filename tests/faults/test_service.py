@@ -22,7 +22,7 @@ from tests.faults.restarts import knocking
 from tests.systemd import Manager
 from tests.traffic import missing, traffic
 
-WATCHDOG_S = 2
+WATCHDOG_S = 5
 SOCKET, SERVING, ENGINE = (
     f"cdml-box-{part}" for part in ("serving.socket", "serving.service", "engine.service")
 )
@@ -77,8 +77,6 @@ def kept(stock: Path) -> Iterator[tuple[Manager, Box]]:
             for unit, text in units(place(Workspace(box.path), user=False)).items():
                 manager.units.joinpath(unit).write_text(text, encoding="utf-8")
                 assert f"User={user.pw_name}" in text or unit == SOCKET
-            for unit in (SERVING, ENGINE):
-                manager.drop_in(unit, f"[Service]\nWatchdogSec={WATCHDOG_S}\n")
             manager.start()
             manager.ctl("start", SOCKET, SERVING, ENGINE)
             yield manager, box
@@ -159,6 +157,10 @@ def test_confined_as_it_is_it_trains_and_copies_and_who_breaks_in_gets_nowhere(
 def test_what_hangs_is_ended_and_started_again(kept: tuple[Manager, Box]) -> None:
     manager, box = kept
     for unit in (SERVING, ENGINE):
+        manager.drop_in(unit, f"[Service]\nWatchdogSec={WATCHDOG_S}\n")
+    manager.ctl("daemon-reload")
+    for unit in (SERVING, ENGINE):
+        manager.ctl("restart", unit)
         former = manager.pid(unit)
         os.kill(former, signal.SIGSTOP)
         again(manager, unit, former)
