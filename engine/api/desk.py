@@ -84,6 +84,7 @@ class Desk:
             event_id=site.ledger.last_event(),
             consoles=len(onlookers),
             onlookers=onlookers,
+            untold=self._conductor.untold(),
         )
 
     def state_then(
@@ -146,7 +147,8 @@ class Desk:
         wall = iso(self.site.clock.wall())
         up = "up" if serving.up else "down"
         lacking = self.site.workspace.lacking()
-        return wire.Status("ready", up, models, wall, serving.stands_in, lacking)
+        untold = self._conductor.untold()
+        return wire.Status("ready", up, models, wall, untold, serving.stands_in, lacking)
 
     def compare(self, model: str, a: str, b: str) -> wire.CompareAnswer:
         """Return two versions measured on the same rows."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.doctor import files, machine, running
+from engine.doctor import files, machine, running, told
 from engine.doctor.finding import Finding, Patient, bad
 from engine.engine_link import EngineLink
 from engine.errors import CdmlError
@@ -30,6 +30,8 @@ CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
     running.processes,
     running.port,
     running.ways_back,
+    told.targets,
+    told.numbers,
 )
 _SIGNS = {"ok": "ok  ", "warn": "warn", "bad": "BAD "}
 

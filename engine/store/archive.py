@@ -4,13 +4,14 @@ The file is whole and on the disk before the first row goes. Where there is one 
 crash or for rows that come late, the new file has all that is in it and in the store.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 import duckdb
 
+from engine.store import runs
 from engine.store.compaction import blocks, sync_file, sync_folder
 from engine.store.connection import Store, naive, zoned
 from engine.store.files import literal, text
@@ -110,13 +111,16 @@ def forget(store: Store, model: str, until: date) -> list[date]:
     return gone
 
 
-def forget_records(store: Store, until: datetime) -> int:
-    """Delete looks with their scores and ended runs before a moment; return how many rows."""
-    gone = 0
+def forget_records(store: Store, until: datetime, buckets: Sequence[float]) -> int:
+    """Delete looks with their scores and ended runs before a moment; return how many rows.
+
+    Runs go on being counted, by duration up to each of `buckets`.
+    """
     with store.write() as db:
+        gone = runs.let_go(db, until, buckets)
         for table, column in (
             ("scores", "look"), ("looks", "moment"), ("stillness", "day"), ("hours", "begins"),
-            ("days", "begins"), ("runs", "ended_at"),
+            ("days", "begins"),
         ):  # fmt: skip
             row = db.execute(f"delete from {table} where {column} < ?", [naive(until)]).fetchone()
             gone += int(row[0]) if row else 0

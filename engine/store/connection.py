@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Condition, Lock, Timer
+from time import sleep
 from typing import Any
 
 import duckdb
@@ -16,6 +17,7 @@ from engine.store.migrations import MIGRATIONS
 from engine.upgrading import Before
 
 READ_DEADLINE_S = 10.0
+CHECKPOINT_TRIES, CHECKPOINT_PAUSE_S = 100, 0.1
 NO_WAY_BACK = (
     "Nothing was changed. What was upgraded is not taken back: to use this version, restore a "
     "backup, or copy the files of the newest aside/*-upgrade over those of the workspace."
@@ -114,8 +116,22 @@ class Store:
         """Keep everybody from writing, with all that is committed in the file that is yielded."""
         with self._write_lock:
             with self.cursor() as cursor:
-                cursor.execute("checkpoint")
+                _checkpoint(cursor)
             yield self._path
+
+    def damage(self) -> str:
+        """Read every value once; return what DuckDB says of one that it cannot read, or nothing.
+
+        It opens a file, counts its rows and goes on writing whatever its blocks have become.
+        """
+        with self.cursor() as cursor:
+            tables = cursor.execute("select table_name from duckdb_tables()").fetchall()
+            for (name,) in tables:
+                try:
+                    cursor.execute(f'select bit_xor(hash(t)) from "{name}" t').fetchall()
+                except duckdb.Error as e:
+                    return f"{name}: {_first_line(e)}"
+        return ""
 
     def compact(self) -> None:
         """Copy what is alive to a new file that takes the place of this one.
@@ -237,6 +253,23 @@ def naive(moment: datetime) -> datetime:
 def zoned(moment: datetime | None) -> datetime | None:
     """Return a stored time with its zone."""
     return None if moment is None else moment.replace(tzinfo=UTC)
+
+
+def _checkpoint(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Checkpoint; DuckDB refuses for as long as a transaction of before is just ending."""
+    for left in reversed(range(CHECKPOINT_TRIES)):
+        try:
+            cursor.execute("checkpoint")
+        except duckdb.TransactionException as e:
+            if not left:
+                raise UnavailableError(
+                    f'Emptying the log of the metric store: DuckDB says "{_first_line(e)}". '
+                    "Nothing was lost; the engine tries again.",
+                    code="store_unavailable",
+                ) from e
+            sleep(CHECKPOINT_PAUSE_S)
+        else:
+            return
 
 
 def _abandon(cursor: duckdb.DuckDBPyConnection) -> None:

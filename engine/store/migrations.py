@@ -101,4 +101,11 @@ MIGRATIONS = [
     """
     alter table labels add column contested boolean default false;
     """,
+    """
+    create table runs_gone (
+        model varchar not null, job varchar not null, outcome varchar not null,
+        n bigint not null, seconds double not null, upto bigint[] not null,
+        primary key (model, job, outcome)
+    );
+    """,
 ]
