@@ -4,7 +4,9 @@ import ctypes
 import os
 import resource
 import shutil
+import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,15 +26,34 @@ def disk(patient: Patient) -> Iterator[Finding]:
     """Free space and free inodes where the workspace lies."""
     root = patient.workspace.root
     space = shutil.disk_usage(root)
-    said = f"{space.free / 2**30:.1f} GiB free of {space.total / 2**30:.1f}"
+    said = f"{_size(space.free)} free of {_size(space.total)}"
     if space.free < FLOOR or space.free < SHARE * space.total:
-        mend = "Free disk space; below 64 MiB the log is no longer loaded, then no longer written."
+        mend = (
+            f"Largest here: {_largest(root)}. Old backups/, aside/ and runs/ may go, and history/ "
+            "at your own cost. Below 64 MiB the log is no longer loaded, then no longer written."
+        )
         yield (bad if space.free < FLOOR else warn)("disk", said, mend)
     else:
         yield ok("disk", said)
     nodes = os.statvfs(root)
     if nodes.f_files and nodes.f_favail < 10_000:
         yield bad("inodes", f"{nodes.f_favail} free", "Delete files on this file system.")
+
+
+def _largest(root: Path, most: int = 3) -> str:
+    """Return what takes most room in a workspace, the largest first."""
+    sizes: dict[str, int] = {}
+    for path in root.iterdir():
+        files = path.rglob("*") if path.is_dir() and not path.is_symlink() else [path]
+        with suppress(OSError):  # what goes away meanwhile takes no room
+            stats = (f.lstat() for f in files)
+            sizes[path.name] = sum(s.st_size for s in stats if stat.S_ISREG(s.st_mode))
+    names = sorted(sizes, key=lambda name: -sizes[name])[:most]
+    return ", ".join(f"{name} {_size(sizes[name])}" for name in names)
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
 def file_system(patient: Patient) -> Iterator[Finding]:

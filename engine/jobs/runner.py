@@ -188,10 +188,15 @@ class Runner:
         finally:
             self._places.release()
 
+    def unended(self) -> list[JobRow]:
+        """Return running and queued runs, asking nobody."""
+        with self._changed:
+            return [*(r.row for r in self._active.values()), *(r.row for r in self._queue)]
+
     def rows(self, limit: int = SHOWN) -> list[JobRow]:
         """Return running and queued runs, then at most `limit` of those stored, newest first."""
         with self._changed:
-            current = [*(r.row for r in self._active.values()), *(r.row for r in self._queue)]
+            current = self.unended()
             begun = {r.id for r in current}
             current += [r for r in self._unrecorded.values() if r.id not in begun]
         names = {r.id for r in current}
