@@ -30,7 +30,7 @@ from tests.faults.scene import Changer, within
 from tests.traffic import World, traffic
 
 THIRD = datetime(2024, 1, 17, 16)  # noqa: DTZ001 - as in a file
-PATIENCE_S = 150.0
+PATIENCE_S = 300.0  # a training is the last to get a busy core
 FIRST_RUNS = 2  # those that the workspace was prepared with
 ENDED = ("killed", "interrupted", "failed")
 PER_SECOND = 25.0
