@@ -14,10 +14,13 @@ import duckdb
 from engine.store.compaction import blocks, sync_file, sync_folder
 from engine.store.connection import Store, naive, zoned
 from engine.store.files import literal, text
+from engine.store.snapshots import plain
 
 DEADLINE_S = 600.0
 # So many rows go at once, unless an hour has more: nobody else writes meanwhile.
 AT_ONCE = 100_000
+# Kinds of scores that are a line a window: they stay when all else of a look has gone.
+AGGREGATES = ("realised", "kpi")
 
 _DAY = """
     select p.*, l.ts as label_ts, l.received as label_received, l.source as label_source,
@@ -89,6 +92,22 @@ def horizon(store: Store, model: str) -> datetime | None:
     return archived(store, model).until
 
 
+def place_of(store: Store, model: str, moment: datetime) -> str:
+    """Say where the answers of a moment lie now: in the store, in a file, or nowhere any more."""
+    day = naive(moment).date()
+    until = horizon(store, model)
+    if until is None or moment >= until:
+        return "metrics.duckdb"
+    path = partition(store, model, day)
+    if path.exists():
+        return str(path.relative_to(store.history.parent))
+    with store.read() as db:
+        known = db.execute(
+            "select 1 from archived where model = ? and day = ?", [model, day]
+        ).fetchone()
+    return "deleted" if known else "none"
+
+
 def archived(store: Store, model: str) -> Archived:
     """Return what has left the store."""
     with store.read() as db:
@@ -110,15 +129,46 @@ def forget(store: Store, model: str, until: date) -> list[date]:
     return gone
 
 
+def forget_strangers(store: Store, until: datetime) -> int:
+    """Delete labels from before a moment whose row is not in the store; return how many.
+
+    Nobody asked about their ids, or the rows had left before the labels came.
+    """
+    old = "ts < $until and received < $until"
+    with store.read(DEADLINE_S) as db:
+        found = db.execute(
+            f"select model, id from labels where {old} and not exists (select 1 from predictions p "
+            "where p.model = labels.model and p.id = labels.id)",
+            {"until": naive(until)},
+        ).fetchnumpy()
+    gone = len(found["id"])
+    for at in range(0, gone, AT_ONCE):
+        with store.write() as db:
+            db.register("strangers", {k: plain(v)[at : at + AT_ONCE] for k, v in found.items()})
+            db.execute(
+                f"delete from labels using strangers s where {old} and labels.model = s.model "
+                "and labels.id = s.id",
+                {"until": naive(until)},
+            )
+            db.unregister("strangers")
+    return gone
+
+
 def forget_records(store: Store, until: datetime) -> int:
-    """Delete looks with their scores and ended runs before a moment; return how many rows."""
+    """Delete looks with what they found and ended runs before a moment; return how many rows.
+
+    What each window came to stays for good, and so does what was counted of each day.
+    """
     gone = 0
     with store.write() as db:
         for table, column in (
-            ("scores", "look"), ("looks", "moment"), ("stillness", "day"), ("hours", "begins"),
-            ("days", "begins"), ("runs", "ended_at"),
+            ("scores", "coalesce(look, measured, window_to)"), ("looks", "moment"),
+            ("stillness", "day"), ("hours", "begins"), ("runs", "ended_at"),
         ):  # fmt: skip
-            row = db.execute(f"delete from {table} where {column} < ?", [naive(until)]).fetchone()
+            kept = f" and kind not in {AGGREGATES}" if table == "scores" else ""
+            row = db.execute(
+                f"delete from {table} where {column} < ?{kept}", [naive(until)]
+            ).fetchone()
             gone += int(row[0]) if row else 0
     return gone
 
