@@ -11,7 +11,8 @@ from typing import Any
 import duckdb
 
 from engine.errors import CorruptError, RefusedError, UnavailableError
-from engine.store.compaction import copied, sync_folder
+from engine.store.compaction import begun, finished, given_up, sync_folder
+from engine.store.known import Known
 from engine.store.migrations import MIGRATIONS
 from engine.upgrading import Before
 
@@ -35,6 +36,7 @@ class Store:
         self._before = before
         self.history = path.parent / "history"
         self.changes = 0
+        self.labelled = Known()
         self._path = path
         self._fresh = path.parent / "aside" / "compact"
         self._cursors = 0
@@ -57,6 +59,7 @@ class Store:
             self._db.execute("set lock_configuration = true")
             # All rows: a result that is not read to its end keeps its transaction open.
             self.tide = sum(n for (n,) in self._db.execute("select commits from tide").fetchall())
+            self.labelled.forget()
             # A place in a table is a rowid and this: it outlives the copy to a new file.
             self.shifts: dict[str, int] = dict(
                 self._db.execute("select name, shift from shifts").fetchall()
@@ -120,23 +123,33 @@ class Store:
     def compact(self) -> None:
         """Copy what is alive to a new file that takes the place of this one.
 
-        Nobody writes meanwhile; readers are waited for at the very end. A crash leaves either file.
+        Nobody writes while what is no answer is copied; readers are waited for at the very end. A
+        crash leaves either file.
         """
-        with self._write_lock:
-            shutil.rmtree(self._fresh, ignore_errors=True)
-            self._fresh.mkdir(parents=True)
-            fresh = self._fresh / self._path.name
+        self.checkpoint()
+        shutil.rmtree(self._fresh, ignore_errors=True)
+        self._fresh.mkdir(parents=True)
+        fresh = self._fresh / self._path.name
+        try:
             with self.cursor() as cursor:
-                cursor.execute("checkpoint")
-                copied(cursor, fresh, self.shifts)
-            with self._opening, self._idle:
-                self._idle.wait_for(lambda: self._cursors == 0)
-                self._db.close()
-                fresh.rename(self._path)
-                sync_folder(self._path.parent)
-                self._open()
+                upto = begun(cursor, fresh)
+            with self._write_lock:
+                with self.cursor() as cursor:
+                    cursor.execute("checkpoint")
+                    finished(cursor, fresh, upto, self.shifts)
+                with self._opening, self._idle:
+                    self._idle.wait_for(lambda: self._cursors == 0)
+                    self._db.close()
+                    fresh.rename(self._path)
+                    sync_folder(self._path.parent)
+                    self._open()
+                self.changes += 1
+        except BaseException:
+            with suppress(duckdb.Error), self.cursor() as cursor:
+                given_up(cursor)
+            raise
+        finally:
             shutil.rmtree(self._fresh, ignore_errors=True)
-            self.changes += 1
 
     @contextmanager
     def read(self, deadline_s: float = READ_DEADLINE_S) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -9,8 +9,11 @@ import duckdb
 import numpy as np
 
 from engine.store import looks
-from engine.store.connection import Store, naive
+from engine.store.connection import Store, insert, naive
 from engine.store.snapshots import plain
+
+FIELDS = ("model", "id", "ts", "value", "received", "source")
+_PICKED = "model, id, cast(ts as timestamp), value, cast(received as timestamp), source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,26 +28,38 @@ class LabelRow:
     source: str = ""
 
 
-def merge(db: duckdb.DuckDBPyConnection, rows: Sequence[LabelRow]) -> None:
+def merge(store: Store, db: duckdb.DuckDBPyConnection, rows: Sequence[LabelRow]) -> None:
     """Merge labels inside an open transaction."""
     best: dict[tuple[str, str], LabelRow] = {}
     for row in rows:
         old = best.get((row.model, row.id))
         if old is None or _rank(row) > _rank(old):
             best[row.model, row.id] = row
-    fields = ("model", "id", "ts", "value", "received", "source")
-    block = {f: np.array([getattr(r, f) for r in best.values()], dtype=object) for f in fields}
+    block = {f: np.array([getattr(r, f) for r in best.values()], dtype=object) for f in FIELDS}
     db.register("block", block)
-    db.execute(
-        "insert into labels select model, id, cast(ts as timestamp), value, "
-        "cast(received as timestamp), source from block on conflict (model, id) do update set "
-        "ts = excluded.ts, value = excluded.value, received = excluded.received, "
-        "source = excluded.source "
-        "where (excluded.ts, coalesce(excluded.value, ''), excluded.source) > "
-        "(labels.ts, coalesce(labels.value, ''), labels.source)"
-    )
+    known = store.labelled.taken_in(db, "block")
     db.unregister("block")
+    if known.any():
+        _correct(db, {f: column[known] for f, column in block.items()})
+    insert(db, "labels", {f: column[~known] for f, column in block.items()}, _PICKED)
     looks.arrived(db, "id", set(best))
+
+
+def _correct(db: duckdb.DuckDBPyConnection, block: dict[str, Any]) -> None:
+    """Merge labels of which most have one already: the whole table is searched for them."""
+    db.register("again", block)
+    same = "l.model = a.model and l.id = a.id"
+    db.execute(
+        "update labels l set ts = cast(a.ts as timestamp), value = a.value, "
+        f"received = cast(a.received as timestamp), source = a.source from again a where {same} "
+        "and (cast(a.ts as timestamp), coalesce(a.value, ''), a.source) > "
+        "(l.ts, coalesce(l.value, ''), l.source)"
+    )
+    db.execute(
+        f"insert into labels select {_PICKED} from again a "
+        f"where not exists (select 1 from labels l where {same})"
+    )
+    db.unregister("again")
 
 
 def _rank(row: LabelRow) -> tuple[str, str, str]:
@@ -61,7 +76,7 @@ def count(store: Store, model: str) -> int:
 def add(store: Store, rows: Sequence[LabelRow]) -> None:
     """Merge labels in a transaction of their own."""
     with store.write() as db:
-        merge(db, rows)
+        merge(store, db, rows)
 
 
 def unknown(store: Store, model: str, until: datetime) -> int:

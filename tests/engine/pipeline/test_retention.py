@@ -14,7 +14,16 @@ from engine.pipeline import locks, retention
 from engine.pipeline.monitor import monitor
 from engine.pipeline.references import reference_profile
 from engine.pipeline.restate import rebuild
-from engine.store import archive, labels, predictions, profiles, scores, streams
+from engine.store import (
+    archive,
+    compaction,
+    connection,
+    labels,
+    predictions,
+    profiles,
+    scores,
+    streams,
+)
 from engine.store.connection import Store
 from engine.store.labels import LabelRow
 from engine.store.predictions import Block
@@ -190,6 +199,54 @@ def test_a_copy_to_a_new_file_gives_the_room_back_and_keeps_places(
     (asked,) = predictions.asked_after(place.store, "late", newest, 10)
     assert asked.row == after
     assert retention.keep(place) == ""
+
+
+def test_what_is_written_while_the_copy_is_made_is_in_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.champions(0.3)
+    for day in (26, 27):
+        an_answer(place, f"a{day}", datetime(2024, 2, day, tzinfo=UTC))
+    begun = compaction.begun
+
+    def busy(db: duckdb.DuckDBPyConnection, to: Path) -> int:
+        upto = begun(db, to)
+        an_answer(place, "new", place.clock.now())
+        place.store.checkpoint()
+        return upto
+
+    monkeypatch.setattr(connection, "begun", busy)
+    with place.store.read() as db:
+        (mark,) = db.execute("select max(mark) from arrivals").fetchone() or (0,)
+    place.store.compact()
+    assert (total(place, "predictions"), total(place, "labels")) == (3, 3)
+    assert streams.ends(place.store) == (2, 2)
+    an_answer(place, "newer", place.clock.now())
+    with place.store.read() as db:
+        (after,) = db.execute("select min(mark) from arrivals where id = 'newer'").fetchone() or ()
+        assert db.execute("select count(*) = count(distinct mark) from arrivals").fetchone() == (
+            True,
+        )
+    assert after > mark
+
+
+def test_a_copy_that_fails_leaves_the_store_as_it_was(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.champions(0.3)
+    an_answer(place, "a:1", datetime(2024, 2, 26, tzinfo=UTC))
+
+    def failing(*_: object) -> None:
+        raise duckdb.IOException("no space")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(connection, "finished", failing)
+        with pytest.raises(duckdb.IOException):
+            place.store.compact()
+    an_answer(place, "a:2", datetime(2024, 2, 27, tzinfo=UTC))
+    place.store.compact()
+    assert total(place, "predictions") == 2
+    assert not (place.workspace.aside / "compact").exists()
 
 
 def test_files_of_days_refused_files_and_records_go_by_age(place: Place) -> None:
