@@ -8,6 +8,8 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from engine.store.matches import among
+
 FRESH = 100_000
 
 
@@ -27,11 +29,7 @@ class Known:
         if self._sorted is None:
             self._sorted = np.sort(_hashes(db, "labels"))
         keys = _hashes(db, table)
-        at = np.searchsorted(self._sorted, keys)
-        inside = at < len(self._sorted)
-        found = np.zeros(len(keys), dtype=bool)
-        found[inside] = self._sorted[at[inside]] == keys[inside]
-        numbers = keys.tolist()
+        found, numbers = among(self._sorted, keys), keys.tolist()
         found |= np.array([number in self._fresh for number in numbers], dtype=bool)
         self._fresh.update(numbers)
         if len(self._fresh) > FRESH:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 import pytest
 
 from engine.clock import iso
@@ -27,6 +28,7 @@ from engine.store import (
 from engine.store.connection import Store
 from engine.store.labels import LabelRow
 from engine.store.predictions import Block
+from engine.store.scores import Score
 from engine.store.streams import Span
 from engine.wire import LockRequest
 from tests.engine.pipeline.place import PERSON, SETTINGS, Place
@@ -122,6 +124,54 @@ def test_rows_that_come_late_for_a_day_join_its_file(place: Place) -> None:
     retention.keep(place)
     assert [name for name, *_ in filed(place)] == ["a", "b"]
     assert archive.archived(place.store, "late").rows == 2
+
+
+def test_a_row_that_comes_while_its_day_is_written_is_neither_lost_nor_doubled(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = datetime(2024, 2, 1, 5, tzinfo=UTC)
+    place.champions(0.3)
+    an_answer(place, "a", day)
+    sync = archive.sync_file
+
+    def late(path: Path) -> None:
+        sync(path)
+        an_answer(place, "b", day + timedelta(seconds=1))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(archive, "sync_file", late)
+        retention.keep(place)
+    assert (filed(place, "prediction_id"), total(place, "predictions")) == ([("a",)], 1)
+    retention.keep(place)
+    assert filed(place, "prediction_id, label") == [("a", "true"), ("b", "true")]
+    assert total(place, "predictions") == total(place, "labels") == 0
+
+
+def test_labels_of_ids_that_nobody_asked_about_go_when_they_are_old(place: Place) -> None:
+    place.champions(0.3)
+    for day in (1, 28):
+        text = f"2024-02-{day:02}T00:00:00"
+        labels.add(place.store, [LabelRow("late", f"unheard{day}", text, "true", text)])
+    assert "1 labels without a row" in retention.keep(place)
+    assert total(place, "labels") == 1
+
+
+def test_what_a_model_left_that_has_left_cdml_toml_goes_too(place: Place) -> None:
+    place.champions(0.3)
+    an_answer(place, "a", datetime(2024, 2, 1, tzinfo=UTC))
+    place.settings = msgspec.structs.replace(place.settings, models={})
+    assert "late: answers of 2024-02-01" in retention.keep(place)
+
+
+def test_what_each_window_came_to_stays_when_all_else_of_a_look_goes(place: Place) -> None:
+    old = place.clock.now() - timedelta(days=100)
+    kinds = ("realised", "kpi", "drift", "quality")
+    found = [Score("late", "served", k, "x", old, old, 0.5, 200) for k in kinds]
+    scores.put_look(place.store, "late", old, found)
+    scores.put(place.store, [Score("late", "v1", "replayed", "x", old, old, 0.5, 9)], old)
+    retention.keep(place)
+    assert {s.kind for s in scores.of_look(place.store, "late", old)} == {"realised", "kpi"}
+    assert total(place, "scores") == 2
 
 
 def test_the_label_of_an_id_that_is_asked_about_again_stays(place: Place) -> None:
