@@ -16,6 +16,7 @@ FLOOR = 512 * 2**20
 SHARE = 0.05
 FILES = 1024
 MEMORY = 512 * 2**20
+NAMED = 3
 _SHARED = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "glusterfs")
 _UNSYNCED = 5  # TIME_ERROR of adjtimex(2)
 
@@ -26,20 +27,29 @@ def disk(patient: Patient) -> Iterator[Finding]:
     space = shutil.disk_usage(root)
     said = f"{space.free / 2**30:.1f} GiB free of {space.total / 2**30:.1f}"
     if space.free < FLOOR or space.free < SHARE * space.total:
-        mend = "Free disk space; below 64 MiB the log is no longer loaded, then no longer written."
+        mend = (
+            f"Free disk space; here the largest are {_largest(root)}. Below 64 MiB the log is no "
+            "longer loaded, then no longer written."
+        )
         yield (bad if space.free < FLOOR else warn)("disk", said, mend)
     else:
         yield ok("disk", said)
     nodes = os.statvfs(root)
     if nodes.f_files and nodes.f_favail < 10_000:
-        yield bad("inodes", f"{nodes.f_favail} free", "Delete files on this file system.")
+        yield bad(
+            "inodes", f"room for {nodes.f_favail} more files",
+            "Delete files on this file system: df -i shows which it is.",
+        )  # fmt: skip
 
 
 def file_system(patient: Patient) -> Iterator[Finding]:
     """Locks and renames are promises that network file systems do not keep."""
     kind = _kind(patient.workspace.root)
     if kind in _SHARED:
-        yield bad("file system", kind, "Move the workspace to a local disk.")
+        mend = (
+            "cdml down, move the workspace to a local disk, cdml up there: locks do not hold here."
+        )
+        yield bad("file system", kind, mend)
     else:
         yield ok("file system", kind or "unknown")
 
@@ -60,7 +70,7 @@ def clock(patient: Patient) -> Iterator[Finding]:
     if last > now + timedelta(minutes=1):
         yield bad(
             "clock", f"the last change was made at {last:%Y-%m-%d %H:%MZ}, which is still to come",
-            "Set the clock; schedules wait until it has caught up.",
+            "Set the clock (timedatectl); until it has caught up, nothing is due.",
         )  # fmt: skip
 
 
@@ -68,16 +78,30 @@ def limits(_: Patient) -> Iterator[Finding]:
     """Open files, and memory that is left for a training."""
     files, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files != resource.RLIM_INFINITY and files < FILES:
-        yield warn("open files", f"at most {files}", f"Raise it: ulimit -n {4 * FILES}.")
+        mend = f"ulimit -n {4 * FILES} before cdml up; as a service LimitNOFILE={4 * FILES}."
+        yield warn("open files", f"at most {files}", mend)
     else:
         yield ok("open files", f"at most {files}")
     free = _available()
     if free is not None and free < MEMORY:
         yield warn(
-            "memory", f"{free / 2**20:.0f} MiB available", "Stop something, or train in less."
+            "memory",
+            f"{free / 2**20:.0f} MiB available",
+            "Stop something else, or let trainings take less: train.memory in cdml.toml.",
         )
     elif free is not None:
         yield ok("memory", f"{free / 2**30:.1f} GiB available")
+
+
+def _largest(root: Path) -> str:
+    """Name what takes most of a workspace."""
+    sizes = {
+        path.name: sum(f.stat().st_size for f in (path, *path.rglob("*")) if f.is_file())
+        for path in root.iterdir()
+        if not path.is_symlink()
+    }
+    first = sorted(sizes, key=lambda name: -sizes[name])[:NAMED]
+    return ", ".join(f"{name} ({sizes[name] / 2**20:.0f} MiB)" for name in first)
 
 
 def _available() -> int | None:

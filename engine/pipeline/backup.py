@@ -162,9 +162,13 @@ def _others(workspace: Workspace, home: Path) -> Iterator[Path]:
         home,
     }
     top = [p for p in sorted(workspace.root.iterdir()) if p not in skipped]
-    own = {workspace.store.name, workspace.ledger.name}
+    own = [
+        f"{name}{ending}"
+        for name in (workspace.store.name, workspace.ledger.name)
+        for ending in ("", ".wal", ".tmp", "-wal", "-shm", "-journal")
+    ]
     for path in [*top, workspace.spool]:
-        if path.name.split(".wal")[0].split("-wal")[0].split("-shm")[0] in own:
+        if path.name in own:
             continue
         yield from _files(path, home) if path.is_dir() else [path]
 

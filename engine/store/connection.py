@@ -17,6 +17,10 @@ from engine.store.migrations import MIGRATIONS
 from engine.upgrading import Before
 
 READ_DEADLINE_S = 10.0
+# What does not fit into memory goes to the disk, which a query gone wild must not fill.
+CONFIG: dict[str, Any] = {
+    "threads": 1, "memory_limit": "128MB", "max_temp_directory_size": "4GB"
+}  # fmt: skip
 NO_WAY_BACK = (
     "Nothing was changed. What was upgraded is not taken back: to use this version, restore a "
     "backup, or copy the files of the newest aside/*-upgrade over those of the workspace."
@@ -49,7 +53,7 @@ class Store:
     def _open(self) -> None:
         path = self._path
         try:
-            self._db = duckdb.connect(str(path), config={"threads": 1, "memory_limit": "128MB"})
+            self._db = duckdb.connect(str(path), config=CONFIG)
             self._migrate(path)
             folders = ", ".join(
                 f"'{_quoted(f)}/'" for f in (self.batches, self.history, self._fresh)
@@ -165,6 +169,12 @@ class Store:
                     f"Reading the metric store: no answer within {deadline_s:g} s. "
                     "Ask for a shorter window.",
                     code="read_deadline",
+                ) from e
+            except duckdb.OutOfMemoryException as e:
+                raise UnavailableError(
+                    "Reading the metric store: what was asked takes more memory than there is for "
+                    "it. Ask for a shorter window.",
+                    code="read_memory",
                 ) from e
             finally:
                 alarm.cancel()
