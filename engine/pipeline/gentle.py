@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import get_native_id
 from typing import TypeVar
 
@@ -21,4 +22,5 @@ def gently(work: Callable[[], T]) -> T:
 
 def step_back() -> None:
     """Have the thread that calls this, and no other, wait behind whoever wants the processor."""
-    os.setpriority(os.PRIO_PROCESS, get_native_id(), NICE)
+    with suppress(OSError):  # where a sandbox forbids it, the work is done all the same
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), NICE)
