@@ -42,6 +42,7 @@ def proof(what: str, tests: tuple[str, ...], case: str, _: Path, folder: Path) -
     notes = folder / "notes.xml"
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={notes}",
+         "-o", "junit_family=xunit1",
          f"--basetemp={folder / 'tmp'}", *(f"tests/{test}" for test in tests)],
         cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -1,0 +1,48 @@
+"""The cases of the fault plan, and how they are played: two at a time, each in its own process.
+
+Those that measure how long others have to wait are played alone, after the others.
+"""
+
+import multiprocessing
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from tests.bench.figure import load_average
+from tests.faults import crowds, damage, disks, kills, proved
+from tests.faults.outcome import Outcome, table
+
+CASES = {**kills.CASES, **disks.CASES, **damage.CASES, **crowds.CASES, **proved.CASES}
+ALONE = {"31"}
+
+
+def played(case: str, stock: Path, folder: Path) -> Outcome:
+    """Play one case; what broke the play itself is what was wrong."""
+    began, load = time.monotonic(), load_average()
+    try:
+        outcome = CASES[case](stock, folder / f"case-{case}")
+    except Exception as fault:  # noqa: BLE001 - whatever it is, the other cases are played
+        outcome = Outcome(case, "could not be played to its end")
+        outcome.struck([f"{type(fault).__name__}: {fault}"])
+    outcome.figures |= {"took s": time.monotonic() - began, "load": load}
+    return outcome
+
+
+def play(cases: Sequence[str], stock: Path, folder: Path) -> list[Outcome]:
+    """Play cases and tell of each as it ends; return what came of them by their numbers."""
+    beside = [case for case in cases if case not in ALONE]
+    outcomes = [*_play(beside, 2, stock, folder)]
+    outcomes += _play([case for case in cases if case in ALONE], 1, stock, folder)
+    return sorted(outcomes, key=lambda o: int(o.case))
+
+
+def _play(cases: Sequence[str], at_once: int, stock: Path, folder: Path) -> list[Outcome]:
+    outcomes = []
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(at_once, context, max_tasks_per_child=1) as pool:
+        for ended in as_completed(pool.submit(played, case, stock, folder) for case in cases):
+            outcomes.append(ended.result())
+            sys.stderr.write(table(outcomes[-1:]))
+    return outcomes
