@@ -25,23 +25,25 @@ AT_ONCE = 100_000
 # Kinds of scores that are a line a window: they stay when all else of a look has gone.
 AGGREGATES = ("realised", "kpi")
 
-_SPAN = """
+# The rows are set aside first: DuckDB takes the smaller side of a join into memory, and knows then
+# that it is this one.
+_PIECE = """
+    create or replace temp table piece as select * from predictions
+    where model = $model and ts >= $since and ts < $until
+"""
+_JOINED = """
     select p.*, l.ts as label_ts, l.received as label_received, l.source as label_source,
         l.value as label, s.shadows
-    from predictions p
+    from piece p
     left join (
         select * from labels where model = $model and received >= $first and received <= $last
     ) l on l.id = p.id
     left join (
         select prediction_id, list({'version': version, 'answer': answer} order by version)
             as shadows
-        from shadow_answers semi join (
-            select prediction_id from predictions where model = $model and ts >= $since
-            and ts < $until
-        ) using (prediction_id)
+        from shadow_answers semi join piece using (prediction_id)
         where model = $model group by prediction_id
     ) s on s.prediction_id = p.prediction_id
-    where p.model = $model and p.ts >= $since and p.ts < $until
 """
 _MINE = "model = $model and ts >= $since and ts < $until"
 
@@ -211,11 +213,14 @@ def _written(store: Store, model: str, begin: datetime, bits: Path) -> Leaving:
         came = matches.received(db, mine, "labels", "model = $model", {"model": model})
         staying = matches.shared(db, mine, "predictions", "model = $model and ts >= $until", later)
         leaving = Leaving(list(_spans(db, day)), came or (begin, begin), staying)
-        first, last = leaving.labelled
+        labelled = dict(zip(("first", "last"), leaving.labelled, strict=True))
         for number, (since, until) in enumerate(leaving.spans):
-            span = {**day, "since": since, "until": until, "first": first, "last": last}
+            db.execute(_PIECE, {**day, "since": since, "until": until})
             to = text(bits / f"{number:05d}.parquet")
-            db.execute(f"copy ({_SPAN}) to '{to}' (format parquet, compression lz4)", span)
+            db.execute(
+                f"copy ({_JOINED}) to '{to}' (format parquet, compression lz4)",
+                {"model": model, **labelled},
+            )
         db.execute("rollback")
     return leaving
 
