@@ -106,6 +106,8 @@ def archive(store: Store, model: str, day: date, now: datetime) -> int:
                 [model, day, rows, naive(now)],
             )
             _delete(db, path, {"model": model, "since": since, "until": until}, leaving)
+    with store.write():
+        store.labelled.forget()  # those that have gone would be held for ever
     return rows
 
 
