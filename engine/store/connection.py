@@ -1,6 +1,7 @@
 """Opening metrics.duckdb: sandboxed, migrated, one writer at a time, a cursor for each reader."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from engine.store.migrations import MIGRATIONS
 from engine.upgrading import Before
 
 READ_DEADLINE_S = 10.0
+CHECKPOINT_S, AGAIN_S = 60.0, 0.05
 # What does not fit into memory goes to the disk, which a query gone wild must not fill.
 CONFIG: dict[str, Any] = {
     "threads": 1, "memory_limit": "128MB", "max_temp_directory_size": "4GB"
@@ -120,9 +122,26 @@ class Store:
     def still(self) -> Iterator[Path]:
         """Keep everybody from writing, with all that is committed in the file that is yielded."""
         with self._write_lock:
-            with self.cursor() as cursor:
-                cursor.execute("checkpoint")
+            self._checkpoint()
             yield self._path
+
+    def _checkpoint(self) -> None:
+        """Write the log into the file; DuckDB refuses while another of its threads still does."""
+        end = time.monotonic() + CHECKPOINT_S
+        while True:
+            try:
+                with self.cursor() as cursor:
+                    cursor.execute("checkpoint")
+            except duckdb.TransactionException as e:
+                if time.monotonic() > end:
+                    raise UnavailableError(
+                        f'Writing the metric store into its file: DuckDB says "{_first_line(e)}". '
+                        "Nothing was lost. Ask again when less goes on.",
+                        code="store_busy",
+                    ) from e
+                time.sleep(AGAIN_S)
+            else:
+                return
 
     def compact(self) -> None:
         """Copy what is alive to a new file that takes the place of this one.
@@ -138,8 +157,8 @@ class Store:
             with self.cursor() as cursor:
                 upto = begun(cursor, fresh)
             with self._write_lock:
+                self._checkpoint()
                 with self.cursor() as cursor:
-                    cursor.execute("checkpoint")
                     finished(cursor, fresh, upto, self.shifts)
                 with self._opening, self._idle:
                     self._idle.wait_for(lambda: self._cursors == 0)
