@@ -17,7 +17,8 @@ from engine import wire
 
 COALESCE_S = 0.45
 SLOW_S = 5.0
-BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
+# Whoever waits for a machine to come back sees it within three seconds.
+BACKOFF_S = (0.5, 1.0, 2.0)
 # Who has no role is answered, with one of these.
 _BARRED = (401, 403)
 

@@ -24,7 +24,7 @@ from cdml_tui.panes.spoken import Level, Said, changes, of_event, sentence, summ
 from cdml_tui.streaming import StreamItem
 from engine import wire
 
-BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
+BACKOFF_S = (0.5, 1.0, 2.0)
 # Hints that come faster melt into one look.
 LOOK_S = 1.0
 

@@ -23,6 +23,7 @@ from engine.pipeline import (
     baking,
     lookout,
     readiness,
+    reserve,
     retention,
     rollout,
     selftest,
@@ -34,6 +35,7 @@ from engine.pipeline.load import forget_loaded, load
 from engine.pipeline.recover import recover
 from engine.pipeline.site import Site
 from engine.serving_process import ServingProcess
+from engine.telemetry.stalls import Stalls
 
 BEAT_S = 1.0
 SCAN_S = 5.0
@@ -42,6 +44,7 @@ RETENTION_S = 60.0
 ROLLOUT_S = 5.0
 SETTLED_S = 2.0
 JUMP_S = 30.0
+TOLD_S = 2.0
 FREE_FLOOR = 64 * 2**20
 log = logging.getLogger("cdml.engine")
 
@@ -50,13 +53,20 @@ class Beat:
     """The threads that look after everything; in a replay only serving is, the rest moves on."""
 
     def __init__(
-        self, site: Site, runner: Runner, serving: ServingProcess, hub: Hub, boot: str
+        self,
+        site: Site,
+        runner: Runner,
+        serving: ServingProcess,
+        hub: Hub,
+        stalls: Stalls,
+        boot: str,
     ) -> None:
         self._site = site
         self._clock = site.clock
         self._runner = runner
         self._serving = serving
         self._hub = hub
+        self._stalls = stalls
         self._boot = boot
         self._alarm = Alarm(self.wake_due)
         self._woken, self._due, self._ending = Event(), Event(), Event()
@@ -64,6 +74,7 @@ class Beat:
         self._last_said: dict[str, str] = {}
         self._scanned = -1e9
         self._judged = (-1e9, -1)
+        self._steady_since = site.clock.monotonic()
 
     def start(self) -> None:
         """Start the threads."""
@@ -128,6 +139,7 @@ class Beat:
             if self._ending.is_set():
                 return
             last = self._watch_clock(last)
+            self._take("stalls", self._tell_stalls)
             notify.tell(notify.ALIVE)
             for name, step in self._steps():
                 self._take(name, step)
@@ -151,7 +163,8 @@ class Beat:
     def _retention_loop(self) -> None:
         """Let go of what is old once a day, in a thread of its own: a day of rows takes a while."""
         while not self._ending.wait(RETENTION_S):
-            if retention.due(self._site):
+            steady = timedelta(seconds=self._clock.monotonic() - self._steady_since)
+            if retention.due(self._site, steady):
                 self._take("retention", self._keep)
 
     def _keep(self) -> None:
@@ -195,6 +208,7 @@ class Beat:
             self._say_once("standing in", fault)
 
     def _load(self) -> None:
+        reserve.keep(self._site.workspace)
         free = shutil.disk_usage(self._site.workspace.root).free
         if free < FREE_FLOOR:
             raise UnavailableError(
@@ -246,12 +260,22 @@ class Beat:
     def _watch_clock(self, last: tuple[datetime, float]) -> tuple[datetime, float]:
         """After a jump of the machine's clock, set the wake-ups anew and look what is due."""
         now = (self._clock.wall(), self._clock.monotonic())
-        drift = (now[0] - last[0]) / timedelta(seconds=1) - (now[1] - last[1])
+        between = now[1] - last[1]
+        self._stalls.late("beat", between - BEAT_S)
+        drift = (now[0] - last[0]) / timedelta(seconds=1) - between
         if abs(drift) > JUMP_S and not self._clock.simulated:
+            self._steady_since = now[1]
             self._site.tell("WARN", "clock", None, f"the machine's clock jumped by {drift:+.0f} s")
             self.set_alarm()
             self._due.set()
         return now
+
+    def _tell_stalls(self) -> None:
+        """Say that nobody was answered for a while; the beat itself has steps that take theirs."""
+        stood = self._stalls.worst().get("control", 0.0)
+        if stood >= TOLD_S:
+            text = f"the control socket stood still for {stood:.1f} s: a machine that was paused "
+            self._site.tell("WARN", "stall", None, text + "or had no time for it")
 
     def _watch(self) -> None:
         """Wake the beat when something is renamed into a drop folder."""

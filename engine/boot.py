@@ -4,6 +4,7 @@ Predictions are answered again half a second sooner, and a second engine is refu
 """
 
 import os
+import sys
 from pathlib import Path
 
 from engine import logs
@@ -15,6 +16,10 @@ from engine.settings import load
 from engine.upgrading import Before
 from engine.workspace import Workspace
 
+# An answer on the control socket takes many short turns, and the loader of the log has the
+# interpreter between them: each turn waits this long for it.
+SWITCH_S = 0.0005
+
 
 def run(
     root: Path,
@@ -24,6 +29,7 @@ def run(
     kept: Kept = ALONE,
 ) -> int:
     """Run the engine on a workspace until it is told to stop; return the exit code."""
+    sys.setswitchinterval(SWITCH_S)
     os.umask(0o027)  # predictions and labels are for the owner and the group only
     workspace = Workspace(root).require()
     settings = load(workspace.config)

@@ -11,6 +11,9 @@ from typing import Protocol
 
 from engine.errors import InvalidError
 
+# A clock that is off by more was set; less may be its own way of becoming right.
+SET = timedelta(seconds=1)
+
 
 class Clock(Protocol):
     """What the engine may ask of time."""
@@ -75,6 +78,17 @@ class ReplayClock(SimulatedClock):
 
     def monotonic(self) -> float:
         return self.now().timestamp()
+
+
+def ended(clock: Clock, started: datetime, began: float) -> datetime:
+    """Return when what began then has ended: where the clock was set meanwhile, by its length.
+
+    `began` is what `monotonic` was then: no length is negative, and none is years.
+    """
+    now = clock.now()
+    took = timedelta(seconds=clock.monotonic() - began)
+    is_set = not clock.simulated and abs(now - started - took) > SET
+    return started + took if is_set else now
 
 
 def iso(moment: datetime) -> str:

@@ -26,7 +26,7 @@ from engine.jobs import triggers
 from engine.jobs.runner import SHOWN, Runner
 from engine.ledger.ledger import Ledger
 from engine.outlets import Outlets
-from engine.pipeline import locks, lookout, transform_check
+from engine.pipeline import locks, lookout, reserve, tampering, transform_check
 from engine.pipeline.features import check_kpis
 from engine.pipeline.ingest import ingest_waiting
 from engine.pipeline.load import TIDE, load
@@ -37,6 +37,7 @@ from engine.serving_process import ServingProcess
 from engine.settings import Settings
 from engine.settings import load as load_settings
 from engine.store import opening
+from engine.telemetry.stalls import Stalls
 from engine.wire import EventRow, JobRow, ScheduleRow, ServingState
 from engine.workspace import Workspace
 
@@ -84,9 +85,10 @@ class Engine(Conductor):
             suspect=found.suspect,
         )
         self._runner = Runner(self._site)
-        self._beat = Beat(self._site, self._runner, serving, self._hub, self.boot)
-        self._outlets = Outlets(self._site)
-        self._moving = Lock()
+        self._stalls = Stalls("control", "beat")
+        self._beat = Beat(self._site, self._runner, serving, self._hub, self._stalls, self.boot)
+        self._outlets = Outlets(self._site, self._stalls)
+        self._moving, self._reloading = Lock(), Lock()
         self._server: uvicorn.Server | None = None
 
     def run(self) -> int:
@@ -99,7 +101,7 @@ class Engine(Conductor):
             raise
         listener = listen(self._workspace.engine_socket)
         config = uvicorn.Config(
-            application(Desk(self._site, self), self._hub, self._outlets),
+            application(Desk(self._site, self), self._hub, self._outlets, self._stalls),
             http=PeerProtocol,
             log_config=None,
             access_log=False,
@@ -123,6 +125,7 @@ class Engine(Conductor):
             self._runner.stop()
             self._serving.stop()
             self._catch_last_records()
+            reserve.let_go(self._workspace)
             self._site.store.close()
             self._site.ledger.set_meta("engine", "")
             self._site.ledger.close()
@@ -169,6 +172,11 @@ class Engine(Conductor):
             self._server.should_exit = True
 
     def reload(self) -> str:
+        # Of two at once, the one that read the older file must not be the last to apply it.
+        with self._reloading:
+            return self._reloaded()
+
+    def _reloaded(self) -> str:
         locks.check_reload(self._site)
         settings = load_settings(self._workspace.config)
         check_kpis(settings, self._site.store)
@@ -220,9 +228,7 @@ class Engine(Conductor):
             self._site.tell("WARN", "engine", None, f"the engine before, {former}, died unasked")
         self._site.ledger.set_meta("engine", f"pid {self.pid}")
         self._site.ledger.set_meta("seed", str(self._site.seed))
-        fault = self._site.ledger.audit_fault()
-        if fault is not None:
-            self._site.tell("CRIT", "audit", None, f"the audit chain is broken: {fault}")
+        tampering.verify(self._site)
         self._serving.wait()
         self._serving.sync()
         if self._site.suspect:

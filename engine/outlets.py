@@ -11,6 +11,7 @@ from engine.pipeline.site import Site
 from engine.settings import Settings
 from engine.telemetry.listener import Listener
 from engine.telemetry.notifier import Target
+from engine.telemetry.stalls import Stalls
 from engine.wire import EventRow, NotifyRow
 
 if TYPE_CHECKING:
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 class Outlets(Outward):
     """The ways out, as the settings have them; a way that cannot be opened hurts nobody."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, stalls: Stalls) -> None:
         self._site = site
-        self._figures = Figures(site)
+        self._figures = Figures(site, stalls)
         self._listener: Listener | None = None
         self._listens: str | None = None
         self._targets: dict[str, Target] = {}

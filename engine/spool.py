@@ -100,6 +100,13 @@ def decode(payload: bytes) -> SpoolRecord:
     return record
 
 
+def framed(sequence: int, payload: bytes) -> bytes:
+    """Return a record as it stands in a segment."""
+    number = _SEQUENCE.pack(sequence)
+    checksum = zlib.crc32(payload, zlib.crc32(number))
+    return HEADER.pack(len(payload), checksum, sequence) + payload
+
+
 # ---------------------------------------------------------------- the writing end
 
 
@@ -181,9 +188,7 @@ class Spool:
         if segment is None:
             self.dropped += 1
             return None
-        sequence = _SEQUENCE.pack(self._sequence + 1)
-        checksum = zlib.crc32(payload, zlib.crc32(sequence))
-        record = HEADER.pack(len(payload), checksum, self._sequence + 1) + payload
+        record = framed(self._sequence + 1, payload)
         try:
             written = os.write(segment.fd, record)
         except OSError:
@@ -311,7 +316,10 @@ class SpoolDamageError(CorruptError):
 
 
 def segments(folder: Path) -> list[Segment]:
-    """Return the segments in the order of writing. Never delete the last: it holds the count."""
+    """Return the segments in the order of writing. Never delete the last: it holds the count.
+
+    Those that did not come by the writer share the number of its newest, and stand before it.
+    """
     found = [(m.group(2), m.group(0)) for p in folder.iterdir() if (m := _NAME.match(p.name))]
     paths = [folder / name for _, name in sorted(found)]
     return [Segment(p, _sealed(p), p.stat().st_size) for p in paths]

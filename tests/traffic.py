@@ -4,13 +4,30 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from tests.box import Box, row
 
 ROWS = 3
+
+
+def outcome(name: str) -> dict[str, Any]:
+    """Return the label of a row: its value hangs on nothing but its name."""
+    return {"id": name, "ts": "2024-02-01T09:00:00Z", "value": len(name) % 2 == 0}
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What clients ask by the name of a row, and what is told of it later."""
+
+    row: Callable[[str], dict[str, Any]] = row
+    outcome: Callable[[str], dict[str, Any]] = outcome
+
+
+STILL = World()
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +36,24 @@ class Answered:
 
     began: float
     ended: float
-    version: str
+    versions: tuple[str, ...]
     logged: bool
     ids: tuple[str, ...]
     prediction_ids: tuple[str, ...]
+
+    @property
+    def version(self) -> str:
+        """Return who answered its first row."""
+        return self.versions[0]
 
 
 class Predictor(threading.Thread):
     """Asks for predictions over one connection; a lost connection counts as one failure."""
 
-    def __init__(self, box: Box, name: str, per_second: float) -> None:
+    def __init__(self, box: Box, name: str, per_second: float, world: World = STILL) -> None:
         super().__init__(daemon=True)
         self._box = box
+        self._world = world
         self.client = name
         self._pause = 1 / per_second
         self.over = threading.Event()
@@ -54,7 +77,7 @@ class Predictor(threading.Thread):
         link.close()
 
     def _ask(self, link: http.client.HTTPConnection, names: tuple[str, ...]) -> Answered:
-        body = json.dumps({"rows": [row(name) for name in names]})
+        body = json.dumps({"rows": [self._world.row(name) for name in names]})
         began = time.monotonic()
         link.request("POST", "/v1/models/late/predict", body, {"x-client-id": self.client})
         reply = link.getresponse()
@@ -65,7 +88,7 @@ class Predictor(threading.Thread):
         answer = json.loads(content)
         found = answer["predictions"]
         return Answered(
-            began, ended, found[0]["version"], answer["logged"], names,
+            began, ended, tuple(p["version"] for p in found), answer["logged"], names,
             tuple(p["prediction_id"] for p in found),
         )  # fmt: skip
 
@@ -73,9 +96,10 @@ class Predictor(threading.Thread):
 class Labeller(threading.Thread):
     """Labels rows of predictors some moments after; remembers what was acknowledged."""
 
-    def __init__(self, box: Box, predictors: list[Predictor]) -> None:
+    def __init__(self, box: Box, predictors: list[Predictor], world: World = STILL) -> None:
         super().__init__(daemon=True)
         self._box = box
+        self._world = world
         self._predictors = predictors
         self.over = threading.Event()
         self.sent: dict[str, bool] = {}
@@ -89,11 +113,11 @@ class Labeller(threading.Thread):
                 names = [n for a in predictor.answered[seen[at] :] for n in a.ids[:1]]
                 seen[at] += len(names)
                 if names:
-                    self._send({name: len(name) % 2 == 0 for name in names})
+                    self._send([self._world.outcome(name) for name in names])
 
-    def _send(self, values: dict[str, bool]) -> None:
+    def _send(self, labels: list[dict[str, Any]]) -> None:
+        values = {label["id"]: label["value"] for label in labels}
         self.sent |= values
-        labels = [{"id": n, "ts": "2024-02-01T09:00:00Z", "value": v} for n, v in values.items()]
         try:
             status, answer = self._box.post("labels", json.dumps({"labels": labels}).encode())
         except (OSError, http.client.HTTPException, ValueError) as fault:
@@ -132,10 +156,10 @@ class Traffic:
 
 
 @contextmanager
-def traffic(box: Box, per_second: float = 100.0) -> Iterator[Traffic]:
+def traffic(box: Box, per_second: float = 100.0, world: World = STILL) -> Iterator[Traffic]:
     """Send predictions from two clients and their labels while the block runs."""
-    predictors = [Predictor(box, name, per_second / 2) for name in ("left", "right")]
-    clients = Traffic(predictors, Labeller(box, predictors))
+    predictors = [Predictor(box, name, per_second / 2, world) for name in ("left", "right")]
+    clients = Traffic(predictors, Labeller(box, predictors, world))
     for client in (*predictors, clients.labeller):
         client.start()
     try:

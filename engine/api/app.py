@@ -1,8 +1,10 @@
 """The control API put together: routes, errors to status codes, the OpenAPI document."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import msgspec
 from litestar import Litestar, MediaType, Response
@@ -19,6 +21,7 @@ from engine.api.outward import Outward
 from engine.api.peer import Req
 from engine.api.roles import Role, allowed
 from engine.api.stream import Hub
+from engine.clock import SystemClock
 from engine.errors import (
     CdmlError,
     ConflictError,
@@ -28,6 +31,7 @@ from engine.errors import (
     UnavailableError,
     UnknownError,
 )
+from engine.telemetry.stalls import Stalls, watch
 
 STATUS: tuple[tuple[type[CdmlError], int], ...] = (
     (UnknownError, 404),
@@ -41,13 +45,15 @@ MAX_UPLOAD = 2 * 2**30
 log = logging.getLogger("cdml.api")
 
 
-def application(desk: Desk, hub: Hub, out: Outward) -> Litestar:
+def application(desk: Desk, hub: Hub, out: Outward, stalls: Stalls) -> Litestar:
     """Return the ASGI application over a desk and the ways out."""
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         hub.bind()
+        watching = asyncio.create_task(watch(SystemClock(), partial(stalls.late, "control")))
         yield
+        watching.cancel()
 
     return Litestar(
         [

@@ -14,7 +14,7 @@ from engine.artifacts import Artifacts
 from engine.clock import SystemClock, parse_time
 from engine.doctor.finding import Finding, Patient, bad, ok, warn
 from engine.ledger.ledger import Ledger
-from engine.pipeline import backups, fingerprint
+from engine.pipeline import backups, fingerprint, tampering
 from engine.pipeline import retention as retaining
 from engine.pipeline.backup import ROOM, kept, size_of
 from engine.pipeline.load import DAMAGED, TIDE
@@ -91,8 +91,7 @@ def versions(patient: Patient) -> Iterator[Finding]:
         found.close()
     artifacts = Artifacts(w.artifacts, w.keys)
     with ThreadPoolExecutor(READERS) as pool:
-        intact = list(pool.map(lambda v: artifacts.intact(v.manifest or "", afresh=True),
-                               (v for _, v in known)))  # fmt: skip
+        intact = list(pool.map(lambda v: tampering.as_sealed(artifacts, v), (v for _, v in known)))
     broken = [(m, v.version) for (m, v), whole in zip(known, intact, strict=True) if not whole]
     if not broken:
         yield ok("versions", f"{len(known)} as they were signed")

@@ -72,6 +72,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "unknown labels": _check(
             "labels whose id nobody asked about", 0.5, "compare the ids of labels and of requests"
         ),
+        "contested labels": _check("labels of which different values came; the latest counts"),
         "repeated ids": _check(
             "rows whose id was asked about before", 0.2, "see which client asks again, and why"
         ),

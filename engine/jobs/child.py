@@ -1,5 +1,6 @@
 """The inside of a job's process: limits first, then one verb, its result written whole."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -17,6 +18,7 @@ from engine.errors import CdmlError, CorruptError, InvalidError, RefusedError
 from engine.jobs.process import FILE_LIMIT
 
 BEAT_S = 1.0
+NICE = 10
 MIB = 2**20
 SLACK = 512 * 2**20
 PR_SET_PDEATHSIG = 1
@@ -72,7 +74,10 @@ def _run(verb: str, folder: Path, reporter: "_Reporter") -> bytes:
 def _limit(task: dict[str, int]) -> None:
     """Die with the engine, be nice, and stay inside memory, CPU, file and process limits."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.nice(10)
+    os.nice(NICE)
+    # Where the kernel groups by session, a session competes as one: niceness inside is not seen.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(NICE), encoding="ascii")
     for kind, limit in (
         (resource.RLIMIT_AS, task["memory"] + SLACK),
         (resource.RLIMIT_CPU, task["cpu_s"]),

@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from engine.clock import ended as ended_since
 from engine.clock import iso
 from engine.errors import CdmlError, RefusedError, UnknownError
 from engine.jobs.process import JobDiedError, JobProcess, started_at, sweep
 from engine.pipeline import locks, validate
-from engine.pipeline.delivery import JOBS, Outcome
+from engine.pipeline.delivery import JOBS, Outcome, note_asked
 from engine.pipeline.site import Site
 from engine.quantities import duration, size
 from engine.store import runs
@@ -307,11 +308,12 @@ class Runner:
     def _work(self, run: _Run) -> None:
         """Work one run and record its end; this is the job edge where everything is caught."""
         site = self._site
-        self.show(run, state="running", started_at=site.moment())
+        started, began = site.clock.now(), site.clock.monotonic()
+        self.show(run, state="running", started_at=iso(started))
         self._log(run.row)
         self._record(run.row)
         ended: dict[str, Any]
-        follows: tuple[str, ...] = ()
+        outcome = Outcome("")
         try:
             outcome = self._steps[run.row.job](site, run)
             ended = {
@@ -320,7 +322,6 @@ class Runner:
                 "version": outcome.version,
                 "verdict": outcome.verdict,
             }
-            follows = outcome.train_because
         except RefusedError as e:
             ended = {"state": "refused", "error": e.message}
             self._tell("INFO", "job", run.model, e.message)
@@ -343,15 +344,26 @@ class Runner:
                     shutil.rmtree(path, ignore_errors=True)
                 elif path.name != "log.txt":
                     path.unlink(missing_ok=True)
-        self.show(run, ended_at=iso(site.clock.now()), progress=None, **ended)
+        moment = ended_since(site.clock, started, began)
+        self.show(run, ended_at=iso(moment), progress=None, **ended)
         self._log(run.row)
         self._record(run.row)
         with self._changed:
             del self._active[run.id]
             self._changed.notify_all()
-        for cause in follows:
-            if not locks.stops(site, run.model, "train", f"train: {cause}", repeated=True):
-                self.submit(run.model, "train", cause)
+        self._follow(run, outcome)
+
+    def _follow(self, run: _Run, outcome: Outcome) -> None:
+        """Queue what a run asks for, and only then remember that it has asked."""
+        try:
+            for cause in outcome.train_because:
+                what = f"train: {cause}"
+                if not locks.stops(self._site, run.model, "train", what, repeated=True):
+                    self.submit(run.model, "train", cause)
+            if outcome.asked is not None:
+                note_asked(self._site, run.model, outcome.asked)
+        except CdmlError as e:
+            log.error("what %s asks for could not be queued: %s", run.id, e.message)
 
     def _log(self, row: JobRow) -> None:
         ids = {"run": row.id, "model": row.model, "version": row.version}

@@ -10,8 +10,9 @@ from engine.clock import iso, parse_time
 from engine.domain.locks import FREEZE, stopped_by
 from engine.jobs.runner import Runner
 from engine.jobs.schedule import Schedule, caught_up, next_due, schedules
-from engine.pipeline import locks, pull, rollout, transform_source, wear
-from engine.pipeline.recipe_source import digest, newest_change
+from engine.pipeline import locks, made_of, pull, rollout, transform_source, wear
+from engine.pipeline.made_of import RECIPE, TRANSFORMATION
+from engine.pipeline.recipe_source import newest_change
 from engine.pipeline.site import Site
 from engine.wire import ScheduleRow
 
@@ -74,22 +75,21 @@ def recipes(site: Site, runner: Runner, settled_before: float) -> None:
     for model, settings in site.settings.models.items():
         recipe, transform = settings.recipe, settings.transform
         if not (":" in recipe and newest_change(root, recipe) > settled_before):
-            _source(site, runner, model, "recipe", recipe, digest(root, recipe) or "")
+            _source(site, runner, model, RECIPE)
         if transform_source.newest_change(root, transform) <= settled_before:
-            named = transform_source.digest(root, transform) or "none"
-            _source(site, runner, model, "transformation", *named.partition(" ")[::2])
+            _source(site, runner, model, TRANSFORMATION)
 
 
-def _source(site: Site, runner: Runner, model: str, what: str, name: str, source: str) -> None:
+def _source(site: Site, runner: Runner, model: str, what: str) -> None:
     """Queue a training where what a model is made by is not as it was last seen."""
-    now = f"{name} {source}".rstrip()
-    known = site.ledger.meta(f"{what} {model}")
+    now, known = made_of.now(site, model, what), made_of.seen(site, model, what)
     if now == known:
         return
-    site.ledger.set_meta(f"{what} {model}", now)
+    made_of.see(site, model, what)
     if known is None or site.ledger.roles(model).champion is None:
         return
     if "recipe" in site.model(model).train.on:
+        name, _, source = now.partition(" ")
         other = f"{what} is {name} now"
         same = f"the source of {name} changed to {source[:12]}"
         launch(site, runner, model, same if known.partition(" ")[0] == name else other)

@@ -48,4 +48,4 @@ def due(site: Site) -> bool:
     if every is None:
         return False
     age = site.clock.wall() - parse_time(last) if last else timedelta.max
-    return age >= duration(every)
+    return not timedelta(0) <= age < duration(every)  # a clock set back: not for years

@@ -3,18 +3,20 @@
 A run is one pass; what happens to a live rollout between runs stands in rollout.py.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
+
+import msgspec
 
 from engine.artifacts import MAX_BYTES
 from engine.domain import candidates
 from engine.domain.roles import safe_mode_of
 from engine.errors import CdmlError
 from engine.ledger.change import Actor
-from engine.pipeline import alerts, pull, recall, refit, rollout, train, validate
+from engine.pipeline import alerts, made_of, pull, recall, refit, rollout, train, validate
 from engine.pipeline.measurement import ValidateResult
 from engine.pipeline.monitor import monitor
 from engine.pipeline.promote import promote
@@ -34,12 +36,16 @@ WORSE = ("realised", "kpi", "calibration", "estimated", "forecast")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended: a note for people, the version made, its gate's verdict, what follows."""
+    """How a run ended: a note for people, the version made, its gate's verdict, what follows.
+
+    `asked` is what has asked for a training once what follows was queued.
+    """
 
     note: str
     version: str | None = None
     verdict: str | None = None
     train_because: tuple[str, ...] = ()
+    asked: frozenset[tuple[str, str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,8 @@ class Run(Protocol):
 def train_run(site: Site, run: Run) -> Outcome:
     """Train candidates, judge them, and begin the rollout of the preferred one that passed."""
     began = site.ledger.roles(run.model)
+    for what in (made_of.RECIPE, made_of.TRANSFORMATION):
+        made_of.see(site, run.model, what)
     result = run.work("train", train.gather(site, run.model, run.id), TrainResult)
     versions = [_registered(site, run, result, "")]
     if result.simplest is not None:
@@ -237,10 +245,26 @@ def _safe_mode(site: Site, run: Run, version: str, fence: int) -> int:
 
 def monitor_run(site: Site, run: Run, *, restated: bool = True, rehearsed: bool = True) -> Outcome:
     """Measure the current window of a model; what newly crossed a limit may ask for a training."""
-    before = asking(site, run.model)
+    before = _has_asked(site, run.model)
     note = monitor(site, run.model, restated=restated, rehearsed=rehearsed)
-    fresh = asking(site, run.model) - before
-    return Outcome(note, train_because=causes(site, run.model, fresh))
+    now = asking(site, run.model)
+    return Outcome(note, train_because=causes(site, run.model, now - before), asked=frozenset(now))
+
+
+def _has_asked(site: Site, model: str) -> set[tuple[str, str]]:
+    """Return what stands and has asked for a training; the rest asks, or will after a crash."""
+    known, standing = site.ledger.meta(f"asked:{model}"), asking(site, model)
+    if known is None:
+        note_asked(site, model, standing)
+        return standing
+    return standing & msgspec.json.decode(known, type=set[tuple[str, str]])
+
+
+def note_asked(site: Site, model: str, asked: Iterable[tuple[str, str]]) -> None:
+    """Remember what has asked for a training, so that it asks once."""
+    key, text = f"asked:{model}", msgspec.json.encode(sorted(asked)).decode()
+    if site.ledger.meta(key) != text:
+        site.ledger.set_meta(key, text)
 
 
 def asking(site: Site, model: str) -> set[tuple[str, str]]:

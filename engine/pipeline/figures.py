@@ -20,6 +20,7 @@ from engine.store.looks import Looked
 from engine.store.runs import Ended
 from engine.store.scores import Score
 from engine.telemetry.engine_metrics import JOB_BUCKETS, Durations, ModelFigures, Shown, text
+from engine.telemetry.stalls import Stalls
 from engine.wire import DriftColumn
 
 MAX_COLUMNS = 30
@@ -36,8 +37,9 @@ _DRIFTS = (drifting.KIND, "score drift", drifting.LABEL_KIND)
 class Figures:
     """Gathers for one scrape after the other, and remembers what cannot have changed."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, stalls: Stalls) -> None:
         self._site = site
+        self._stalls = stalls
         self._asking = Lock()
         self._rolled_back: Counter[tuple[str, str]] = Counter()
         self._audited = 0
@@ -48,12 +50,12 @@ class Figures:
     def text(self) -> bytes:
         """Return what is known now in the text format of Prometheus."""
         with self._asking:
-            return text(self._gathered())
+            return text(self._gathered(), self._stalls.stood())
 
     def shown(self) -> Shown:
         """Return what is known now, family by family."""
         with self._asking:
-            return Shown(self._gathered())
+            return Shown(self._gathered(), self._stalls.stood())
 
     def _gathered(self) -> dict[str, ModelFigures]:
         site = self._site

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.errors import CdmlError, InvalidError
-from engine.pipeline import schema, vetting, waiting
+from engine.pipeline import arriving, schema, vetting, waiting
+from engine.pipeline.arriving import Seen
 from engine.pipeline.shape import Shape, compared
 from engine.pipeline.site import Site
 from engine.pipeline.vetting import Vetted
@@ -50,26 +51,29 @@ def ingest(
 def _ingest(
     site: Site, model: str, path: Path, noted: Sequence[str], query: str, waived: str
 ) -> UploadAnswer:
+    read = arriving.seen(path)
     source = intake.source_digest(path)
     # A file that was refused is judged again: what was wrong may be mended by now.
     every = batches.known(site.store, model)
     known = [b for b in every if b.verdict.startswith("accepted")]
     if (twin := _twin(known, source)) is not None:
-        path.unlink()
+        arriving.let_go(path, read)
         return _tell(site, model, path.name, "duplicate", twin.batch, 0, [_same(twin)])
     with _aside(site.workspace.batches / JUDGED) as folder:
         try:
             found = _judge(site, model, path, folder, every)
         except InvalidError as e:
+            arriving.check_same(path, read)
             return _quarantine(site, model, path, source, [e.message])
+        arriving.check_same(path, read)
         if isinstance(found, Batch):
-            path.unlink()
+            arriving.let_go(path, read)
             return _tell(site, model, path.name, "duplicate", found.batch, 0, [_same(found)])
         refused = found.vetted.verdict.refused
         if refused and not waived:
             return _quarantine(site, model, path, source, refused, found)
         warnings = [*([waived] if waived else []), *refused, *found.warnings, *noted]
-        return _accept(site, model, path, source, found, warnings, query)
+        return _accept(site, model, (path, read), source, found, warnings, query)
 
 
 @contextmanager
@@ -122,13 +126,13 @@ def _approvable(site: Site, model: str, found: Shape, path: Path) -> list[str]:
 def _accept(
     site: Site,
     model: str,
-    path: Path,
+    file: tuple[Path, Seen],
     source: str,
     found: _Passed,
     warnings: list[str],
     query: str,
 ) -> UploadAnswer:
-    taken = found.taken
+    (path, _), taken = file, found.taken
     verdict = "accepted_with_warnings" if warnings else "accepted"
     batch = Batch(
         taken.batch,
@@ -151,7 +155,7 @@ def _accept(
         schema.infer(site, model, found.types, path.name)
     if found.vetted.profile is not None:
         delivered.keep(site.store, model, taken.batch, found.vetted.profile)
-    path.unlink()
+    arriving.let_go(*file)
     return _tell(site, model, path.name, verdict, taken.batch, taken.rows, warnings)
 
 
@@ -197,27 +201,10 @@ def _tell(
     return UploadAnswer(model, file, verdict, batch, rows, reasons)  # type: ignore[arg-type]
 
 
-def complete(site: Site, settled_before: float) -> list[tuple[str, Path]]:
-    """Return complete files in the drop folders, by name; one still being written waits.
-
-    A file is complete when it was renamed into place, or has not changed since `settled_before`
-    (seconds of the file system's clock). Dot files and .part files are never taken.
-    """
-    found = []
-    for model in site.settings.models:
-        for path in sorted(site.workspace.incoming(model).glob("*")):
-            name = path.name
-            if name.startswith(".") or name.endswith((".part", ".tmp")) or not path.is_file():
-                continue
-            if path.stat().st_mtime <= settled_before:
-                found.append((model, path))
-    return found
-
-
 def ingest_waiting(site: Site, settled_before: float) -> list[str]:
     """Take in every complete file; return the models that have new accepted rows."""
     fresh: list[str] = []
-    for model, path in complete(site, settled_before):
+    for model, path in arriving.complete(site, settled_before):
         try:
             answer = ingest(site, model, path)
         except (CdmlError, OSError) as e:

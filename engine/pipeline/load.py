@@ -181,7 +181,7 @@ def label_rows(model: str, received: str, labels: Sequence[Label], source: str) 
 
 
 def forget_loaded(site: Site) -> None:
-    """Delete sealed segments that are loaded and a day old; the newest always stays.
+    """Delete sealed segments that are loaded and a day old; those of the newest number stay.
 
     One with damage stays as long as all evidence does. A freeze of the whole engine stops it.
     """
@@ -189,10 +189,12 @@ def forget_loaded(site: Site) -> None:
     found = spool.segments(site.workspace.spool)
     oldest = (site.clock.wall() - KEEP).timestamp()
     evidence = oldest - duration(site.settings.retention.refused).total_seconds()
+    newest = spool.last_number(site.workspace.spool)
     gone = [
         s.path
-        for s in found[:-1]
-        if not (s.path.with_suffix(DAMAGED).exists() and s.path.stat().st_mtime >= evidence)
+        for s in found
+        if spool.number_of(s.path.name) < newest
+        and not (s.path.with_suffix(DAMAGED).exists() and s.path.stat().st_mtime >= evidence)
         and s.sealed
         and marks.get(s.path.name, 0) >= s.size
         and s.path.stat().st_mtime < oldest

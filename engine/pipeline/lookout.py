@@ -1,4 +1,4 @@
-"""What keeps looking for attacks beside everything else: questions, labels, files of versions."""
+"""What keeps looking for attacks beside everything else: questions, labels, files, the ledger."""
 
 from engine.pipeline import attacks, sources, tampering
 from engine.pipeline.site import Site
@@ -23,5 +23,6 @@ def look_now(site: Site) -> None:
 
 
 def files(site: Site) -> None:
-    """Look at a version's files where they are due."""
+    """Look at a version's files, and at the ledger's chain, where they are due."""
     tampering.watch(site)
+    tampering.verify(site)

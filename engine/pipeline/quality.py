@@ -158,6 +158,7 @@ def _labels(site: Site, look: Look, ripe: Window) -> Iterator[Score]:
     yield _score(look, ripe, "label coverage", found.labelled, can, found=never)
     yield _score(look, ripe, "late labels", found.late, found.labelled, found=after)
     yield _score(look, ripe, "early labels", found.early, found.labelled)
+    yield _score(look, ripe, "contested labels", found.contested, found.labelled + found.never)
     for name, delay in (("p50", found.delay_p50), ("p90", found.delay_p90)):
         yield _number(look, ripe, f"label delay {name}", delay, found.labelled, found=after)
 

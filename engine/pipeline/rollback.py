@@ -16,7 +16,7 @@ from engine.domain.roles import Roles
 from engine.domain.rollbacks import NEVER
 from engine.errors import RefusedError, UnavailableError
 from engine.ledger.change import Actor, Change
-from engine.pipeline import changes, locks, signs, taints, way_back
+from engine.pipeline import changes, locks, reserve, signs, taints, way_back
 from engine.pipeline.site import Control
 from engine.wire import Change as Asked
 from engine.wire import ChangeAnswer, Lock
@@ -41,6 +41,7 @@ def rollback(site: Control, model: str, actor: Actor, asked: Asked) -> ChangeAns
     """Take the champion back; a second press while the first one's hold stands changes nothing."""
     if model not in site.ledger.models():
         site.model(model)  # says which there are
+    reserve.release(site.workspace)
     while True:
         if (before := changes.answered(site, model, asked.idempotency_key)) is not None:
             return before

@@ -155,7 +155,8 @@ class Site(Control):
 
     `untaken` remembers why a waiting file could not be taken in, so that it is told once; `watched`
     is what clients sent lately, `rehashed` when a version's files were last read again,
-    `looked` when and after how many changes of the store the log was last looked at,
+    `chained` when the audit was last followed and what was wrong, `looked` when and after how many
+    changes of the store the log was last looked at,
     `compared` when the sources of labels last were; by `trusted` and `histories` new batches are
     judged, with `judging` off, in a replay, none: they were when they came. `suspect` says what the
     metric store has lost, until that is loaded again.
@@ -167,6 +168,7 @@ class Site(Control):
     untaken: dict[str, str] = field(default_factory=dict)
     watched: dict[str, "Watched"] = field(default_factory=dict)
     rehashed: dict[tuple[str, str], float] = field(default_factory=dict)
+    chained: tuple[float, str] = (-1e9, "")
     looked: tuple[float, int] = (-1e9, -1)
     compared: dict[str, datetime] = field(default_factory=dict)
     trusted: dict[str, "Trust"] = field(default_factory=dict)

@@ -28,7 +28,7 @@ def watch(site: Site, model: str) -> None:
     """Compare the sources of mature labels, every ten minutes; begin and end signs."""
     champion, now = site.ledger.roles(model).champion, site.clock.now()
     last = site.compared.get(model)
-    if champion is None or (last is not None and now - last < EVERY):
+    if champion is None or (last is not None and timedelta(0) <= now - last < EVERY):
         return
     site.compared[model] = now
     settings = site.model(model)

@@ -1,9 +1,11 @@
-"""Files of loaded versions read again every ten minutes: changed ones are told, what serves stays.
+"""Files of loaded versions and the ledger's chain read again every ten minutes: changes are told.
 
 One version at a time, read-only; serving keeps what it has in memory.
 """
 
+from engine.artifacts import Artifacts
 from engine.domain.attacks import Kind
+from engine.ledger.ledger import Version
 from engine.pipeline import readiness
 from engine.pipeline import signs as told
 from engine.pipeline.signs import Sign
@@ -23,9 +25,27 @@ def watch(site: Site) -> None:
                 return
 
 
+def verify(site: Site) -> None:
+    """Follow the audit chain to what the ledger says now, if that is due; tell once what is wrong.
+
+    Another process may write between two looks at the ledger: what is wrong is so twice.
+    """
+    last, known = site.chained
+    now = site.clock.monotonic()
+    if now - last < EVERY_S:
+        return
+    found = site.ledger.audit_fault() and site.ledger.audit_fault()
+    site.chained = now, found or ""
+    if found and found != known:
+        said = f"the audit chain is broken: {found}. Compare with the newest backup"
+        site.tell("CRIT", "audit", None, f"{said}: cdml restore BACKUP DIR")
+    elif known and not found:
+        site.tell("INFO", "audit", None, "the audit chain holds again")
+
+
 def look(site: Site, model: str, version: str) -> None:
     """Compare a version's files with digests, signature and ledger; tell what has turned."""
-    whole = _whole(site, model, version)
+    whole = as_sealed(site.artifacts, site.ledger.version(model, version))
     known = any(
         s.kind is Kind.TAMPERED and s.subject == version for s in told.standing(site, model)
     )
@@ -37,15 +57,14 @@ def look(site: Site, model: str, version: str) -> None:
         _tell(site, model, version)
 
 
-def _whole(site: Site, model: str, version: str) -> bool:
-    """Say whether the files are as sealed, and the ones that were sealed as this version."""
-    found = site.ledger.version(model, version)
+def as_sealed(artifacts: Artifacts, found: Version) -> bool:
+    """Say whether a version's files are as sealed, and the ones that were sealed as this one."""
     name = found.manifest or ""
-    if not site.artifacts.intact(name, afresh=True):
+    if not artifacts.intact(name, afresh=True):
         return False
-    manifest = site.artifacts.manifest(name)
+    manifest = artifacts.manifest(name)
     return (manifest.model, manifest.run, manifest.safe_mode) == (
-        model,
+        found.model,
         found.run,
         found.safe_mode,
     )

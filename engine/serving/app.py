@@ -254,13 +254,13 @@ class App:
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         """Read at most MAX_BODY bytes within the deadline; they are held until answered."""
         _check_announced(headers)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + BODY_DEADLINE_S
         message = await _next(receive)
         parts = [message.get("body", b"")]
         size = len(parts[0])
         self._held += size
         try:
-            loop = asyncio.get_running_loop()
-            deadline = loop.time() + BODY_DEADLINE_S
             while message.get("more_body") and size <= MAX_BODY:
                 if self._held > MAX_HELD:
                     raise self._overloaded()

@@ -22,6 +22,8 @@ HEADER_DEADLINE_S = 10.0
 KEEP_ALIVE_S = 30
 # So long a connection without a request stays open when the process ends, and is answered still.
 LINGER_S = 1.0
+# What was taken in the instant of the end is a connection by then.
+LATE_S = 0.05
 # So long a client may leave its answers unread.
 WRITE_DEADLINE_S = 30.0
 
@@ -34,15 +36,15 @@ class _Protocol(HttpToolsProtocol):
     _heading = True  # its next request's line and headers have not all arrived
     _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
-    _leaving = False  # the process ends: what is asked now is the last on this connection
+    _overrun = False  # too many requests wait, each of them as it should be
+    leaving = False  # the process ends: what is asked now is the last on this connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.server_state.connections) > MAX_CONNECTIONS:
-            text = (
+            self._refuse(
                 f"Connecting: {MAX_CONNECTIONS} connections are open, which is the most. Try later."
             )
-            self._hang_up(b"503 Service Unavailable", "overloaded", text, b"retry-after: 1\r\n")
         else:
             self._expect_headers()
 
@@ -58,7 +60,7 @@ class _Protocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Answer what comes yet: to close under a request that is on its way would reset it."""
-        self._leaving = True
+        self.leaving = True
         if self._is_busy():
             super().shutdown()
         else:
@@ -95,9 +97,10 @@ class _Protocol(HttpToolsProtocol):
         self._heading = False
         self._headers_came()
         super().on_headers_complete()
-        if self._leaving:
+        if self.leaving:
             self.cycle.keep_alive = False
         if len(self.pipeline) > MAX_WAITING:
+            self._overrun = True
             raise ValueError("too many requests wait for their answers")
 
     def _is_busy(self) -> bool:
@@ -133,11 +136,17 @@ class _Protocol(HttpToolsProtocol):
             raise ValueError("headers are too large")
 
     def send_400_response(self, msg: str) -> None:
-        text = (
-            f"Reading the request: {msg} Headers may take {MAX_HEADER_BYTES} bytes in all, and "
-            f"{MAX_WAITING} requests may wait for their answers."
-        )
-        self._hang_up(b"400 Bad Request", "bad_http", text)
+        if self._overrun:
+            self._refuse(
+                f"Reading the request: {MAX_WAITING} others of this connection wait for their "
+                "answers, which is the most. Try again in a second."
+            )
+        else:
+            text = f"Reading the request: {msg} Headers may take {MAX_HEADER_BYTES} bytes in all."
+            self._hang_up(b"400 Bad Request", "bad_http", text)
+
+    def _refuse(self, text: str) -> None:
+        self._hang_up(b"503 Service Unavailable", "overloaded", text, b"retry-after: 1\r\n")
 
     def _hang_up(self, status: bytes, code: str, text: str, header: bytes = b"") -> None:
         """Answer without the application, and close."""
@@ -182,6 +191,16 @@ class Door(uvicorn.Server):
         """Serve until told to stop, then drain."""
         _make_room()
         await self.serve(sockets=[port])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and let go of those that there are as they allow it."""
+        asyncio.get_running_loop().call_later(LATE_S, self._tell_late_ones)
+        await super().shutdown(sockets)
+
+    def _tell_late_ones(self) -> None:
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, _Protocol) and not connection.leaving:
+                connection.shutdown()
 
 
 def _make_room() -> None:

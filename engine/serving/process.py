@@ -32,6 +32,7 @@ from engine.serving.watched import watched
 from engine.settings import Settings
 from engine.spool import Spool, folder_bytes
 from engine.telemetry.prometheus import ServingMetrics
+from engine.telemetry.stalls import watch
 from engine.workspace import Workspace
 
 POLL_S = 1.0
@@ -121,6 +122,7 @@ class ServingProcess:
             self._opened.set()
         answering = await control.listen(control_socket, self)
         living = [self._poll(), self._watch_tokens(), self._close_when_told(door)]
+        living.append(watch(self._clock, self._metrics.late))
         if self._seat is None:
             living.append(watched(lambda: door.started))
         tasks = [loop.create_task(one) for one in living]

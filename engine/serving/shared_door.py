@@ -55,12 +55,10 @@ class Taking:
         self._loop = asyncio.get_running_loop()
         self._arriving: set[asyncio.Task[None]] = set()
         self._resting: asyncio.TimerHandle | None = None
-        self._closed = False
         self._listen()
 
     def close(self) -> None:
-        """Take no more; what was taken this instant is closed, since nobody drains it."""
-        self._closed = True
+        """Take no more."""
         if self._resting is not None:
             self._resting.cancel()
         self._loop.remove_reader(self._port)
@@ -99,12 +97,9 @@ class Taking:
 
     async def _hand_over(self, taken: socket.socket) -> None:
         try:
-            transport, _ = await self._loop.connect_accepted_socket(self._connection, taken)
+            await self._loop.connect_accepted_socket(self._connection, taken)
         except OSError:
             taken.close()
-        else:
-            if self._closed:
-                transport.close()
 
     def _rest(self, seconds: float, then: Callable[[], None]) -> None:
         self._loop.remove_reader(self._port)

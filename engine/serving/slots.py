@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from engine.artifacts import Artifacts
+from engine.artifacts import Artifacts, Manifest
 from engine.domain.roles import Roles
-from engine.errors import CdmlError, UnknownError
-from engine.ledger.ledger import Ledger
+from engine.errors import CdmlError, CorruptError, UnknownError
+from engine.ledger.ledger import Ledger, Version
 from engine.serving.footprint import give_back
 from engine.serving.served import Served, proven
 
@@ -149,14 +149,17 @@ class Slots:
     def _open(self, key: Key) -> Served:
         """Load one version and prove it on its probe rows. Runs in the loader thread."""
         model, version = key
-        digest = self._ledger.version(model, version).manifest
+        found = self._ledger.version(model, version)
+        digest = found.manifest
         if digest is None:
             raise UnknownError(
                 f"Loading {version} of {model}: it was never sealed. What serves stays.",
                 code="not_sealed",
             )
         try:
-            return proven(model, version, self._artifacts.load(digest))
+            loaded = self._artifacts.load(digest)
+            _check_sealed_as(found, loaded.manifest)
+            return proven(model, version, loaded)
         finally:
             give_back()
 
@@ -207,6 +210,17 @@ class Slots:
             del self._pool[key]
         if gone:
             self.loader.submit(give_back)
+
+
+def _check_sealed_as(found: Version, manifest: Manifest) -> None:
+    """Raise CorruptError where the ledger names files for a version that another run sealed."""
+    if (manifest.run, manifest.safe_mode) != (found.run, found.safe_mode):
+        raise CorruptError(
+            f"Loading {found.version} of {manifest.model}: the ledger says that {found.run} made "
+            f"it, its files say {manifest.run}. It was not loaded and what serves stays. Find out "
+            "who can write to ledger.sqlite, and restore it from a backup.",
+            code="wrong_files",
+        )
 
 
 def _needed(roles: Roles) -> list[str]:

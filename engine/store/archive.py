@@ -33,7 +33,7 @@ _PIECE = """
 """
 _JOINED = """
     select p.*, l.ts as label_ts, l.received as label_received, l.source as label_source,
-        l.value as label, s.shadows
+        l.value as label, l.contested as label_contested, s.shadows
     from piece p
     left join (
         select * from labels where model = $model and received >= $first and received <= $last

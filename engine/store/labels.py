@@ -1,4 +1,7 @@
-"""Outcomes by id. A later one corrects, ties go to the greater value: any order, same table."""
+"""Outcomes by id. A later one corrects, ties go to the greater value: any order, same table.
+
+An id of which different values came is `contested` from then on, in whatever order they came.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +16,16 @@ from engine.store.connection import Store, insert, naive
 from engine.store.snapshots import plain
 
 FIELDS = ("model", "id", "ts", "value", "received", "source")
-_PICKED = "model, id, cast(ts as timestamp), value, cast(received as timestamp), source"
+_PICKED = (
+    "model, id, cast(ts as timestamp) as ts, value, cast(received as timestamp) as received, "
+    "source, contested"
+)
+_LATER = "(a.ts, coalesce(a.value, ''), a.source) > (l.ts, coalesce(l.value, ''), l.source)"
+_TAKEN = ", ".join(
+    f"{column} = case when {_LATER} then a.{column} else l.{column} end"
+    for column in ("ts", "value", "received", "source")
+)
+_CONTESTED = "(a.contested or a.value is distinct from l.value)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +43,17 @@ class LabelRow:
 def merge(store: Store, db: duckdb.DuckDBPyConnection, rows: Sequence[LabelRow]) -> None:
     """Merge labels inside an open transaction."""
     best: dict[tuple[str, str], LabelRow] = {}
+    contested: set[tuple[str, str]] = set()
     for row in rows:
         old = best.get((row.model, row.id))
+        if old is not None and row.value != old.value:
+            contested.add((row.model, row.id))
         if old is None or _rank(row) > _rank(old):
             best[row.model, row.id] = row
-    block = {f: np.array([getattr(r, f) for r in best.values()], dtype=object) for f in FIELDS}
+    block: dict[str, Any] = {
+        f: np.array([getattr(r, f) for r in best.values()], dtype=object) for f in FIELDS
+    }
+    block["contested"] = np.array([key in contested for key in best], dtype=bool)
     db.register("block", block)
     known = store.labelled.taken_in(db, "block")
     db.unregister("block")
@@ -50,10 +68,9 @@ def _correct(db: duckdb.DuckDBPyConnection, block: dict[str, Any]) -> None:
     db.register("again", block)
     same = "l.model = a.model and l.id = a.id"
     db.execute(
-        "update labels l set ts = cast(a.ts as timestamp), value = a.value, "
-        f"received = cast(a.received as timestamp), source = a.source from again a where {same} "
-        "and (cast(a.ts as timestamp), coalesce(a.value, ''), a.source) > "
-        "(l.ts, coalesce(l.value, ''), l.source)"
+        f"update labels l set {_TAKEN}, contested = l.contested or {_CONTESTED} "
+        f"from (select {_PICKED} from again) a where {same} "
+        f"and ({_LATER} or (not l.contested and {_CONTESTED}))"
     )
     db.execute(
         f"insert into labels select {_PICKED} from again a "

@@ -160,6 +160,7 @@ class Outcomes:
     late: int
     delay_p50: float | None
     delay_p90: float | None
+    contested: int
 
 
 def outcomes(store: Store, window: Window, maturity: timedelta) -> Outcomes:
@@ -170,7 +171,8 @@ def outcomes(store: Store, window: Window, maturity: timedelta) -> Outcomes:
         "select count(*), count(l.value), count(l.id) - count(l.value), "
         "count(l.value) filter (l.ts < p.ts), count(l.value) filter (l.ts - p.ts > $maturity), "
         f"quantile_cont({delay}, 0.5) filter (l.value is not null), "
-        f"quantile_cont({delay}, 0.9) filter (l.value is not null) "
+        f"quantile_cont({delay}, 0.9) filter (l.value is not null), "
+        "count(l.id) filter (l.contested) "
         f"from (select id, min(ts) as ts {_ASKED} group by id) p "
         "left join labels l on l.model = $model and l.id = p.id",
         {**window.values, "maturity": maturity},

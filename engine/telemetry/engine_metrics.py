@@ -37,20 +37,21 @@ class ModelFigures:
     took: Mapping[str, Durations] = field(default_factory=dict)
 
 
-def text(models: Mapping[str, ModelFigures]) -> bytes:
-    """Return everything in the text format."""
+def text(models: Mapping[str, ModelFigures], stood: Mapping[str, float]) -> bytes:
+    """Return everything in the text format; `stood`: the seconds that each loop stood still."""
     from prometheus_client import CollectorRegistry, generate_latest
 
     registry = CollectorRegistry()
-    registry.register(Shown(models))
+    registry.register(Shown(models, stood))
     return generate_latest(registry)
 
 
 class Shown:
     """What was just gathered, as prometheus_client asks for it."""
 
-    def __init__(self, models: Mapping[str, ModelFigures]) -> None:
+    def __init__(self, models: Mapping[str, ModelFigures], stood: Mapping[str, float]) -> None:
         self._models = models
+        self._stood = stood
 
     def describe(self) -> list["Metric"]:
         return []
@@ -59,6 +60,11 @@ class Shown:
         from prometheus_client.core import HistogramMetricFamily
 
         models = self._models.items()
+        yield _counter(
+            "cdml_loop_stalled_seconds",
+            "How long a loop stood still: control answers on the socket, beat looks after all.",
+            ["loop"], (([loop], s) for loop, s in self._stood.items()),
+        )  # fmt: skip
         yield _gauge(
             "cdml_generation", "Role changes of a model.", ["model"],
             (([m], f.generation) for m, f in models),

@@ -20,6 +20,7 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from engine.telemetry.shared import VARIABLE
+from engine.telemetry.stalls import STALL_S
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -84,6 +85,12 @@ class ServingMetrics:
             registry=registry,
         )
         self._dropped = Counter("cdml_log_dropped", "Log records dropped.", registry=registry)
+        self._stood = Counter(
+            "cdml_loop_stalled_seconds",
+            "How long the loop that answers stood still.",
+            ["loop"],
+            registry=registry,
+        ).labels("serving")
         self._traces = Counter(
             "cdml_traces_dropped", "Spans that no collector took.", registry=registry
         )
@@ -138,6 +145,11 @@ class ServingMetrics:
     def generation(self, model: str, generation: int) -> None:
         """Show the generation that is served."""
         self._generation.labels(model).set(generation)
+
+    def late(self, seconds: float) -> None:
+        """Count that the loop which answers came so much too late; a little is not counted."""
+        if seconds >= STALL_S:
+            self._stood.inc(seconds)
 
     def traces_dropped(self, spans: int) -> None:
         """Count spans that were not taken."""

@@ -79,7 +79,8 @@ def answers(
                 values,
             )
             db.execute(
-                "insert into labels select $model, md5(i || $begin), "
+                "insert into labels (model, id, ts, value, received, source) "
+                "select $model, md5(i || $begin), "
                 f"cast($begin as timestamp) + to_microseconds(i * {step} + 3600000000), "
                 "case when hash(i * 17) % 4 = 0 then 'true' else 'false' end, "
                 f"cast($begin as timestamp) + to_microseconds(i * {step} + 3600000000), 'client' "

@@ -76,8 +76,9 @@ def _answer(place: Place, names: list[str], version: str) -> None:
             [version],
         )
         db.execute(
-            "insert into labels select 'late', flight_id::varchar, coalesce(label_time, "
-            "event_time), case when late is null then null else late::varchar end, "
+            "insert into labels (model, id, ts, value, received) "
+            "select 'late', flight_id::varchar, coalesce(label_time, event_time), "
+            "case when late is null then null else late::varchar end, "
             f"coalesce(label_time, event_time) from {source}"
         )
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.clock import SimulatedClock, SystemClock, iso, parse_time
+from engine.clock import SimulatedClock, SystemClock, ended, iso, parse_time
 from engine.errors import InvalidError
 
 ZONES = st.integers(-14 * 60, 14 * 60).map(lambda m: timezone(timedelta(minutes=m)))
@@ -32,6 +32,30 @@ def test_what_is_no_time_that_can_be_kept_is_invalid(text: str) -> None:
     with pytest.raises(InvalidError, match="Write it like") as found:
         parse_time(text)
     assert found.value.code == "bad_time"
+
+
+class Set(SystemClock):
+    """A clock that shows one time while its seconds go on."""
+
+    def __init__(self, now: datetime, seconds: float) -> None:
+        self._now, self._seconds = now, seconds
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._seconds
+
+
+@pytest.mark.parametrize("off", [timedelta(hours=-1), timedelta(hours=1), timedelta(days=3653)])
+def test_what_the_clock_was_set_during_has_ended_after_as_long_as_it_took(off: timedelta) -> None:
+    began = datetime(2024, 3, 1, tzinfo=UTC)
+    took = timedelta(seconds=90)
+    assert ended(Set(began + off + took, 190.0), began, 100.0) == began + took
+    slewed = began + took + timedelta(seconds=0.3)
+    assert ended(Set(slewed, 190.0), began, 100.0) == slewed
+    simulated = SimulatedClock(began + off)
+    assert ended(simulated, began, simulated.monotonic() - 90.0) == began + off
 
 
 def test_a_simulated_clock_moves_only_forward() -> None:

@@ -1,24 +1,18 @@
-"""Cases 10, 12, 31, 32: two consoles at one instant, a restart at 25 %, a flood, a slow reader."""
+"""Cases 10 and 12: two consoles at one instant, a restart at 25 %."""
 
-import http.client
-import json
-import socket
 import threading
-import time
 import uuid
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 from cdml_tui.client import Client, ConsoleError
-from engine.wire import AuditQuestion, Change, LockRequest
-from tests.box import Box, copied, eventually, row
-from tests.faults.intruder import UnixConnection
+from engine.wire import AuditQuestion, Change
+from tests.box import Box, copied, row
 from tests.faults.outcome import Case, Outcome
 from tests.faults.scene import AGAIN
 
 KEYS = 10_000
 ROWS = 1000
-FLOODERS = 50
 
 
 def one_of_two(socket_path: Path, to: str, start: threading.Barrier, said: list[str]) -> None:
@@ -105,125 +99,7 @@ def restart_of_a_canary(stock: Path, folder: Path) -> Outcome:
     return outcome
 
 
-class Flooder(threading.Thread):
-    """A connection that asks without a pause."""
-
-    def __init__(self, box: Box, body: bytes) -> None:
-        super().__init__(daemon=True)
-        self.over = threading.Event()
-        self.statuses: dict[int, int] = {}
-        self._box, self._body = box, body
-
-    def run(self) -> None:
-        link = http.client.HTTPConnection("127.0.0.1", self._box.port, timeout=30)
-        while not self.over.is_set():
-            try:
-                link.request("POST", "/v1/models/late/predict", self._body)
-                answer = link.getresponse()
-                answer.read()
-                self.statuses[answer.status] = self.statuses.get(answer.status, 0) + 1
-            except (OSError, http.client.HTTPException):
-                link.close()
-        link.close()
-
-
-def resident_mb(pid: int) -> float:
-    """Return the resident memory of a process."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
-
-
-def flood(stock: Path, folder: Path, seconds: float) -> Outcome:
-    """Ask from fifty connections without a pause; the control socket goes on answering."""
-    outcome = Outcome("31", "50 connections ask without a pause")
-    with copied(stock, folder / "box") as box:
-        box.up()
-        box.predict()
-        before, body = resident_mb(box.pid("serve")), json.dumps({"rows": [row("f")]}).encode()
-        flooders = [Flooder(box, body) for _ in range(FLOODERS)]
-        for flooder in flooders:
-            flooder.start()
-        waits, ends = [], time.monotonic() + seconds
-        while time.monotonic() < ends:
-            asked = time.monotonic()
-            box.control.status()
-            waits.append((time.monotonic() - asked) * 1000)
-            time.sleep(0.02)
-        for flooder in flooders:
-            flooder.over.set()
-        for flooder in flooders:
-            flooder.join(30)
-        asked = time.monotonic()
-        assert box.predict()[0] == 200
-        back = time.monotonic() - asked
-        grown = resident_mb(box.pid("serve")) - before
-        statuses: dict[int, int] = {}
-        for flooder in flooders:
-            for status, n in flooder.statuses.items():
-                statuses[status] = statuses.get(status, 0) + n
-        other = {s: n for s, n in statuses.items() if s >= 500 and s != 503}
-        outcome.injected = sum(statuses.values())
-        outcome.wrong += [f"answered {other}"] if other else []
-        outcome.wrong += [f"memory grew by {grown:.0f} MiB"] if grown > 100 else []
-        outcome.failed = sum(other.values())
-        outcome.figures = {
-            "requests/s": outcome.injected / seconds,
-            "control ms, p99": sorted(waits)[int(len(waits) * 0.99)], "n": len(waits),
-            "memory MiB": grown, "first answer after s": back,
-        }  # fmt: skip
-    return outcome
-
-
-def slow_reader(stock: Path, folder: Path, pairs: int) -> Outcome:
-    """Follow the events and read nothing; the engine holds no memory and others miss nothing."""
-    outcome = Outcome("32", "a reader of the events who does not read")
-    with copied(stock, folder / "box") as box:
-        box.up()
-        engine = box.pid("run")
-        asleep = []
-        for _ in range(20):
-            link = UnixConnection(box.control.socket)
-            link.connect()
-            link.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-            link.putrequest("GET", "/api/v1/events?after=0")
-            link.endheaders()
-            asleep.append(link)
-        before, begun = resident_mb(engine), box.control.recent_events(1)[-1].id
-        ids: list[int] = []
-        follower = threading.Thread(target=_follow, args=(box, begun, begun + 2 * pairs, ids))
-        follower.start()
-        for _ in range(pairs):
-            box.control.lock("hold", "late", LockRequest(uuid.uuid4().hex, "x" * 400))
-            box.control.lock("resume", "late", LockRequest(uuid.uuid4().hex, "x" * 400))
-            outcome.injected += 2
-        follower.join(30)
-        grown = resident_mb(engine) - before
-        for link in asleep:
-            link.close()
-        last = box.control.recent_events(1)[-1].id
-        if ids != list(range(begun + 1, begun + 1 + len(ids))) or len(ids) < 2 * pairs:
-            outcome.wrong.append(f"a follower saw {len(ids)} of {last - begun} events")
-        outcome.wrong += [f"memory grew by {grown:.0f} MiB"] if grown > 50 else []
-        outcome.failed = outcome.injected if outcome.wrong else 0
-        eventually("the engine answers", box.answers)
-        outcome.figures = {"asleep": len(asleep), "events": len(ids), "memory MiB": grown}
-    return outcome
-
-
-def _follow(box: Box, after: int, until: int, ids: list[int]) -> None:
-    with closing(Client(box.control.socket)) as client, suppress(ConsoleError):
-        for item in client.events(after):
-            if item.event is not None:
-                ids.append(item.event.id)
-                if item.event.id >= until:
-                    return
-
-
 CASES: dict[str, Case] = {
     "10": lambda stock, at: two_consoles(stock, at, 200),
     "12": restart_of_a_canary,
-    "31": lambda stock, at: flood(stock, at, 20.0),
-    "32": lambda stock, at: slow_reader(stock, at, 200),
 }

@@ -28,6 +28,7 @@ def lost(workspace: Path, clients: list[Line]) -> Found:
     with closing(sqlite3.connect(uri, uri=True)) as ledger:
         found |= changes(ledger, clients)
         found |= chain(ledger)
+        found |= unproven(ledger)
         found |= artifacts(ledger, workspace)
     return found
 
@@ -119,6 +120,21 @@ def chain(ledger: sqlite3.Connection) -> Found:
     if rows and (noted is None or noted[0] != head):
         wrong.append("the noted head is another one")
     return {"chain": wrong}
+
+
+def unproven(ledger: sqlite3.Connection) -> Found:
+    """Follow who led: each had passed its gate by then, or is a safe mode, which no gate judges."""
+    wrong, verdicts = [], dict[tuple[str, str], str]()
+    for seq, text in ledger.execute("select seq, entry from audit order by seq").fetchall():
+        entry = json.loads(text)
+        model, led, leads = entry["model"], entry["from_version"], entry["to_version"]
+        if entry["action"] == "judge":
+            said = entry["detail"].get("verdict", "inconclusive")
+            verdicts |= {(model, version): said for version in entry["detail"]["fitness"]}
+        found = verdicts.get((model, leads), "not judged")
+        if leads not in (None, led) and found != "pass" and not leads.endswith("-safe"):
+            wrong.append(f"{leads} leads since entry {seq} and its gate says: {found}")
+    return {"champions that did not pass": wrong}
 
 
 def artifacts(ledger: sqlite3.Connection, workspace: Path) -> Found:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import crowds, damage, disks, kills
+from tests.faults import crowds, damage, disks, drill, kills
 from tests.faults.outcome import Case, table
 
 HARMED = [
@@ -20,6 +20,7 @@ SHORT: dict[str, Case] = {
     "7": lambda stock, at: damage.matrix(stock, at, HARMED),
     "10": lambda stock, at: crowds.two_consoles(stock, at, 20),
     "32": lambda stock, at: crowds.slow_reader(stock, at, 60),
+    "44": lambda stock, at: drill.drills(stock, at, 1, 3),
 }
 
 

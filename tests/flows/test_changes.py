@@ -2,16 +2,10 @@
 
 import getpass
 import os
-import random
-import time
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 
-from engine.wire import Change
-from tests.box import Box, eventually
-from tests.traffic import Answered, Traffic, traffic
+from tests.box import Box
+from tests.faults.changes import back_and_forth
 
 
 def answering(box: Box) -> str:
@@ -64,69 +58,15 @@ def test_the_audit_names_the_person_whom_the_socket_proved(box: Box) -> None:
     assert who["pid"] not in (0, os.getpid(), box.pid("run"))
 
 
-@dataclass(frozen=True, slots=True)
-class Reign:
-    """When a version may have answered: from the request that called it to its end's answer."""
-
-    version: str
-    begin: float
-    end: float
-
-
-def is_right(answer: Answered, reigns: list[Reign]) -> bool:
-    """Say whether the version that answered was champion at some instant of the request."""
-    return any(
-        reign.version == answer.version
-        and reign.begin <= answer.ended
-        and answer.began <= reign.end
-        for reign in reigns
-    )
-
-
-def first_by(clients: Traffic, version: str, since: float) -> float | None:
-    """Return when the first answer by a version after a moment came, None while there is none."""
-    came = [a.ended for a in clients.answered[-200:] if a.version == version and a.ended > since]
-    return min(came, default=None)
-
-
-def is_over(moment: float) -> bool:
-    """Say whether a moment has passed."""
-    return time.monotonic() > moment
-
-
-def test_fifty_changes_under_load_fail_no_request_and_mislead_none(
+def test_changes_under_load_fail_no_request_and_mislead_none(
     box: Box, record_property: Callable[[str, object], None]
 ) -> None:
-    draw = random.Random(50)
-    reigns, current, called = [], "v1", 0.0
-    acknowledged, first = [], []
-    with traffic(box) as clients:
-        eventually("traffic", lambda: len(clients.answered) > 20)
-        for number in range(50):
-            to = "v2" if current == "v1" else "v1"
-            change = Change(uuid.uuid4().hex, expect=current, to=to, reason=f"change {number}")
-            asked = time.monotonic()
-            if to == "v2":
-                # A rollback marks v2 as left behind; a person may take it again all the same.
-                forced = Change(
-                    change.idempotency_key, current, "v2", change.reason, override=["v2"]
-                )
-                answer = box.control.change("promote", "late", forced)
-            else:
-                answer = box.control.change("rollback", "late", change)
-            done = time.monotonic()
-            assert answer.changed
-            reigns.append(Reign(current, called, done))
-            acknowledged.append(done - asked)
-            current, called = to, asked
-            eventually(f"an answer by {to}", partial(first_by, clients, to, asked))
-            first.append((first_by(clients, to, asked) or asked) - asked)
-            eventually("a moment", partial(is_over, time.monotonic() + draw.random() * 0.1))
-    reigns.append(Reign(current, called, time.monotonic()))
-    record_property("change_acknowledged_s", [round(s, 3) for s in sorted(acknowledged)])
-    record_property("first_answer_s", [round(s, 3) for s in sorted(first)])
-    record_property("requests", len(clients.answered))
-    assert clients.failed == []
-    assert [a for a in clients.answered if not is_right(a, reigns)] == []
-    assert sorted(first)[25] < 0.3
+    found = back_and_forth(box, 25)
+    for verb, took in found.took.items():
+        record_property(f"{verb}_acknowledged_s", [round(s, 3) for s in sorted(took)])
+    record_property("first_answer_s", [round(s, 3) for s in sorted(found.first)])
+    record_property("requests", len(found.clients.answered))
+    assert found.clients.failed == []
+    assert found.misled == []
+    assert sorted(found.first)[25] < 0.3
     assert box.ask("audit", "--verify")["verified"] is True

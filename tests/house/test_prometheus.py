@@ -16,7 +16,8 @@ cdml_alerts_firing cdml_spool_bytes cdml_log_dropped_total
 
 def shown() -> set[str]:
     """Return the name of every metric that either process shows."""
-    text = engine_metrics.text({}) + ServingMetrics(lambda: 0.0, lambda: 0.0, dict).text()
+    service = ServingMetrics(lambda: 0.0, lambda: 0.0, dict)
+    text = engine_metrics.text({}, {"control": 0.0}) + service.text()
     return set(re.findall(r"^# TYPE (\S+) ", text.decode(), re.MULTILINE))
 
 

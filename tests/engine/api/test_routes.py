@@ -29,6 +29,7 @@ from engine.outlets import Outlets
 from engine.pipeline import alerts, incidents, scoring
 from engine.pipeline.ingest import ingest
 from engine.settings_roles import RolesSettings
+from engine.telemetry.stalls import Stalls
 from engine.wire import JobRow, Onlooker, ScheduleRow, ServingState
 from tests.engine.pipeline.place import Place, csv
 
@@ -103,7 +104,10 @@ class Caller:
     def __init__(self, place: Place) -> None:
         self.conductor = Conducted(place)
         self.hub = Hub()
-        self.app: Any = application(Desk(place, self.conductor), self.hub, Outlets(place))
+        stalls = Stalls()
+        self.app: Any = application(
+            Desk(place, self.conductor), self.hub, Outlets(place, stalls), stalls
+        )
         self.peer = ME
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -426,7 +430,7 @@ def test_the_engines_own_user_and_root_may_all_and_others_what_their_group_may()
 
 def routes() -> list[tuple[str, str]]:
     """Every route of the control API as method and path, from the application itself."""
-    made = application(cast(Any, None), Hub(), cast(Any, None))
+    made = application(cast(Any, None), Hub(), cast(Any, None), Stalls())
     found = [(m, r.path) for r in made.routes if isinstance(r, HTTPRoute) for m in r.methods]
     return sorted((m, path) for m, path in found if m in ("GET", "POST"))
 

@@ -141,6 +141,20 @@ def test_ten_edits_and_three_reloads_at_once_leave_the_schedules_of_the_last(pla
     assert alarm.held == []
 
 
+def test_a_jump_of_ten_years_counts_up_no_times_that_were_missed(place: Place) -> None:
+    alarm = Alarm(lambda: None)
+    every_second = Schedule("late", "monitor", "1s", None)
+    every_minute = Schedule("late", "train", None, "* * * * *")
+    alarm.set([(every_second, START), (every_minute, START)])
+    assert alarm._scheduler is not None
+    try:
+        for job in alarm._scheduler.get_jobs():
+            times = job._get_run_times(job.next_run_time + timedelta(days=3653))
+            assert 1 <= len(times) <= 2  # APScheduler's own triggers: 316 million and 5 million
+    finally:
+        alarm.stop()
+
+
 def test_any_number_of_wake_ups_at_once_makes_no_burst(place: Place) -> None:
     place.champions(0.5)
     due(place)

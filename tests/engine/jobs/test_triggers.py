@@ -8,6 +8,7 @@ import pytest
 
 from engine.domain.alerts import Finding
 from engine.jobs import triggers
+from engine.jobs.runner import Runner
 from engine.pipeline import alerts, delivery, locks
 from engine.pipeline.recipe_source import digest
 from engine.pipeline.wear import age
@@ -127,6 +128,21 @@ def test_a_recipe_that_changed_trains_by_its_name_and_by_its_source(made: Any) -
     locks.thaw(place, "late", PERSON, LockRequest("k2", reason="over"))
     (made_up,) = due(place)
     assert "the source of own:made changed" in made_up
+
+
+def test_what_a_training_by_hand_has_seen_asks_for_no_other(made: Any) -> None:
+    place = made(OWN)
+    own = place.workspace.root / "own.py"
+    own.write_text("k = 1\n")
+    changed(place)
+    place.champions(0.5)
+    own.write_text("k = 2\n")
+    runner = Runner(place)
+    runner.submit("late", "train", "operator")
+    runner.drain()
+    assert changed(place) == []
+    own.write_text("k = 3\n")
+    assert len(changed(place)) == 1
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,9 @@ def test_only_the_newest_stay_and_none_holds_another(lived: Place) -> None:
         made.append(backup(lived))
         assert not backups.due(lived)
         lived.clock.passes(days=1)
+    lived.clock.passes(days=-30)
+    assert backups.due(lived)  # by a clock that was set back there is one soon all the same
+    lived.clock.passes(days=30)
     home = made[0].parent
     assert kept(home, lived.workspace) == made[1:]
     assert sorted(home.iterdir()) == made[1:]

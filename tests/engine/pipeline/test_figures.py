@@ -14,6 +14,7 @@ from engine.pipeline.monitor import monitor
 from engine.pipeline.rollback import rollback
 from engine.store import looks, runs, scores
 from engine.store.scores import Score
+from engine.telemetry.stalls import Stalls
 from engine.wire import Change, DriftColumn, JobRow
 from tests.engine.pipeline.place import PERSON, ROBOT, START, Place
 from tests.engine.pipeline.test_monitor import watched
@@ -23,7 +24,7 @@ LOOKED = START + timedelta(days=1)
 
 def shown(place: Place, figures: Figures | None = None) -> dict[str, float]:
     """Return every sample by its name and labels."""
-    text = (figures or Figures(place)).text().decode()
+    text = (figures or Figures(place, Stalls())).text().decode()
     rows = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
     return {name: float(value) for name, _, value in rows}
 
@@ -109,7 +110,7 @@ def test_counts_come_from_the_record_and_outlive_whoever_counts(rolled: Place) -
         end = None if state == "queued" else later
         runs.put(rolled.store, msgspec.structs.replace(
             row, id=f"r{number}", state=state, started_at=end and now, ended_at=end))  # fmt: skip
-    figures = Figures(rolled)
+    figures = Figures(rolled, Stalls())
     for found in (shown(rolled, figures), shown(rolled, figures), shown(rolled)):
         assert found['cdml_rollbacks_total{cause="human",model="late"}'] == 1.0
         assert found['cdml_rollbacks_total{cause="guardrail",model="late"}'] == 1.0
@@ -128,7 +129,7 @@ def test_a_look_measured_again_is_read_again_and_a_store_that_fails_takes_its_nu
     place: Place,
 ) -> None:
     watched(place, score=0.3)
-    figures = Figures(place)
+    figures = Figures(place, Stalls())
     before = shown(place, figures)
     (look,) = looks.known(place.store, "late")
     again = [replace(s, value=0.123) if s.kind == "kpi" else s

@@ -388,7 +388,10 @@ def site(folder: Path) -> Site:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_every_history_keeps_the_invariants(folder: Path, site: Site, part: int) -> None:
+def test_every_history_keeps_the_invariants(
+    folder: Path, site: Site, part: int, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("injected", HISTORIES)
     crashed = promoted = 0
     for seed in range(part * HISTORIES, (part + 1) * HISTORIES):
         world = World(seed, folder, site)

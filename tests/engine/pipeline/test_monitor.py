@@ -104,6 +104,9 @@ def test_what_newly_crossed_a_limit_asks_for_a_training_once(place: Place) -> No
     place.clock.passes(days=1, minutes=1)
     first = delivery.monitor_run(place, Watching())
     assert first.train_because == ("cost, log_loss over its limit",)
+    # An engine that died before it could queue the training is asked for it again.
+    assert delivery.monitor_run(place, Watching()).train_because == first.train_because
+    delivery.note_asked(place, "late", first.asked or ())
     assert delivery.monitor_run(place, Watching()).train_because == ()
 
 

@@ -189,7 +189,7 @@ def test_a_freeze_stops_it(place: Place) -> None:
     locks.freeze(place, "*", PERSON, LockRequest("k1", reason="hands off"))
     assert retention.keep(place) == ""
     assert total(place, "predictions") == 1
-    assert retention.due(place)
+    assert retention.due(place, timedelta(0))
 
 
 def test_what_was_measured_stands_when_its_rows_have_gone(place: Place) -> None:
@@ -326,11 +326,23 @@ def test_files_of_days_refused_files_and_records_go_by_age(place: Place) -> None
 
 
 def test_it_is_due_once_a_day(place: Place) -> None:
-    assert retention.due(place)
+    assert retention.due(place, timedelta(0))
     retention.keep(place)
-    assert not retention.due(place)
+    assert not retention.due(place, timedelta(0))
     place.clock.passes(hours=25)
-    assert retention.due(place)
+    assert retention.due(place, timedelta(0))
+
+
+@pytest.mark.parametrize("off", [timedelta(days=3653), timedelta(days=-3653)])
+def test_a_date_that_jumped_is_believed_after_a_day_and_never_stops_it(
+    place: Place, off: timedelta
+) -> None:
+    retention.keep(place)
+    place.clock.time += off
+    assert not retention.due(place, timedelta(hours=23))
+    assert retention.due(place, timedelta(days=1))
+    retention.keep(place)
+    assert not retention.due(place, timedelta(days=1))
 
 
 def test_a_store_that_lacks_rows_is_left_alone(place: Place) -> None:

@@ -89,3 +89,24 @@ def test_a_ledger_that_names_the_files_of_another_run_is_told(place: Place) -> N
     with sqlite3.connect(place.workspace.ledger) as db:
         db.execute("update versions set run = 'r9' where version = ?", (champion,))
     assert look(place)[0].startswith(f"files of {champion}, the champion, are gone or not as")
+
+
+def test_a_ledger_that_somebody_wrote_into_is_told_once_within_ten_minutes(place: Place) -> None:
+    place.champions(0.3, 0.4)
+    look(place)
+    with sqlite3.connect(place.workspace.ledger) as db:
+        db.execute("update models set champion = 'v1'")
+    look(place)
+    assert place.told_of("audit") == []
+    place.clock.passes(minutes=10)
+    look(place)
+    (told,) = place.told_of("audit")
+    assert "late is not as the chain says: its champion is v1" in told
+    place.clock.passes(minutes=10)
+    look(place)
+    assert place.told_of("audit") == [told]
+    with sqlite3.connect(place.workspace.ledger) as db:
+        db.execute("update models set champion = 'v2'")
+    place.clock.passes(minutes=10)
+    look(place)
+    assert "holds again" in place.told_of("audit")[-1]

@@ -133,7 +133,8 @@ def seal(
     ledger = Ledger(workspace.ledger)
     with ledger.change(ENGINE, "train", model, now=NOW, wall=NOW) as change:
         version = change.add_version("r1", "2013-07-01T00:00:00Z")
-        change.seal_version(version, digest, "2013-01-01", "2013-03-01", safe_mode=False)
+        safe = bool(changed.get("safe_mode"))
+        change.seal_version(version, digest, "2013-01-01", "2013-03-01", safe_mode=safe)
     ledger.close()
     return version
 

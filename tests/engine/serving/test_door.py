@@ -86,6 +86,8 @@ def test_a_flood_of_requests_in_one_piece_is_refused(shared: Service) -> None:
             link.sendall(flood)
         found = said(link)
     assert found.count(b"HTTP/1.1 200") < 100
+    assert b"HTTP/1.1 503 Service Unavailable" in found
+    assert b"retry-after: 1\r\n" in found
     assert httpx.get(shared.url + "/v2/health/live").status_code == 200
 
 

@@ -59,3 +59,21 @@ async def test_a_crowded_worker_takes_what_nobody_else_does() -> None:
         taker.close()
     writer.close()
     transport.close()
+
+
+async def test_what_is_taken_in_the_instant_of_the_end_is_not_hung_up_on() -> None:
+    arrived: Arrived = asyncio.Queue()
+    with socket.create_server(("127.0.0.1", 0)) as port:
+        port.setblocking(False)
+
+        def ends(_: int) -> bool:
+            taker.close()
+            return False
+
+        taker = Taking(port, lambda: Connection(0, arrived), ends)
+        _, writer = await asyncio.open_connection(*port.getsockname())
+        _, transport = await asyncio.wait_for(arrived.get(), 30)
+        await asyncio.sleep(0)
+        assert not transport.is_closing()
+    writer.close()
+    transport.close()

@@ -81,6 +81,16 @@ async def test_another_models_manifest_is_refused(workspace: Workspace) -> None:
     slots.close()
 
 
+async def test_files_that_another_run_sealed_are_refused(workspace: Workspace) -> None:
+    other = seal(workspace, "late", "binary", 5, run="r7")
+    set_roles(workspace, "late", champion="v1", standby=(other,))
+    slots = slots_of(workspace, [])
+    await slots.sync()
+    await slots.settled()
+    assert "its files say r7" in slots.failed("late")[other]
+    slots.close()
+
+
 async def test_versions_nobody_needs_are_let_go(workspace: Workspace) -> None:
     slots = slots_of(workspace, [])
     await slots.sync()

@@ -38,7 +38,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 def table(store: Store) -> list[tuple[Any, ...]]:
     with store.read() as db:
-        return db.execute("select id, ts, value from labels order by id").fetchall()
+        return db.execute("select id, ts, value, contested from labels order by id").fetchall()
 
 
 def emptied(store: Store) -> None:
@@ -74,7 +74,27 @@ def test_the_latest_value_wins_and_a_tie_goes_to_the_greater(store: Store) -> No
         emptied(store)
         for row in order:
             labels.add(store, [row])
-        assert [(i, v) for i, _, v in table(store)] == [("a", None), ("b", "true")]
+        assert [(i, v) for i, _, v, _ in table(store)] == [("a", None), ("b", "true")]
+
+
+def test_an_id_of_which_different_values_came_is_contested_however_they_came(
+    store: Store,
+) -> None:
+    rows = [
+        LabelRow("late", "a", TIMES[2], "true", TIMES[0]),
+        LabelRow("late", "a", TIMES[1], "true", TIMES[0]),
+        LabelRow("late", "b", TIMES[2], "true", TIMES[0]),
+        LabelRow("late", "b", TIMES[1], None, TIMES[0]),
+        LabelRow("late", "c", TIMES[1], None, TIMES[0]),
+    ]
+    for order in islice(permutations(rows), 0, 120, 7):
+        for size in (1, 2, 5):
+            emptied(store)
+            for at in range(0, len(order), size):
+                labels.add(store, order[at : at + size])
+            assert [(i, c) for i, _, _, c in table(store)] == [
+                ("a", False), ("b", True), ("c", False)
+            ]  # fmt: skip
 
 
 def prediction(id_: str, number: int, version: str = "v1", ts: str = TIMES[0]) -> tuple[Any, ...]:
@@ -149,7 +169,8 @@ def test_a_store_whose_labels_had_an_index_keeps_them_and_their_places(
         store = Store(path, tmp_path)
         with store.write() as db:
             db.execute(
-                "insert into labels select 'late', i::varchar, timestamp '2024-03-01', 'true', "
+                "insert into labels (model, id, ts, value, received, source) "
+                "select 'late', i::varchar, timestamp '2024-03-01', 'true', "
                 "timestamp '2024-03-01', '' from range(5) r(i)"
             )
             db.execute("insert or replace into shifts values ('labels', 100)")

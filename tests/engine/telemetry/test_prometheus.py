@@ -22,6 +22,14 @@ def test_a_version_out_of_memory_is_shown_no_more() -> None:
     assert "cdml_log_dropped_total 3.0" in text
 
 
+def test_a_loop_that_stood_still_is_counted_and_one_that_was_busy_is_not() -> None:
+    metrics = ServingMetrics(lambda: 0.0, lambda: 0.0, dict)
+    assert 'cdml_loop_stalled_seconds_total{loop="serving"} 0.0' in metrics.text().decode()
+    metrics.late(0.4)
+    metrics.late(2.5)
+    assert 'cdml_loop_stalled_seconds_total{loop="serving"} 2.5' in metrics.text().decode()
+
+
 def test_flags_are_counted_by_column_and_never_without_bound() -> None:
     metrics = ServingMetrics(lambda: 0.0, lambda: 0.0, dict)
     for _ in range(2):

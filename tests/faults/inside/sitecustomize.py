@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import moved
+
 ROOT = str(Path(__file__).parents[3])
 ENGINE = ROOT + "/engine/"
 CALLS = ("fsync", "fdatasync", "rename", "replace", "unlink", "open", "write", "mkdir", "link")
@@ -81,6 +83,9 @@ class Inside:
             self.write(self._noted, f"{self.verb}\tstruck\t{point}\n".encode())
             if plan["act"] == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
+            if plan["act"] == "stop":
+                os.kill(os.getpid(), signal.SIGSTOP)
+                return None
             return str(plan["act"])
         return None
 
@@ -181,6 +186,11 @@ def begin() -> None:
     if not folder or "engine" not in words[:-1]:
         return
     inside = Inside(folder, words[words.index("engine") + 1])
+    if os.path.exists(f"{folder}/clock"):
+        moved.move(f"{folder}/clock")
+    if inside.verb == "run":
+        moved.stall_when_told()
+        moved.say_alarms_when_told(folder)
     workspace = words[words.index("-w") + 1] if "-w" in words else ""
     if inside.verb == "job":
         workspace = str(Path(words[words.index("job") + 1]).parents[1])
