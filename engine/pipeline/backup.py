@@ -8,6 +8,7 @@ copied last, has what came meanwhile.
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -28,6 +29,8 @@ FORMAT = 1
 CHUNK = 2**20
 # A disk that is handed a gigabyte at once keeps whoever else writes waiting: so much at a time.
 AT_ONCE = 16 * CHUNK
+# After each piece others have the processor and the disk for so long: some 6 s of a gigabyte.
+REST_S = 0.003
 # Copies need no more room than this beside themselves.
 ROOM = 64 * 2**20
 
@@ -87,7 +90,7 @@ def back_up(
         files.sort(key=lambda f: f.path)
         made = Backup(FORMAT, name, iso(wall), cdml, commits, head, files)
         (part / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(made)))
-        verify(part)
+        verify(part, REST_S)
         _settle(part)
         part.rename(to)
     except OSError as e:
@@ -118,8 +121,11 @@ def size_of(workspace: Workspace, home: Path) -> int:
     return needed
 
 
-def verify(folder: Path) -> Backup:
-    """Read every byte of a backup again; CorruptError names the first thing that is not so."""
+def verify(folder: Path, rest_s: float = 0.0) -> Backup:
+    """Read every byte of a backup again; CorruptError names the first thing that is not so.
+
+    Each piece is followed by a rest, if others are to go first.
+    """
     try:
         found = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Backup)
     except (OSError, msgspec.MsgspecError) as e:
@@ -130,7 +136,7 @@ def verify(folder: Path) -> Backup:
         path = folder / file.path
         if not path.is_file():
             raise _broken(folder, f'"{file.path}" is missing')
-        if _digest(path, folder) != file:
+        if _digest(path, folder, rest_s) != file:
             raise _broken(folder, f'"{file.path}" is not as it was copied')
     _verify_stores(folder, found)
     return found
@@ -196,15 +202,20 @@ def _copied(path: Path, root: Path, folder: Path) -> Copied:
                 size += len(piece)
                 if size % AT_ONCE == 0:
                     os.fdatasync(copy.fileno())
+                time.sleep(REST_S)
             os.fchmod(copy.fileno(), os.fstat(source.fileno()).st_mode & 0o7777)
             os.fsync(copy.fileno())
     return Copied(str(name), size, digest.hexdigest())
 
 
-def _digest(path: Path, folder: Path) -> Copied:
+def _digest(path: Path, folder: Path, rest_s: float = 0.0) -> Copied:
+    digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Copied(str(path.relative_to(folder)), path.stat().st_size, digest)
+        while piece := file.read(CHUNK):
+            digest.update(piece)
+            size += len(piece)
+            time.sleep(rest_s)
+    return Copied(str(path.relative_to(folder)), size, digest.hexdigest())
 
 
 def _settle(folder: Path) -> None:
