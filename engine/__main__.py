@@ -102,7 +102,7 @@ def _up(argv: list[str]) -> int:
 
 def _started(argv: list[str]) -> int:
     from engine import supervisor, tokens
-    from engine.settings import load
+    from engine.serving import last_good
     from engine.workspace import Workspace
 
     parser = Arguments(prog="cdml up", description="Start engine and prediction service.")
@@ -110,8 +110,11 @@ def _started(argv: list[str]) -> int:
     parser.add_argument("--foreground", action="store_true", help="stay, and end on Ctrl-C")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(argv)
-    workspace = Workspace(Path(given.workspace)).require()
-    settings = load(workspace.config)
+    workspace = Workspace(Path(given.workspace))
+    found = last_good.found(workspace)
+    settings = found.settings
+    if found.fault:
+        sys.stderr.write(f"cdml: {found.fault}\n")
     workspace.create(list(settings.models))
     tokens.check_reach(workspace.tokens, settings.serving.listen)
     with workspace.locked():

@@ -13,12 +13,13 @@ import watchfiles
 
 from engine import logs, notify
 from engine.api.stream import Hub
-from engine.errors import CdmlError, UnavailableError
+from engine.errors import CdmlError, CorruptError, UnavailableError
 from engine.jobs import triggers
 from engine.jobs.runner import Runner
 from engine.jobs.schedule import Alarm, schedules
 from engine.pipeline import (
     aftermath,
+    audit_mark,
     backups,
     baking,
     lookout,
@@ -46,6 +47,8 @@ SETTLED_S = 2.0
 JUMP_S = 30.0
 TOLD_S = 2.0
 FREE_FLOOR = 64 * 2**20
+# A larger metric store is not read through at a start: that would take minutes of a core.
+READ_THROUGH = 2**30
 log = logging.getLogger("cdml.engine")
 
 
@@ -148,6 +151,19 @@ class Beat:
         """Have the gate test itself, once everybody has had their first answer."""
         if not self._ending.wait(SETTLED_S):
             self._take("gate", lambda: selftest.at_start(self._site, self._boot))
+            self._take("store", self._look_through)
+
+    def _look_through(self) -> None:
+        """Read the metric store once: what its blocks have become is met by nobody else in time."""
+        if self._site.workspace.store.stat().st_size > READ_THROUGH:
+            return
+        if damage := self._site.store.damage():
+            raise CorruptError(
+                f'the metric store is damaged, "{damage}". Predictions go on, and what comes is '
+                "stored; what was there cannot all be read. Restore a backup, or stop the engine "
+                "and move metrics.duckdb away: a new one takes what the spool still has.",
+                code="store_damaged",
+            )
 
     def _keep_loop(self) -> None:
         """Look after serving in a thread of its own: nothing may keep it from being answered."""
@@ -190,6 +206,7 @@ class Beat:
             return [files]
         return [
             ("spool", self._load),
+            ("audit", lambda: audit_mark.note(self._site)),
             ("ingest", self._scan),
             ("schedules", self._run_due),
             ("rollout", self._advance_on_news),
@@ -199,7 +216,8 @@ class Beat:
         ]
 
     def _keep_serving(self) -> None:
-        logs.keep_small(self._site.workspace.logs / "serving.log")
+        for name in ("serving.log", "supervisor.log"):
+            logs.keep_small(self._site.workspace.logs / name)
         said = self._serving.keep()
         if said:
             self._site.tell("WARN", "serving", None, said)

@@ -7,12 +7,12 @@ import os
 import sys
 from pathlib import Path
 
-from engine import logs
+from engine import keys, logs
 from engine.clock import Clock, SimulatedClock, SystemClock, parse_time
 from engine.errors import CorruptError, InvalidError, RefusedError
 from engine.ledger.ledger import Ledger
+from engine.serving import last_good
 from engine.serving_process import ALONE, Kept, ServingProcess
-from engine.settings import load
 from engine.upgrading import Before
 from engine.workspace import Workspace
 
@@ -31,27 +31,31 @@ def run(
     """Run the engine on a workspace until it is told to stop; return the exit code."""
     sys.setswitchinterval(SWITCH_S)
     os.umask(0o027)  # predictions and labels are for the owner and the group only
-    workspace = Workspace(root).require()
-    settings = load(workspace.config)
+    workspace = Workspace(root)
+    found = last_good.found(workspace)
+    settings = found.settings
     workspace.create(list(settings.models))
     logs.into_file(workspace.logs / "engine.log")
     with workspace.locked():
         _check_ledger(workspace)
-        before = Before(workspace.aside, SystemClock().wall())
-        ledger = Ledger(workspace.ledger, before=before)
+        wall = SystemClock().wall()
+        ledger = Ledger(workspace.ledger, before=Before(workspace.aside, wall))
         clock: Clock = SystemClock()
         if simulated is not None:
             clock = SimulatedClock(parse_time(ledger.meta("sim_now") or simulated))
         fixed = seed if simulated is not None else None
         serving = ServingProcess(workspace, clock, settings.serving.listen, fixed, kept)
         serving.start()
+        said = {"settings": found.fault, "keys": keys.mended(workspace, wall)}
 
         # What was measured with one seed is measured again with the same.
         seed = int(ledger.meta("seed") or seed)
         from engine.daemon import Engine
 
+        # Opening the metric store may take a core and the disk for a while: not before this one.
+        serving.wait()
         try:
-            engine = Engine(workspace, settings, ledger, clock, serving, seed)
+            engine = Engine(workspace, settings, ledger, clock, serving, seed, said)
         except (RefusedError, InvalidError):
             serving.abandon()  # a workspace that is not ours to run is not ours to serve
             raise

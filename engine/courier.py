@@ -12,6 +12,7 @@ from engine.errors import CdmlError
 from engine.pipeline import traced
 from engine.pipeline.figures import Figures
 from engine.pipeline.site import Site
+from engine.pipeline.traced import ns
 from engine.telemetry import secrets
 from engine.telemetry.otlp import Collector
 from engine.telemetry.tracer import about
@@ -45,7 +46,7 @@ class Courier:
     def _loop(self) -> None:
         collector: Collector | None = None
         pause, said, numbered = PAUSE_S, False, -1e9
-        began = self._now()
+        began = self._first()
         while not self._ending.wait(pause):
             found = "it does not take what it is handed"
             try:
@@ -60,6 +61,8 @@ class Courier:
                 taken, found = False, e.message
             except Exception as e:  # noqa: BLE001 - the edge of a thread: said, and tried again
                 taken, found = False, f"{type(e).__name__} met"
+            if self._ending.is_set():
+                break
             pause = PAUSE_S if taken else min(2 * pause, LONGEST_S)
             if taken == said:
                 said = not taken
@@ -85,6 +88,11 @@ class Courier:
                 return False
             traced.tell(self._site, until)
         return True
+
+    def _first(self) -> int:
+        """Return since when there is anything to count: the record's first entry."""
+        found = self._site.ledger.entries_after(0, 1)
+        return ns(found[0].wall) if found else self._now()
 
     def _now(self) -> int:
         return int(self._site.clock.wall().timestamp() * 1e9)

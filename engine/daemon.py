@@ -6,6 +6,7 @@ Starts, makes the world agree with the ledger, stops. What goes on meanwhile sta
 import logging
 import os
 import signal
+from collections.abc import Mapping
 from importlib.metadata import version
 from threading import Lock
 from typing import TypeVar
@@ -26,7 +27,7 @@ from engine.jobs import triggers
 from engine.jobs.runner import SHOWN, Runner
 from engine.ledger.ledger import Ledger
 from engine.outlets import Outlets
-from engine.pipeline import locks, lookout, reserve, tampering, transform_check
+from engine.pipeline import audit_mark, locks, lookout, reserve, tampering, transform_check
 from engine.pipeline.features import check_kpis
 from engine.pipeline.ingest import ingest_waiting
 from engine.pipeline.load import TIDE, load
@@ -59,7 +60,9 @@ class Engine(Conductor):
         clock: Clock,
         serving: ServingProcess,
         seed: int,
+        said: Mapping[str, str],
     ) -> None:
+        """Open what is there; `said` is what was found amiss by now, by its kind."""
         self.pid = os.getpid()
         self.boot = os.urandom(4).hex()
         self.version = version("cdml")
@@ -67,6 +70,7 @@ class Engine(Conductor):
         self._workspace = workspace
         self._clock = clock
         self._serving = serving
+        self._said = said
         self._hub = Hub()
         check_kpis(settings)
         place = opening.Place(workspace.store, workspace.batches, workspace.aside, clock.wall())
@@ -152,6 +156,9 @@ class Engine(Conductor):
     def cancel(self, run: str) -> JobRow:
         return self._runner.cancel(run)
 
+    def untold(self) -> dict[str, str]:
+        return {row.target: row.missing for row in self._outlets.targets() if row.missing}
+
     def schedules(self) -> list[ScheduleRow]:
         return triggers.rows(self._site)
 
@@ -229,7 +236,14 @@ class Engine(Conductor):
         self._site.ledger.set_meta("engine", f"pid {self.pid}")
         self._site.ledger.set_meta("seed", str(self._site.seed))
         tampering.verify(self._site)
-        self._serving.wait()
+        if damage := self._site.ledger.damage():
+            said = f'the ledger is damaged, SQLite says "{damage}": restore it from a backup'
+            self._site.tell("CRIT", "audit", None, said)
+        if lost := audit_mark.lost(self._site):
+            self._site.tell("CRIT", "audit", None, lost)
+        for kind, text in self._said.items():
+            if text:
+                self._site.tell("CRIT", kind, None, text)
         self._serving.sync()
         if self._site.suspect:
             self._site.tell("CRIT", "store", None, self._site.suspect)

@@ -22,6 +22,8 @@ MOST_BYTES = 8 * 2**20
 KEPT = 4
 # What a line may carry besides its text: whom or what it is about.
 IDS = ("run", "model", "version", "request", "kind")
+# Libraries that tell of each of their own steps.
+_TALKATIVE = ("apscheduler", "uvicorn", "httpx", "watchfiles")
 _SAYABLE = (CdmlError, OSError)
 _LONGEST = 4000
 
@@ -61,11 +63,14 @@ def into_file(path: Path) -> None:
 def onto_stderr() -> None:
     """Have this process log onto its standard error, a file that somebody else keeps small."""
     _begin(logging.StreamHandler(), logging.WARNING)
+    logging.getLogger("cdml").setLevel(logging.INFO)
 
 
 def _begin(handler: logging.Handler, level: int = logging.INFO) -> None:
     handler.setFormatter(JsonLines())
     logging.basicConfig(handlers=[handler], level=level)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def keep_small(path: Path) -> bool:

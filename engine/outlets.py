@@ -1,11 +1,14 @@
 """What of the engine goes out to others: its numbers, and messages about what happens."""
 
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from engine.api.outward import Outward
 from engine.clock import iso
 from engine.errors import CdmlError, UnknownError
+from engine.jobs import triggers
+from engine.pipeline import alerts
 from engine.pipeline.figures import Figures
 from engine.pipeline.site import Site
 from engine.settings import Settings
@@ -23,7 +26,7 @@ class Outlets(Outward):
 
     def __init__(self, site: Site, stalls: Stalls) -> None:
         self._site = site
-        self._figures = Figures(site, stalls)
+        self._figures = Figures(site, stalls, lambda: triggers.rows(site), self.targets)
         self._listener: Listener | None = None
         self._listens: str | None = None
         self._targets: dict[str, Target] = {}
@@ -74,7 +77,8 @@ class Outlets(Outward):
             )
         now = iso(self._site.clock.wall())
         fact = EventRow(0, now, "INFO", "notify", None, f"a test, asked for by {by}")
-        return [t.test(fact) for t in chosen]
+        with ThreadPoolExecutor(len(chosen)) as together:  # each may take until its deadline
+            return list(together.map(lambda t: t.test(fact), chosen))
 
     # -- plumbing
 
@@ -107,7 +111,17 @@ class Outlets(Outward):
         def tell(level: str, text: str) -> None:
             site.tell(level, "notify", None, text)
 
-        return Target(name, site.settings, site.workspace.root, site.clock, tell)
+        def stands(fact: EventRow) -> bool:
+            """Say whether others stand where an alert, or a target that fails, is over."""
+            if fact.level != "INFO" or fact.kind not in ("alert", "notify"):
+                return False
+            if fact.model is None:
+                return any(row.missing for row in self.targets())
+            return bool(alerts.standing(site, fact.model))
+
+        return Target(
+            name, site.settings, site.workspace.root, site.clock, site.ledger, tell, stands
+        )
 
     def _close_targets(self) -> None:
         for target in self._targets.values():

@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.clock import Clock
 from engine.errors import CdmlError, UnavailableError
-from engine.logs import text_of
+from engine.logs import read
 from engine.serving.control import ServedModel, ServingLink, ServingStatus
 from engine.wire import ServingState
 from engine.workspace import Workspace
@@ -165,7 +165,9 @@ class ServingProcess:
             return ""
         with contextlib.suppress(OSError):
             log = (self._workspace.logs / "serving.log").read_text(encoding="utf-8")
-            return text_of(log.strip().splitlines()[-1])[:500] if log.strip() else ""
+            said = [read(one) for one in log.splitlines() if one.strip()]
+            # What it says of its work is no reason for its end.
+            return next((str(r["text"])[:500] for r in said[::-1] if r.get("level") != "INFO"), "")
         return ""
 
     # -- asking it

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from engine.quantities import address, is_loopback
-from engine.settings_rules import read, says, wrong
+from engine.settings_rules import between, read, says, wrong
 
 
 class TelemetrySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -21,11 +21,15 @@ class TelemetrySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
         str | None,
         says("Where traces and numbers go over OTLP/HTTP, like http://127.0.0.1:4318; absent: no."),
     ] = None
+    share: Annotated[
+        float, says("Of requests whose clients leave it open, so many are traced, 0 to 1.")
+    ] = 1.0
     secrets: Annotated[
         str, says("Where the headers of otlp stand, as [headers] NAME = VALUE; if there is one.")
     ] = "keys/otlp.toml"
 
     def __post_init__(self) -> None:
+        between("share", self.share, 0.0, 1.0)
         if self.otlp is not None:
             found = urlsplit(self.otlp)
             if found.scheme not in ("http", "https") or not found.hostname or found.username:

@@ -30,6 +30,7 @@ class Workspace:
         self.engine_socket = self.run / "engine.sock"
         self.serving_socket = self.run / "serving.sock"
         self.lock = self.run / "lock"
+        self.audit_head = self.run / "audit.head"
 
     def incoming(self, model: str) -> Path:
         """Return the watched drop folder of a model."""

@@ -1,7 +1,7 @@
 """Writes the generated parts of the documents; with --check only says whether they are in step.
 
 Keys come from cdml_tui/actions.py, commands from cdml_tui/arguments.py, settings from the structs
-that read cdml.toml.
+that read cdml.toml, numbers from engine/telemetry/names.py.
 """
 
 import re
@@ -12,6 +12,7 @@ from pathlib import Path
 from cdml_tui.actions import ACTIONS, shown_key
 from cdml_tui.verbs.table import VERBS
 from engine.check import keys as settings_keys
+from engine.telemetry import names
 
 ROOT = Path(__file__).parent.parent
 
@@ -52,10 +53,19 @@ def settings() -> Iterator[str]:
             yield f"| `{row.key}` | {cell(row.text)} | {cell(row.type)} | {cell(default)} |"
 
 
+def numbers() -> Iterator[str]:
+    """Yield the table of what Prometheus is shown."""
+    yield "| Name | Labels | Type | By | What it is |"
+    yield "|---|---|---|---|---|"
+    for n in names.ALL:
+        yield f"| `{n.name}` | {', '.join(n.labels)} | {n.kind} | {n.by} | {cell(n.says)} |"
+
+
 PARTS: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "keys": ("README.md", keys),
     "commands": ("README.md", commands),
     "settings": ("docs/OPERATING.md", settings),
+    "numbers": ("docs/OPERATING.md", numbers),
 }
 
 

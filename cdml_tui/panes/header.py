@@ -24,6 +24,7 @@ from engine import wire
 RUNNING = ("running", "queued")
 WITH_NAMES = 120
 NAMES = 4
+MOST_UNTOLD = 24
 
 
 def header(screen: Screen, width: int) -> Line:
@@ -86,6 +87,9 @@ def _processes(state: wire.State, width: int) -> list[Line]:
         parts.append(line(("serving DOWN", "alarm")))
     if state.engine.state != "ready":
         parts.append(line((f"engine {state.engine.state}", "alarm")))
+    if state.untold:
+        names = ", ".join(inert(name) for name in state.untold)
+        parts.append(line((f"not told: {names}"[:MOST_UNTOLD], "alarm")))
     if serving.dropped:
         parts.append(line((f"log dropped {count(serving.dropped)}", "alarm")))
     running = sum(job.state == "running" for job in state.jobs)

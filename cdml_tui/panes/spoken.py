@@ -61,6 +61,9 @@ def summary(state: wire.State) -> list[Said]:
     whole = f"{inert(state.workspace)}: engine {state.engine.state}, serving {up}, jobs {running}"
     level: Level = "INFO" if state.serving.up else "CRIT"
     said = [Said(_now(state), level, "state", None, whole)]
+    for target, why in state.untold.items():
+        text = f"{inert(target)} is not told what happens: {inert(why)}"
+        said.append(Said(_now(state), "WARN", "notify", None, text))
     if not state.models:
         said.append(Said(_now(state), "INFO", "state", None, "no model yet; add one to cdml.toml"))
     return said + [_of_model(state, model) for model in state.models]

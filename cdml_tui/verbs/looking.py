@@ -42,6 +42,8 @@ def status(session: Session) -> int:
         for m in answer.models
     ]
     table(["MODEL", "CHAMPION", "GENERATION", "LOCKS", "ROLLOUT", "ROLLBACK"], rows)
+    for target, why in answer.untold.items():
+        line(f"{target} is not told what happens: {why}; look with cdml notify")
     for m in answer.models:
         if m.incident is not None:
             line(f"{m.model}: incident {m.incident} is open; look with cdml incident {m.incident}")

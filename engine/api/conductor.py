@@ -34,6 +34,9 @@ class Conductor(Protocol):
     def cancel(self, run: str) -> wire.JobRow:
         """End a run that waits or works."""
 
+    def untold(self) -> dict[str, str]:
+        """Return the targets that cannot be told what happens, each with the reason."""
+
     def schedules(self) -> list[wire.ScheduleRow]:
         """Return when each schedule is due next."""
 

@@ -84,6 +84,7 @@ class Desk:
             event_id=site.ledger.last_event(),
             consoles=len(onlookers),
             onlookers=onlookers,
+            untold=self._conductor.untold(),
         )
 
     def state_then(
@@ -143,7 +144,7 @@ class Desk:
         up = self._conductor.serving_state().up
         models = [overview.model_status(self.site, m) for m in self.site.settings.models]
         wall = iso(self.site.clock.wall())
-        return wire.Status("ready", "up" if up else "down", models, wall)
+        return wire.Status("ready", "up" if up else "down", models, wall, self._conductor.untold())
 
     def compare(self, model: str, a: str, b: str) -> wire.CompareAnswer:
         """Return two versions measured on the same rows."""

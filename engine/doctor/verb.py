@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.doctor import files, machine, running
+from engine.doctor import files, machine, running, told
 from engine.doctor.finding import Finding, Patient, bad
 from engine.engine_link import EngineLink
 from engine.errors import CdmlError
@@ -32,6 +32,8 @@ CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
     running.processes,
     running.port,
     running.ways_back,
+    told.targets,
+    told.numbers,
 )
 _SIGNS = {"ok": "ok  ", "warn": "warn", "bad": "BAD "}
 

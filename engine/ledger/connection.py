@@ -127,6 +127,15 @@ def reading() -> Iterator[None]:
         ) from e
 
 
+def damage(connection: sqlite3.Connection) -> str:
+    """Return what SQLite finds wrong with the pages of a ledger; an empty text where nothing is."""
+    try:
+        (found,) = connection.execute("pragma quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as e:
+        return str(e)
+    return "" if found == "ok" else str(found)
+
+
 def _format(connection: sqlite3.Connection, path: Path) -> int:
     """Return the format of the file before anything is written to it."""
     found: int = connection.execute("pragma user_version").fetchone()[0]

@@ -21,7 +21,7 @@ from engine.errors import UnavailableError, UnknownError
 from engine.ledger import audit
 from engine.ledger.alerts import Alerts
 from engine.ledger.change import Actor, Change
-from engine.ledger.connection import connect, reading
+from engine.ledger.connection import connect, damage, reading
 from engine.ledger.incidents import Incidents
 from engine.ledger.past import rewound
 from engine.ledger.rollbacks import Rollbacks
@@ -300,6 +300,11 @@ class Ledger:
             iso(since),
         )
         return int(row["n"]) if row else 0
+
+    def damage(self) -> str:
+        """Return what is wrong with the file itself, an empty text where nothing is."""
+        with self._lock:
+            return damage(self._db)
 
     def audit_fault(self) -> str | None:
         """Verify the whole chain, its remembered head, and that it adds up to the present state.

@@ -5,13 +5,14 @@ only when the store has changed since.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Lock
 
+from engine.clock import parse_time
 from engine.domain.alerts import RULES, State
 from engine.domain.roles import Roles
 from engine.errors import CdmlError
-from engine.pipeline import alerts, drifting
+from engine.pipeline import alerts, drifting, workspace_figures
 from engine.pipeline.realised import SERVED
 from engine.pipeline.site import Site
 from engine.pipeline.way_back import plan
@@ -19,9 +20,10 @@ from engine.store import looks, runs, scores
 from engine.store.looks import Looked
 from engine.store.runs import Ended
 from engine.store.scores import Score
-from engine.telemetry.engine_metrics import JOB_BUCKETS, Durations, ModelFigures, Shown, text
+from engine.telemetry.engine_metrics import JOB_BUCKETS, ModelFigures, Shown, WorkspaceFigures, text
+from engine.telemetry.families import Durations
 from engine.telemetry.stalls import Stalls
-from engine.wire import DriftColumn
+from engine.wire import DriftColumn, NotifyRow, ScheduleRow
 
 MAX_COLUMNS = 30
 OTHERS = "(others)"
@@ -35,11 +37,22 @@ _DRIFTS = (drifting.KIND, "score drift", drifting.LABEL_KIND)
 
 
 class Figures:
-    """Gathers for one scrape after the other, and remembers what cannot have changed."""
+    """Gathers for one scrape after the other, and remembers what cannot have changed.
 
-    def __init__(self, site: Site, stalls: Stalls) -> None:
+    Schedules and targets are asked of those who keep them.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        stalls: Stalls,
+        schedules: Callable[[], Sequence[ScheduleRow]] = list,
+        targets: Callable[[], Sequence[NotifyRow]] = list,
+    ) -> None:
         self._site = site
         self._stalls = stalls
+        self._schedules = schedules
+        self._targets = targets
         self._asking = Lock()
         self._rolled_back: Counter[tuple[str, str]] = Counter()
         self._audited = 0
@@ -50,12 +63,15 @@ class Figures:
     def text(self) -> bytes:
         """Return what is known now in the text format of Prometheus."""
         with self._asking:
-            return text(self._gathered(), self._stalls.stood())
+            return text(self._gathered(), self._whole())
 
     def shown(self) -> Shown:
         """Return what is known now, family by family."""
         with self._asking:
-            return Shown(self._gathered(), self._stalls.stood())
+            return Shown(self._gathered(), self._whole())
+
+    def _whole(self) -> WorkspaceFigures:
+        return workspace_figures.gathered(self._site, self._targets(), self._stalls.stood())
 
     def _gathered(self) -> dict[str, ModelFigures]:
         site = self._site
@@ -71,8 +87,20 @@ class Figures:
         except CdmlError:
             # The store is broken: what it last said is not known to be so now.
             self._ended, self._looks, self._counted = [], {}, -1
-        generations = site.ledger.generations()
-        return {model: self._of(model, generations.get(model)) for model in site.settings.models}
+        generations, due = site.ledger.generations(), self._due()
+        return {
+            model: self._of(model, generations.get(model), due.get(model, {}))
+            for model in site.settings.models
+        }
+
+    def _due(self) -> dict[str, dict[str, float]]:
+        """Return when each job of a model is due next; not what a lock lets wait."""
+        found: dict[str, dict[str, float]] = {}
+        if not self._site.clock.simulated:
+            for row in self._schedules():
+                if row.next_due and not row.note:
+                    found.setdefault(row.model, {})[row.job] = unix(row.next_due)
+        return found
 
     def _look(self, model: str) -> None:
         """Read the newest look, unless it is known; one that is just being stored has nothing."""
@@ -83,17 +111,19 @@ class Figures:
             if found:
                 self._looks[model] = (newest, found)
 
-    def _of(self, model: str, generation: int | None) -> ModelFigures:
+    def _of(self, model: str, generation: int | None, due: Mapping[str, float]) -> ModelFigures:
         site = self._site
         roles = site.ledger.roles(model)
-        _, found = self._looks.get(model, (None, []))
+        look, found = self._looks.get(model, (None, []))
+        looked = look.at.timestamp() if look and not site.clock.simulated else None
         ended = [e for e in self._ended if e.model == model]
         ready = plan(site, model).ready if roles.champion and model in site.ready else None
         return ModelFigures(
             generation,
             ready,
+            looked,
             {c: self._rolled_back[model, c] for c in CAUSES} if generation is not None else {},
-            _firing(site, model, roles) if found else {},
+            _firing(site, model, roles, looked=bool(found)),
             list(_drift([s for s in found if s.version == roles.champion])),
             list(_performance(found, roles)),
             [
@@ -104,15 +134,24 @@ class Figures:
             {(e.job, o): 0 for e in ended for o in OUTCOMES}
             | {(e.job, e.outcome): e.n for e in ended},
             _took(ended),
+            due,
         )
 
 
-def _firing(site: Site, model: str, roles: Roles) -> dict[str, int]:
-    """Count what fires by kind; a kind that was looked at and does not fire is a known 0."""
+def unix(text: str) -> float:
+    """Return a moment as Unix time."""
+    return parse_time(text).timestamp()
+
+
+def _firing(site: Site, model: str, roles: Roles, *, looked: bool) -> dict[str, int]:
+    """Count what fires by kind; a kind that was looked at and does not fire is a known 0.
+
+    Files set aside and attacks are alerts without any look.
+    """
     now = site.clock.now()
     stands = [a for a in alerts.standing(site, model) if a.version == roles.champion]
     counted = Counter(a.finding.kind for a in stands if a.state(now) is State.FIRING)
-    return {kind: counted[kind] for kind in RULES}
+    return {kind: counted[kind] for kind in RULES} if looked else dict(counted)
 
 
 def _drift(found: Sequence[Score]) -> Iterator[tuple[str, str, float]]:

@@ -1,7 +1,7 @@
 """Loading the spool: records to tables, each exactly once, in blocks with their marks."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,11 @@ from engine.store.labels import LabelRow
 from engine.store.predictions import Block
 from engine.wire import Label
 
-BLOCK_RECORDS = 2_000
-# Records of many rows fill a block sooner: all of it is in memory at once, here and in the store.
+# Fewer and larger commits are quicker; all of a block is in memory at once, here and in the store.
+BLOCK_RECORDS = 10_000
 BLOCK_ROWS = 10_000
+# So many at once are no everyday's work: people are told that they wait no more.
+MANY = 50_000
 KEEP = timedelta(days=1)
 DAMAGED = ".damaged"
 TIDE = "store_tide"
@@ -38,6 +40,9 @@ def load(site: Site) -> int:
         return 0
     total = _load_all(site)
     note_tide(site)
+    if total >= MANY:
+        said = f"caught up: {total} records of the prediction log were loaded"
+        site.tell("INFO", "spool", None, said)
     return total
 
 
@@ -57,11 +62,7 @@ def _load_all(site: Site) -> int:
     found = spool.segments(site.workspace.spool)
     _tell_of_short_ones(site, marks, found)
     for segment in found:
-        offset = marks.get(segment.path.name, 0)
-        while offset < segment.size:
-            block, count, offset = _block(site, segment, offset)
-            if count == 0 and not block.marks:
-                break
+        for block, count in _blocks(site, segment, marks.get(segment.path.name, 0)):
             predictions.load(site.store, block)
             total += count
     return total
@@ -85,22 +86,24 @@ def _tell_of_short_ones(site: Site, marks: dict[str, int], found: list[spool.Seg
             _keep(path)
 
 
-def _block(site: Site, segment: spool.Segment, offset: int) -> tuple[Block, int, int]:
-    """Read up to one block from a segment; damaged bytes are told, skipped and marked."""
-    rows: tuple[list[Any], list[Any], list[LabelRow]] = ([], [], [])
-    count, after = 0, offset
-    try:
-        for record in spool.read(segment.path, offset, sealed=segment.sealed):
-            _sort(site, record.payload, rows, segment.path)
-            count, after = count + 1, record.after
-            if count == BLOCK_RECORDS or len(rows[0]) + len(rows[1]) >= BLOCK_ROWS:
-                break
-    except SpoolDamageError as e:
-        site.tell("CRIT", "spool", None, e.message)
-        _keep(segment.path)
-        after = e.resume
-    marks = {segment.path.name: after} if after > offset else {}
-    return Block(rows[0], rows[1], rows[2], marks), count, after
+def _blocks(site: Site, segment: spool.Segment, offset: int) -> Iterator[tuple[Block, int]]:
+    """Yield blocks of a segment and their records; damaged bytes are told, skipped and marked."""
+    rows, count, marked = _Rows(), 0, offset
+    while offset < segment.size:
+        try:
+            for record in spool.read(segment.path, offset, sealed=segment.sealed):
+                _sort(site, record.payload, rows, segment.path)
+                count, offset = count + 1, record.after
+                if count == BLOCK_RECORDS or rows.total >= BLOCK_ROWS:
+                    yield rows.block({segment.path.name: offset}), count
+                    rows, count, marked = _Rows(), 0, offset
+            break
+        except SpoolDamageError as e:
+            site.tell("CRIT", "spool", None, e.message)
+            _keep(segment.path)
+            offset = e.resume
+    if offset > marked:
+        yield rows.block({segment.path.name: offset}), count
 
 
 def _keep(segment: Path) -> None:
@@ -108,12 +111,25 @@ def _keep(segment: Path) -> None:
     segment.with_suffix(DAMAGED).touch()
 
 
-def _sort(
-    site: Site,
-    payload: bytes,
-    rows: tuple[list[Any], list[Any], list[LabelRow]],
-    segment: Path,
-) -> None:
+class _Rows:
+    """What becomes one block."""
+
+    def __init__(self) -> None:
+        self.predictions: list[tuple[Any, ...]] = []
+        self.shadows: list[tuple[Any, ...]] = []
+        self.labels: list[LabelRow] = []
+
+    @property
+    def total(self) -> int:
+        """Return how many rows there are."""
+        return len(self.predictions) + len(self.shadows) + len(self.labels)
+
+    def block(self, marks: dict[str, int]) -> Block:
+        """Return them as a block that reaches so far."""
+        return Block(self.predictions, self.shadows, self.labels, marks)
+
+
+def _sort(site: Site, payload: bytes, rows: _Rows, segment: Path) -> None:
     try:
         record = spool.decode(payload)
     except CorruptError as e:
@@ -121,12 +137,12 @@ def _sort(
         _keep(segment)
         return
     if isinstance(record, PredictionRecord):
-        rows[0].extend(_prediction_rows(record))
+        rows.predictions.extend(_prediction_rows(record))
     elif isinstance(record, ShadowRecord):
         pairs = zip(record.prediction_ids, record.answers, strict=True)
-        rows[1].extend((record.model, record.version, p, _json(a)) for p, a in pairs)
+        rows.shadows.extend((record.model, record.version, p, _json(a)) for p, a in pairs)
     elif isinstance(record, LabelRecord):
-        rows[2].extend(label_rows(record.model, record.received, record.labels, record.source))
+        rows.labels.extend(label_rows(record.model, record.received, record.labels, record.source))
 
 
 def _prediction_rows(record: PredictionRecord) -> list[tuple[Any, ...]]:

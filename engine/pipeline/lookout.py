@@ -1,6 +1,6 @@
 """What keeps looking for attacks beside everything else: questions, labels, files, the ledger."""
 
-from engine.pipeline import attacks, sources, tampering
+from engine.pipeline import attacks, sources, tampering, wholeness
 from engine.pipeline.site import Site
 
 EVERY_S = 5.0
@@ -23,6 +23,7 @@ def look_now(site: Site) -> None:
 
 
 def files(site: Site) -> None:
-    """Look at a version's files, and at the ledger's chain, where they are due."""
+    """Look at files of versions and of rows, and at the ledger's chain, where they are due."""
     tampering.watch(site)
     tampering.verify(site)
+    wholeness.watch(site)

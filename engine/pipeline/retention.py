@@ -12,6 +12,7 @@ from engine.pipeline.load import note_tide
 from engine.pipeline.site import Site
 from engine.quantities import duration
 from engine.store import archive, runs
+from engine.telemetry.engine_metrics import JOB_BUCKETS
 
 LAST = "retention"
 EVERY = timedelta(days=1)
@@ -95,7 +96,7 @@ def _span(days: list[date]) -> str:
 
 def _records(site: Site) -> Iterator[str]:
     until = site.clock.now() - duration(site.settings.retention.records)
-    gone = archive.forget_records(site.store, until)
+    gone = archive.forget_records(site.store, until, JOB_BUCKETS)
     events = site.ledger.forget_events(until)
     if gone or events:
         yield f"{gone} rows of looks and runs and {events} events before {until:%Y-%m-%d} deleted"

@@ -119,15 +119,19 @@ class Control:
     def tell(self, level: str, kind: str, model: str | None, text: str) -> None:
         """Write one fact for people and wake the consoles.
 
-        A fact that cannot be written, on a full disk, never hides what it is about.
+        A fact that cannot be written, on a full disk, never hides what it is about, and whoever is
+        told of facts hears of it all the same: it has no number then.
         """
         incident = self.ledger.incidents.standing(model) if model and level == "ACT" else None
         if incident is not None:
             text = f"{text} (incident {incident.number})"
+        now = self.clock.now()
         try:
-            self.told(self.ledger.tell(self.clock.now(), level, kind, model, text))
+            fact = self.ledger.tell(now, level, kind, model, text)
         except UnavailableError as e:
-            log.warning("not told: %s %s (%s)", kind, text, e.message)
+            log.warning("not written: %s %s (%s)", kind, text, e.message)
+            fact = EventRow(0, iso(now), level, kind, model, text)  # type: ignore[arg-type]
+        self.told(fact)
 
     def confirm(self, model: str) -> None:
         """Wait until serving answers with the ledger's generation; UnavailableError otherwise."""
@@ -159,7 +163,8 @@ class Site(Control):
     changes of the store the log was last looked at,
     `compared` when the sources of labels last were; by `trusted` and `histories` new batches are
     judged, with `judging` off, in a replay, none: they were when they came. `suspect` says what the
-    metric store has lost, until that is loaded again.
+    metric store has lost, until that is loaded again. `batch_marks` are what the file system said
+    of batches that were found whole, when they were last looked at.
     """
 
     store: Store
@@ -171,6 +176,8 @@ class Site(Control):
     chained: tuple[float, str] = (-1e9, "")
     looked: tuple[float, int] = (-1e9, -1)
     compared: dict[str, datetime] = field(default_factory=dict)
+    batches_looked: float = -1e9
+    batch_marks: dict[str, tuple[int, ...]] = field(default_factory=dict)
     trusted: dict[str, "Trust"] = field(default_factory=dict)
     histories: dict[str, "History"] = field(default_factory=dict)
     judging: bool = True

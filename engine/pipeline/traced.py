@@ -58,13 +58,13 @@ def _of_run(site: Site, run: JobRow) -> Iterator[Span]:
     trace = _trace(site, run.model, run.id)
     about = {"cdml.model": run.model, "cdml.run": run.id, "cdml.outcome": run.state}
     about |= {"cdml.version": run.version} if run.version else {}
-    began, ended = _ns(run.queued_at), _ns(run.ended_at or run.queued_at)
+    began, ended = ns(run.queued_at), ns(run.ended_at or run.queued_at)
     root = span_of(trace, "trigger")
     named = f"trigger {run.job}"
     yield Span(trace, root, None, named, began, ended, about | {"cdml.cause": run.cause})
     if run.started_at:
         number, failed = span_of(trace, "run"), run.state not in ("done", "refused", "cancelled")
-        yield Span(trace, number, root, f"run {run.job}", _ns(run.started_at), ended, about, failed)
+        yield Span(trace, number, root, f"run {run.job}", ns(run.started_at), ended, about, failed)
 
 
 def _of_entry(site: Site, entry: AuditEntry) -> Span | None:
@@ -87,7 +87,7 @@ def _of_entry(site: Site, entry: AuditEntry) -> Span | None:
     }
     report = entry.detail.get("report") or {}
     about |= {"cdml.verdict": report["verdict"]} if "verdict" in report else {}
-    number, at = span_of(trace, "audit", str(entry.seq)), _ns(entry.time)
+    number, at = span_of(trace, "audit", str(entry.seq)), ns(entry.time)
     name = _NAMES.get(entry.action, entry.action)
     return Span(trace, number, span_of(trace, "trigger"), name, at, at, about)
 
@@ -108,6 +108,7 @@ def _trace(site: Site, model: str, run: str) -> int:
     return trace_of(site.settings.workspace.name, model, run)
 
 
-def _ns(text: str) -> int:
+def ns(text: str) -> int:
+    """Return a moment in nanoseconds since 1970."""
     since = parse_time(text) - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1000

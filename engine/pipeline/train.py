@@ -12,7 +12,7 @@ from engine.clock import iso, parse_time
 from engine.domain.lifecycle import Fitness
 from engine.errors import CorruptError, RefusedError
 from engine.ledger.change import ENGINE
-from engine.pipeline import features, taints, transform_source
+from engine.pipeline import features, taints, transform_source, wholeness
 from engine.pipeline.site import Site
 from engine.pipeline.training import Candidate, Kpi, Recipe, TrainInputs, TrainResult, origin_of
 from engine.quantities import duration
@@ -79,6 +79,8 @@ def gather(site: Site, model: str, run: str) -> TrainInputs:
             f'"{site.workspace.incoming(model)}" or use cdml ingest.',
             code="no_data",
         )
+    named = [Path(p).stem for p in table.paths]
+    wholeness.check(site, model, named)
     types = features.feature_types(settings, batches.columns(site.store, model))
     ends = cut(site, model)
     refit = settings.gate.refit and ends.until < ends.mature
@@ -98,7 +100,7 @@ def gather(site: Site, model: str, run: str) -> TrainInputs:
         known_by=site.moment(),
         newer_than=_seen_by_champion(site, model, ends.mature - ends.until if refit else None),
         holdout_days=duration(settings.gate.holdout) / timedelta(days=1),
-        batches=[Path(p).stem for p in table.paths],
+        batches=named,
         kpi=first_kpi(settings),
         created_at=site.moment(),
         root=str(site.workspace.root),

@@ -21,6 +21,7 @@ from engine.serving.answers import Answerer
 from engine.serving.answers import Reply as Answers
 from engine.serving.bodies import read_labels
 from engine.serving.callers import Callers
+from engine.serving.heads import MAX_CLIENT_ID, REQUEST, header, route_of, told_of
 from engine.serving.open_inference import infer_answer, metadata, read_infer
 from engine.serving.openapi import document
 from engine.serving.predict import predict_answer, read_predict
@@ -37,7 +38,6 @@ Send = Callable[[Message], Awaitable[None]]
 
 MAX_IN_FLIGHT = 256
 MAX_HELD = 64 * 2**20
-MAX_CLIENT_ID = 128
 BODY_DEADLINE_S = 10.0
 STATUS = [
     (UnknownError, 404),
@@ -110,6 +110,9 @@ class App:
             (b"content-length", b"%d" % len(reply.body)),
             *reply.headers,
         ]
+        # Whoever names a request finds it by that name in answers, logs and traces.
+        if request := header(scope, REQUEST):
+            headers.append((REQUEST, request))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
 
@@ -119,8 +122,9 @@ class App:
         asked = tracer.began(scope["headers"])
         reply = await self._guarded(path, scope, receive, now)
         if asked is not None:
-            verb = path[-1] if path[-1] in ("predict", "labels", "infer") else "other"
-            tracer.ended(asked, f"POST {verb}", reply.status)
+            route = route_of(path)
+            about = told_of(scope, route, reply.status)
+            tracer.ended(asked, f"POST {route}".strip(), about)
         return reply
 
     async def _guarded(
@@ -138,10 +142,8 @@ class App:
             status = 400 if e.code == "malformed_json" else status
             reply = _refusal(path, status, e.code, e.message, e.field)
         except Exception:  # the request edge
-            asked = (
-                dict(scope["headers"]).get(b"x-request-id", b"")[:MAX_CLIENT_ID].decode("latin-1")
-            )
-            logging.getLogger(__name__).exception(
+            asked = header(scope, REQUEST).decode("latin-1")
+            logging.getLogger("cdml.serving").exception(
                 "answering %s %s", scope["method"], path[:3], extra={"request": asked}
             )
             text = "Answering the request: something failed here. It was logged; try again."

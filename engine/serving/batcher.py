@@ -17,6 +17,7 @@ from engine.errors import CorruptError
 from engine.serving.asked import Asked, Places, read_fitting
 from engine.serving.served import Served
 
+_log = logging.getLogger("cdml.serving")
 MAX_BATCH_ROWS = 2048
 MAX_SHADOW_ROWS = 5000
 SHADOW_STEP = 64
@@ -137,7 +138,8 @@ class Batcher:
             self._score(head)
         except Exception as e:  # noqa: BLE001 - polling worker: a shadow's fault is never a client's
             self.shadow_failed += len(head.places)
-            logging.getLogger(__name__).warning("shadow %s failed: %r", shadow.served.version, e)
+            ids = {"model": shadow.served.model, "version": shadow.served.version}
+            _log.warning("a shadow failed", exc_info=e, extra=ids)
         with self._changed:
             if rest.places:
                 self._shadow.appendleft(rest)

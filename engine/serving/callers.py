@@ -10,7 +10,7 @@ from engine import tokens
 from engine.errors import CdmlError, UnavailableError
 
 MAX_CLIENTS = 10_000
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("cdml.serving")
 
 
 class Buckets:

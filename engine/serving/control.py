@@ -391,6 +391,6 @@ async def _answer(content: bytes, controls: Controls) -> Envelope:
         family = next((c.__name__ for c in type(e).__mro__ if c.__name__ in _FAMILIES), "CdmlError")
         return Envelope(failure=Failure(family, e.message, e.code, e.field))
     except Exception as e:  # the request edge
-        logging.getLogger(__name__).exception("answering on the control socket")
+        logging.getLogger("cdml.serving").exception("answering on the control socket")
         text = f"Answering on the control socket: {e!r:.200}. It was logged."
         return Envelope(failure=Failure("CorruptError", text, "internal", None))

@@ -38,7 +38,7 @@ LASTED_S = 10.0
 BACKOFF_S = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("cdml.serving")
 
 
 class Crew:

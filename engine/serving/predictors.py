@@ -30,7 +30,9 @@ def predictor(loaded: Loaded, rows: Matrix) -> Predict:
         direct = _direct(loaded)
     except (AttributeError, TypeError, ValueError, KeyError, IndexError) as e:
         # Another scikit-learn, or a recipe's own class: nothing is lost but time.
-        logging.getLogger(__name__).info("calling the estimator as it is: %r", e)
+        logging.getLogger("cdml.serving").info(
+            "calling the estimator as it is: %s", type(e).__name__
+        )
         direct = None
     if direct is None or not len(rows) or not _agree(direct, loaded.answers, rows):
         return _plain(loaded)

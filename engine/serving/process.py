@@ -25,7 +25,7 @@ from engine.serving.last_good import last_good
 from engine.serving.seats import Seat
 from engine.serving.served import Served
 from engine.serving.shared_door import SharedDoor
-from engine.serving.slots import Slots, Table
+from engine.serving.slots import Slot, Slots, Table
 from engine.serving.tally import Tally
 from engine.serving.totals import resident_bytes
 from engine.serving.watched import watched
@@ -41,7 +41,7 @@ DRAIN_S = 5
 FLUSH_S = 30.0
 MAX_PROBE_ROWS = 100_000
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("cdml.serving")
 
 if TYPE_CHECKING:
     from engine.telemetry.tracer import Tracer
@@ -81,6 +81,7 @@ class ServingProcess:
             self._slots.memory,
             seat.worker if seat else None,
         )
+        self._said: dict[str, str] = {}
         self._stopping = asyncio.Event()
         self._opened = asyncio.Event()
 
@@ -107,6 +108,7 @@ class ServingProcess:
         )
         rate = self._settings.serving.rate
         self._callers = Callers(self._workspace.tokens, rate, self._listen)
+        tracer = self._tracer()
         app = App(
             self._answerer,
             self._callers,
@@ -114,7 +116,7 @@ class ServingProcess:
             self._metrics,
             self._clock,
             _version(),
-            self._tracer(),
+            tracer,
         )
         door = Door(app, DRAIN_S) if self._seat is None else SharedDoor(app, DRAIN_S, self._seat)
         if self._seat is None:
@@ -132,12 +134,17 @@ class ServingProcess:
             gc.collect()
             gc.freeze()
             if not self._stopping.is_set():
+                where = f"at {self._listen}, pid {os.getpid()}"
+                _log.info("the prediction service %s answers %s", _version(), where)
                 await door.answer(port)
+                _log.info("the prediction service ends %s", where)
         finally:
             answering.close()
             for task in tasks:
                 task.cancel()
             await asyncio.to_thread(self._close)
+            if tracer is not None:
+                await asyncio.to_thread(tracer.close)
 
     async def obey(self, question: control.Question) -> msgspec.Struct:
         """Do what was asked over the control socket."""
@@ -267,18 +274,32 @@ class ServingProcess:
 
         path = self._workspace.root / self._settings.telemetry.secrets
         told = tracer.about("serving", _version(), self._settings.workspace.name)
+        # Each of several workers knows the sum over all: one tells it.
+        tells = self._seat is None or self._seat.worker == 0
         return tracer.Tracer(
             lambda: Collector(base, secrets.headers(path), told),
             self._boot,
             self._clock,
-            lambda: self._metrics.shown().collect(),
+            lambda: self._metrics.shown().collect() if tells else [],
             self._metrics.traces_dropped,
+            self._settings.telemetry.share,
         )
 
     def _swapped(self, table: Table) -> None:
         for model, slot in table.slots.items():
+            self._say(model, slot)
             self._tally.generation(model, slot.generation)
             self._metrics.generation(model, slot.generation)
+
+    def _say(self, model: str, slot: Slot) -> None:
+        """Log who answers a model from now on, where that has changed."""
+        version = slot.champion.version
+        share = slot.roles.canary_share_pct
+        canary = f", {share:g} % by {slot.canary.version}" if slot.canary else ""
+        text = f"{model} is answered by {version}{canary}, generation {slot.generation}"
+        if self._said.get(model) != text:
+            self._said[model] = text
+            _log.info("%s", text, extra={"model": model, "version": version})
 
     def _shadow_scored(self, served: Served, ids: list[str], answers: Answers) -> None:
         self._answerer.shadow_scored(served, ids, answers)

@@ -7,6 +7,7 @@ is their keeper, and each of them a process of its own that comes in by `run_wor
 import asyncio
 import ctypes
 import hashlib
+import logging
 import os
 import resource
 import signal
@@ -35,6 +36,7 @@ THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # The model thread and the event loop hand the interpreter to each other this often.
 SWITCH_S = 0.001
 
+_log = logging.getLogger("cdml.serving")
 T = TypeVar("T")
 
 
@@ -86,13 +88,13 @@ def _guarded(workspace_root: Path, serve: Callable[[Workspace], int]) -> int:
     try:
         return serve(Workspace(workspace_root))
     except CdmlError as e:
-        sys.stderr.write(f"{e.message}\n")
+        _log.critical("%s", e.message)
         return 1
     except OSError as e:
-        sys.stderr.write(
-            f'Serving the workspace "{workspace_root}": {e}. Give this user the right to its '
-            "folders and files, or free space, then start again.\n"
-        )
+        _log.critical(
+            'Serving the workspace "%s": %s. Give this user the right to its folders and files, or '
+            "free space, then start again.", workspace_root, e
+        )  # fmt: skip
         return 1
 
 

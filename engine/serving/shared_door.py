@@ -14,7 +14,7 @@ YIELD_S = 0.002
 # Where accept fails, for want of file descriptors, it is tried again after this.
 REST_S = 1.0
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("cdml.serving")
 
 
 class SharedDoor(Door):

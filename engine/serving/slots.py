@@ -143,7 +143,7 @@ class Slots:
         finally:
             del self._loading[key]
         if key in self.failures:
-            logging.getLogger(__name__).error("%s", self.failures[key])
+            logging.getLogger("cdml.serving").error("%s", self.failures[key])
         self._settle()
 
     def _open(self, key: Key) -> Served:

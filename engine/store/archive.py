@@ -5,7 +5,7 @@ crash or for rows that come late, the new file has all that is in it and in the 
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from engine.store import matches
+from engine.store import matches, runs
 from engine.store.compaction import blocks, sync_file, sync_folder
 from engine.store.connection import Store, naive, zoned
 from engine.store.files import literal, text
@@ -178,16 +178,17 @@ def forget_strangers(store: Store, until: datetime) -> int:
     return gone
 
 
-def forget_records(store: Store, until: datetime) -> int:
+def forget_records(store: Store, until: datetime, buckets: Sequence[float]) -> int:
     """Delete looks with what they found and ended runs before a moment; return how many rows.
 
-    What each window came to stays for good, and so does what was counted of each day.
+    What each window came to stays for good, and so does what was counted of each day. Runs go on
+    being counted, by duration up to each of `buckets`.
     """
-    gone = 0
     with store.write() as db:
+        gone = runs.let_go(db, until, buckets)
         for table, column in (
             ("scores", "coalesce(look, measured, window_to)"), ("looks", "moment"),
-            ("stillness", "day"), ("hours", "begins"), ("runs", "ended_at"),
+            ("stillness", "day"), ("hours", "begins"),
         ):  # fmt: skip
             kept = f" and kind not in {AGGREGATES}" if table == "scores" else ""
             row = db.execute(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -44,11 +45,20 @@ class _Note(msgspec.Struct, frozen=True):
 
 def add(store: Store, batch: Batch, columns: dict[str, str], query: str = "") -> None:
     """Remember a batch and the query it came from; the first one also fixes the model's columns."""
-    note = store.batches / f"{batch.batch}{NOTE}"
-    # Two models may have been handed the same rows, each with a note of its own.
-    note = note.with_name(f"{batch.model}-{note.name}")
-    replace_whole(note, msgspec.json.encode(_Note(batch, columns, query)))
+    note(store, batch, columns, query)
     _insert(store, batch, columns, query)
+
+
+def note(store: Store, batch: Batch, columns: dict[str, str], query: str) -> None:
+    """Note a batch beside its rows."""
+    text = msgspec.json.encode(_Note(batch, columns, query))
+    replace_whole(_place(store, batch), text)
+
+
+def is_noted(store: Store, batch: Batch) -> bool:
+    """Say whether a batch stands beside its rows as it is known."""
+    found = _read(_place(store, batch))
+    return found is not None and found.batch == batch
 
 
 def restored(store: Store) -> int:
@@ -56,15 +66,25 @@ def restored(store: Store) -> int:
     with store.read() as db:
         there = set(db.execute("select model, batch from batches").fetchall())
         fixed = {model for (model,) in db.execute("select model from columns").fetchall()}
-    notes = [
-        msgspec.json.decode(path.read_bytes(), type=_Note)
-        for path in store.batches.glob(f"*{NOTE}")
-    ]
+    notes = [n for path in store.batches.glob(f"*{NOTE}") if (n := _read(path)) is not None]
     lost = [n for n in notes if (n.batch.model, n.batch.batch) not in there]
-    for note in sorted(lost, key=lambda n: n.batch.received):
-        columns = {} if note.batch.model in fixed else note.columns
-        _insert(store, note.batch, columns, note.query)
+    for found in sorted(lost, key=lambda n: n.batch.received):
+        columns = {} if found.batch.model in fixed else found.columns
+        _insert(store, found.batch, columns, found.query)
     return len(lost)
+
+
+def _place(store: Store, batch: Batch) -> Path:
+    # Two models may have been handed the same rows, each with a note of its own.
+    return store.batches / f"{batch.model}-{batch.batch}{NOTE}"
+
+
+def _read(path: Path) -> _Note | None:
+    """Return a note, None where it is gone or damaged."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Note)
+    except (OSError, UnicodeDecodeError, msgspec.MsgspecError):
+        return None
 
 
 def _insert(store: Store, batch: Batch, columns: dict[str, str], query: str) -> None:

@@ -102,6 +102,13 @@ MIGRATIONS = [
     alter table labels add column contested boolean default false;
     """,
     """
+    create table runs_gone (
+        model varchar not null, job varchar not null, outcome varchar not null,
+        n bigint not null, seconds double not null, upto bigint[] not null,
+        primary key (model, job, outcome)
+    );
+    """,
+    """
     create temp table kept_labels as select * from labels order by rowid;
     insert or replace into shifts select 'labels', coalesce((select shift from shifts
         where name = 'labels'), 0) + coalesce((select max(rowid) from labels), -1) + 1

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import duckdb
+
 from engine.clock import iso
 from engine.store.connection import Store, naive, zoned
 from engine.wire import JobRow
@@ -95,18 +97,49 @@ def _text(moment: datetime | None) -> str | None:
 
 
 def ended(store: Store, buckets: Sequence[float]) -> list[Ended]:
-    """Count ended runs by model, job and outcome; those up to each of some durations, and all."""
-    took = "epoch(ended_at) - epoch(started_at)"
-    upto = "".join(f", count(*) filter ({took} <= {float(limit)})" for limit in buckets)
+    """Count ended runs by model, job and outcome, those no longer kept too.
+
+    Of durations: those up to each of some limits, and all.
+    """
     with store.read() as db:
         found = db.execute(
-            f"select model, job, state, count(*), coalesce(sum({took}), 0), count({took}){upto} "
-            "from runs where ended_at is not null group by all order by all"
+            "select model, job, outcome, n, seconds, upto from "
+            f"({_counted(buckets, 'ended_at is not null')}) union all "
+            "select model, job, outcome, n, seconds, upto from runs_gone order by all"
         ).fetchall()
-    return [
-        Ended(model, job, outcome, n, seconds, [*upto, began])
-        for model, job, outcome, n, seconds, began, *upto in found
-    ]
+    counted: dict[tuple[str, str, str], Ended] = {}
+    for model, job, outcome, n, seconds, upto in found:
+        key = (model, job, outcome)
+        known = counted.get(key, Ended(*key, 0, 0.0, [0] * len(upto)))
+        both = [a + b for a, b in zip(known.upto, upto, strict=True)]
+        counted[key] = Ended(*key, known.n + n, known.seconds + seconds, both)
+    return list(counted.values())
+
+
+def let_go(db: duckdb.DuckDBPyConnection, before: datetime, buckets: Sequence[float]) -> int:
+    """Delete runs that ended before a moment; what they count stays, so that no count ever falls.
+
+    Inside an open transaction; return how many.
+    """
+    db.execute(
+        "insert into runs_gone select model, job, outcome, n, seconds, upto from "
+        f"({_counted(buckets, 'ended_at < ?')}) on conflict do update set "
+        "n = runs_gone.n + excluded.n, seconds = runs_gone.seconds + excluded.seconds, "
+        "upto = list_transform(list_zip(runs_gone.upto, excluded.upto), lambda p: p[1] + p[2])",
+        [naive(before)],
+    )
+    row = db.execute("delete from runs where ended_at < ?", [naive(before)]).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _counted(buckets: Sequence[float], where: str) -> str:
+    """Return the query that counts runs by model, job and outcome, and by duration."""
+    took = "epoch(ended_at) - epoch(started_at)"
+    upto = "".join(f"count(*) filter ({took} <= {float(limit)}), " for limit in buckets)
+    return (
+        f"select model, job, state as outcome, count(*) as n, coalesce(sum({took}), 0) as seconds, "
+        f"[{upto}count({took})] as upto from runs where {where} group by model, job, state"
+    )
 
 
 def ended_after(store: Store, moment: datetime, limit: int) -> list[JobRow]:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from engine.telemetry.names import unit_of
 from engine.telemetry.spans import Span
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ def _metric(family: "Metric", began: int, now: int) -> Any:
         data = export.Gauge(points)
         if counted:
             data = export.Sum(points, export.AggregationTemporality.CUMULATIVE, is_monotonic=True)
-    return export.Metric(family.name, family.documentation, "", data) if points else None
+    unit = unit_of(family.name)
+    return export.Metric(family.name, family.documentation, unit, data) if points else None
 
 
 def _histograms(family: "Metric", began: int, now: int) -> list[Any]:

@@ -11,10 +11,11 @@ from engine.wire import EventRow
 
 LEVELS = ("INFO", "ACT", "WARN", "CRIT")
 # Kinds that tell when something is well again, at INFO: whoever heard of it hears of that, too.
-RECOVERS = ("alert", "readiness")
+RECOVERS = ("alert", "readiness", "notify")
 MAX_FACTS = 20
 MAX_WAITING = 200
-Key = tuple[str | None, str, str]  # model, kind, level
+About = tuple[str | None, str]  # model, kind
+Key = tuple[str | None, str, str]  # and level
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,11 @@ class Message:
     recovered: bool = False
     urgent: bool = False
 
+    @property
+    def about(self) -> About:
+        """Return the model and kind that all its facts have."""
+        return self.facts[0].model, self.facts[0].kind
+
 
 @dataclass(slots=True)
 class Outbox:
@@ -49,27 +55,34 @@ class Outbox:
     _sent: dict[Key, datetime] = field(default_factory=dict)
     _open: dict[tuple[str | None, str], str] = field(default_factory=dict)
 
-    def add(self, fact: EventRow) -> None:
-        """Take a fact that this target wants; another is let pass."""
+    def add(self, fact: EventRow, *, left: bool = False) -> None:
+        """Take a fact that this target wants; another is let pass.
+
+        `left` says that of what it says is over something still stands.
+        """
         about = (fact.model, fact.kind)
         worst = self._open.get(about)
-        recovered = fact.level == "INFO" and fact.kind in RECOVERS and worst is not None
-        if not recovered and not self._wants(fact):
+        over = self._over(fact)
+        if not over and not self._wants(fact):
             return
-        if fact.level in ("WARN", "CRIT"):
-            self._open[about] = max(fact.level, worst or "WARN", key=LEVELS.index)
-        key = (*about, fact.level)
-        waiting = self._waiting.get(key)
-        if waiting is None and len(self._waiting) >= MAX_WAITING:
-            self.dropped += 1
-            return
-        urgent = fact.level == "CRIT" or (recovered and worst == "CRIT")
-        if waiting is None:
-            self._waiting[key] = Message(fact.level, (fact,), 0, recovered, urgent)
-        elif len(waiting.facts) < MAX_FACTS:
-            self._waiting[key] = replace(waiting, facts=(*waiting.facts, fact))
-        else:
-            self._waiting[key] = replace(waiting, more=waiting.more + 1)
+        self.recall(fact, left=left)
+        message = Message(
+            fact.level, (fact,), 0, over and not left,
+            urgent=fact.level == "CRIT" or (over and worst == "CRIT"),
+        )  # fmt: skip
+        # What is over before its begin was told goes with that, never ahead of it.
+        keys = [key for key in self._waiting if key[:2] == about] if over else []
+        for key in keys or [(*about, fact.level)]:
+            self._gather(key, message)
+
+    def recall(self, fact: EventRow, *, left: bool = False) -> None:
+        """Remember what a fact began or ended, without telling it: it was told before."""
+        about = (fact.model, fact.kind)
+        if fact.level in ("WARN", "CRIT") and self._wants(fact):
+            worst = self._open.get(about, "WARN")
+            self._open[about] = max(fact.level, worst, key=LEVELS.index)
+        elif self._over(fact) and not left:
+            del self._open[about]
 
     def take(self, now: datetime) -> list[Message]:
         """Return the messages that may go now, the loudest first."""
@@ -83,11 +96,33 @@ class Outbox:
 
     def waiting(self) -> int:
         """Return how many facts wait."""
-        return sum(len(m.facts) + m.more for m in self._waiting.values())
+        return sum(len(m.facts) + m.more for m in list(self._waiting.values()))
+
+    def ids(self) -> list[int]:
+        """Return the numbers of the facts that wait."""
+        return [f.id for m in self._waiting.values() for f in m.facts]
+
+    def _gather(self, key: Key, message: Message) -> None:
+        waiting = self._waiting.get(key)
+        if waiting is None and len(self._waiting) >= MAX_WAITING:
+            self.dropped += 1
+        elif waiting is None:
+            self._waiting[key] = message
+        else:
+            room = len(waiting.facts) < MAX_FACTS
+            self._waiting[key] = replace(
+                waiting,
+                facts=(*waiting.facts, *message.facts) if room else waiting.facts,
+                more=waiting.more + (not room),
+                recovered=message.recovered,
+                urgent=waiting.urgent or message.urgent,
+            )
+
+    def _over(self, fact: EventRow) -> bool:
+        began = (fact.model, fact.kind) in self._open
+        return fact.level == "INFO" and fact.kind in RECOVERS and began
 
     def _wants(self, fact: EventRow) -> bool:
-        if fact.kind == "notify":
-            return False  # that somebody could not be told
         loud = LEVELS.index(fact.level) >= LEVELS.index(self.rule.level)
         return loud and (not self.rule.kinds or fact.kind in self.rule.kinds)
 

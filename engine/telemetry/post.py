@@ -3,6 +3,7 @@
 A process of its own: the library, a hanging server and the secret are never in the engine.
 """
 
+import html
 import logging
 import sys
 
@@ -29,5 +30,25 @@ def main() -> int:
     to = apprise.Apprise()
     if not all(to.add(url) for url in letter.urls):
         return UNKNOWN_KIND
-    kind = apprise.NotifyType(letter.kind)
-    return 0 if to.notify(title=letter.title, body=letter.body, notify_type=kind) else REFUSED
+    told = to.notify(
+        title=plain(letter.title),
+        body=inert(letter.body),
+        body_format=apprise.NotifyFormat.HTML,
+        notify_type=apprise.NotifyType(letter.kind),
+    )
+    return 0 if told else REFUSED
+
+
+def inert(text: str) -> str:
+    """Return a text as HTML that shows it and does nothing; apprise makes of it what a target has.
+
+    It may quote what somebody sent, a column or the name of a file: no tag, no link with a name of
+    its own, and nobody is called by a mention.
+    """
+    lines = ["".join(c if c.isprintable() else " " for c in line) for line in text.split("\n")]
+    return "<br/>".join(html.escape(line).replace("@", "@\u200b") for line in lines)
+
+
+def plain(text: str) -> str:
+    """Return a title that is a line of text in any format."""
+    return "".join(c if c.isprintable() and c not in "<>&*_`[]|~@" else " " for c in text)

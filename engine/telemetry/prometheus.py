@@ -7,18 +7,22 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
+    ProcessCollector,
     disable_created_metrics,
     generate_latest,
     values,
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from engine.telemetry import names
+from engine.telemetry.names import Named
 from engine.telemetry.shared import VARIABLE
 from engine.telemetry.stalls import STALL_S
 
@@ -27,6 +31,7 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 MAX_SERIES = 256
 MAX_FLAGS = 1024
 OTHERS = "(others)"
+REFUSALS = ("422", "500", "503")
 
 Memory = Mapping[tuple[str, str], int]
 
@@ -52,6 +57,8 @@ class ServingMetrics:
             values.ValueClass = values.MultiProcessValue(lambda: worker)  # type: ignore[no-untyped-call]
             self._shown = CollectorRegistry()
             MultiProcessCollector(self._shown)  # type: ignore[no-untyped-call]
+        else:
+            ProcessCollector(registry=self._shown)
         self._make()
         self._spool_bytes = spool_bytes
         self._dropped_now = dropped
@@ -62,57 +69,30 @@ class ServingMetrics:
         self._histograms: OrderedDict[tuple[str, str], Histogram] = OrderedDict()
         self._flagged: dict[tuple[str, str], Counter] = {}
         self._gone: set[tuple[str, str]] = set()
+        self._known: set[str] = set()
 
     def _make(self) -> None:
-        registry = self._registry
-        self._predictions = Counter(
-            "cdml_predictions",
-            "Rows answered, and requests refused (without version and role), by HTTP status.",
-            ["model", "version", "role", "code"],
-            registry=registry,
-        )
+        self._predictions = self._counter(names.PREDICTIONS)
+        named = names.SECONDS
         self._seconds = Histogram(
-            "cdml_prediction_seconds",
-            "From the request's last byte to its answer.",
-            ["model", "version"],
-            buckets=BUCKETS,
-            registry=registry,
+            named.name, named.says, named.labels, buckets=BUCKETS, registry=self._registry
         )
-        self._flags = Counter(
-            "cdml_contract_flags",
-            "Features answered though unusual: unseen, range or null.",
-            ["model", "column", "kind"],
-            registry=registry,
-        )
-        self._dropped = Counter("cdml_log_dropped", "Log records dropped.", registry=registry)
-        self._stood = Counter(
-            "cdml_loop_stalled_seconds",
-            "How long the loop that answers stood still.",
-            ["loop"],
-            registry=registry,
-        ).labels("serving")
-        self._traces = Counter(
-            "cdml_traces_dropped", "Spans that no collector took.", registry=registry
-        )
-        self._generation = Gauge(
-            "cdml_generation",
-            "Role changes of a model.",
-            ["model"],
-            multiprocess_mode="min",
-            registry=registry,
-        )
-        self._memory = Gauge(
-            "cdml_version_bytes",
-            "Memory of a loaded version, in all workers together.",
-            ["model", "version"],
-            multiprocess_mode="sum",
-            registry=registry,
-        )
-        self._spool = Gauge(
-            "cdml_spool_bytes",
-            "Size of the spool folder.",
-            multiprocess_mode="mostrecent",
-            registry=registry,
+        self._flags = self._counter(names.FLAGS)
+        self._dropped = self._counter(names.DROPPED)
+        self._traces = self._counter(names.TRACES)
+        self._stood = self._counter(names.STOOD).labels("serving")
+        self._generation = self._gauge(names.GENERATION, "min")
+        self._memory = self._gauge(names.MEMORY, "sum")
+        self._spool = self._gauge(names.SPOOL, "mostrecent")
+
+    def _counter(self, named: Named) -> Counter:
+        name = named.name.removesuffix("_total")
+        return Counter(name, named.says, named.labels, registry=self._registry)
+
+    def _gauge(self, named: Named, mode: Literal["min", "sum", "mostrecent"]) -> Gauge:
+        """Return a gauge of which several workers show one by this mode."""
+        return Gauge(
+            named.name, named.says, named.labels, multiprocess_mode=mode, registry=self._registry
         )
 
     def answered(self, model: str, version: str, role: str, rows: int, seconds: float) -> None:
@@ -143,8 +123,15 @@ class ServingMetrics:
         self._count((model, "", "", str(code)), 1)
 
     def generation(self, model: str, generation: int) -> None:
-        """Show the generation that is served."""
+        """Show the generation that is served; the first time, that nothing was refused yet.
+
+        A count that rose from nothing would look like none to whoever asks for its increase.
+        """
         self._generation.labels(model).set(generation)
+        if model not in self._known:
+            self._known.add(model)
+            for code in REFUSALS:
+                self._count((model, "", "", code), 0)
 
     def late(self, seconds: float) -> None:
         """Count that the loop which answers came so much too late; a little is not counted."""

@@ -172,12 +172,16 @@ class ModelStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """`cdml status`: engine and serving in a word, models in a line; `wall` is the time there."""
+    """`cdml status`: engine and serving in a word, models in a line; `wall` is the time there.
+
+    `untold` names the targets that cannot be told what happens, each with the reason.
+    """
 
     engine: str
     serving: str
     models: list[ModelStatus]
     wall: str = ""
+    untold: dict[str, str] = {}
 
 
 class Look(msgspec.Struct, frozen=True):

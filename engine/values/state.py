@@ -307,7 +307,7 @@ class State(msgspec.Struct, frozen=True):
 
     `onlookers` are all who follow the engine, whoever came first at the front; `consoles` is how
     many. `past` is set on that of a past moment, which engine.now says: nothing can be done about
-    it.
+    it. `untold` names the targets that cannot be told what happens, each with the reason.
     """
 
     workspace: str
@@ -324,3 +324,4 @@ class State(msgspec.Struct, frozen=True):
     consoles: int = 0
     onlookers: list[Onlooker] = []
     past: bool = False
+    untold: dict[str, str] = {}

@@ -65,6 +65,7 @@ def test_status_as_json_is_the_contract_and_nothing_else(fake: Fake) -> None:
             }
         ],
         "wall": "",
+        "untold": {},
     }
 
 

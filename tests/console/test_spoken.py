@@ -28,6 +28,15 @@ def test_a_wide_header_names_who_looks_besides() -> None:
     assert "slow link" in text_of(header(replace(screen, slow=True), 80))
 
 
+def test_whoever_is_not_told_what_happens_is_seen_and_said() -> None:
+    state = flights.state(untold={"pager": "it ended with exit code 1", "ops\x1b[2J": "no"})
+    shown = text_of(header(Desk(state).screen, 120))
+    assert "not told: pager, ops" in shown
+    assert "\x1b" not in shown
+    texts = [said.text for said in summary(state)]
+    assert "pager is not told what happens: it ended with exit code 1" in texts
+
+
 def test_nothing_changed_is_nothing_said() -> None:
     assert changes(flights.state(), flights.state()) == []
 

@@ -105,6 +105,53 @@ def test_a_log_that_others_append_to_is_kept_small_and_loses_nothing_before(
     assert not logs.keep_small(workspace / "none.log")
 
 
+def test_lines_are_chosen_by_what_they_are_about(
+    workspace: Path, log: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.info("one", extra={"model": "late", "version": "v1", "request": "r-1", "kind": "gate"})
+    log.info("v12 passed", extra={"model": "late", "kind": "gate"})
+    log.info("two", extra={"model": "air"})
+    for words, texts in (
+        (("--model", "late"), ["one", "v12 passed"]), (("--version", "v1"), ["one"]),
+        (("--version", "v12"), ["v12 passed"]), (("--request", "r-1"), ["one"]),
+        (("--kind", "gate", "--model", "air"), []),
+    ):  # fmt: skip
+        assert [r["text"] for r in shown(workspace, *words, capsys=capsys)] == texts
+
+
+def test_all_processes_are_shown_together_and_what_a_crash_wrote_is_an_error_of_its_moment(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def line(time: str, text: str) -> str:
+        return json.dumps({"time": time, "level": "INFO", "of": "cdml", "text": text}) + "\n"
+
+    folder = workspace / "logs"
+    (folder / "engine.log").write_text(line("2026-01-01T10:00:02.000Z", "b"))
+    (folder / "serving.log").write_text(
+        line("2026-01-01T10:00:01.000Z", "a") + "Segmentation fault\n"
+    )
+    (folder / "supervisor.log").write_text(line("2026-01-01T10:00:03.000Z", "started again"))
+    whole = [r["text"] for r in shown(workspace, "all", capsys=capsys)]
+    assert whole == ["a", "Segmentation fault", "b", "started again"]
+    words = ("serving", "--level", "error", "--since", "2026-01-01T10:00:00Z")
+    (crash,) = shown(workspace, *words, capsys=capsys)
+    assert (crash["text"], crash["time"]) == ("Segmentation fault", "2026-01-01T10:00:01.000Z")
+    assert shown(workspace, "serving", "--since", "2026-01-01T10:00:02Z", capsys=capsys) == []
+
+
+def test_what_was_written_just_before_a_file_was_set_aside_is_followed_too(
+    workspace: Path,
+) -> None:
+    path, places = workspace / "logs" / "engine.log", dict[Path, tuple[int, int]]()
+    path.write_text("first\nhalf")
+    assert [text for _, text in log_verb._news(path, places)] == ["first"]
+    with path.open("a") as file:
+        file.write(" a line\n")
+    path.rename(path.with_name("engine.log.1"))
+    path.write_text("second\n")
+    assert [text for _, text in log_verb._news(path, places)] == ["half a line", "second"]
+
+
 def test_followed_it_goes_on_also_in_the_file_begun_anew(workspace: Path) -> None:
     path = workspace / "logs" / "engine.log"
     path.write_text("first\n")
@@ -114,18 +161,24 @@ def test_followed_it_goes_on_also_in_the_file_begun_anew(workspace: Path) -> Non
     )  # fmt: skip
     assert reader.stdout is not None
     with reader:
-        assert reader.stdout.readline() == "first\n"
-        with path.open("a") as file:
-            file.write("second\n")
-        assert reader.stdout.readline() == "second\n"
-        path.rename(path.with_name("engine.log.1"))
-        path.write_text("third\n")
-        assert reader.stdout.readline() == "third\n"
-        reader.terminate()
+        try:
+            # What is no JSON, as of a crash, is an error.
+            assert reader.stdout.readline() == "ERROR engine  first\n"
+            with path.open("a") as file:
+                file.write("second\n")
+            assert reader.stdout.readline() == "ERROR engine  second\n"
+            path.rename(path.with_name("engine.log.1"))
+            path.write_text("third\n")
+            assert reader.stdout.readline() == "ERROR engine  third\n"
+        finally:
+            reader.terminate()
 
 
 def test_a_process_logs_json_onto_its_standard_error() -> None:
-    script = "import logging\nfrom engine import logs\nlogs.onto_stderr()\nlogging.error('x %s', 1)"
+    script = (
+        "import logging\nfrom engine import logs\nlogs.onto_stderr()\nlogging.error('x %s', 1)\n"
+    )
+    script += "for n in ('uvicorn.error', 'apscheduler.scheduler'): logging.getLogger(n).info('y')"
     run = subprocess.run(
         [sys.executable, "-c", script], env=ENVIRONMENT, capture_output=True, text=True, check=True
     )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -39,6 +40,23 @@ class Outcome:
         )
         if beyond:
             self.wrong.append(f"{name} is {value:.3g}, the goal is {' and '.join(limits)}")
+
+    def hold(
+        self, name: str, *, at_most: float | None = None, at_least: float | None = None
+    ) -> "Outcome":
+        """Hold a figure that was noted to a goal; where nobody measures, nobody does."""
+        self.goal(name, float(str(self.figures[name])), at_most=at_most, at_least=at_least)
+        return self
+
+    def take(self, part: "Outcome") -> None:
+        """Add a part that was played beside others: counts add up, of times the worst stays."""
+        self.injected += part.injected
+        self.failed += part.failed
+        self.wrong += part.wrong
+        for name, value in part.figures.items():
+            known: Any = self.figures.get(name, 0)
+            worst = isinstance(value, float)
+            self.figures[name] = max(known, value) if worst else known + value
 
     @property
     def survived(self) -> int:

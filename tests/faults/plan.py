@@ -1,6 +1,6 @@
 """The cases of the fault plan, and how they are played: two at a time, each in its own process.
 
-Those that measure how long others have to wait are played alone, after the others.
+Those that measure what others would disturb are played alone, after the others.
 """
 
 import multiprocessing
@@ -14,6 +14,7 @@ from tests.bench.figure import load_average
 from tests.faults import (
     aging,
     attacked,
+    backlog,
     changes,
     clocks,
     consoles,
@@ -34,11 +35,11 @@ from tests.faults import (
 from tests.faults.outcome import Outcome, table
 
 PARTS = (
-    kills, disks, full, damage, second, crowds, repeats, changes, restarts, unruly, clocks,
+    kills, disks, full, damage, backlog, second, crowds, repeats, changes, restarts, unruly, clocks,
     shuffled, aging, consoles, floods, attacked, drill, proved,
 )  # fmt: skip
 CASES = {case: found for part in PARTS for case, found in part.CASES.items()}
-ALONE = {"9", "16", "17", "30", "31"}
+ALONE = {"6", "8", "9", "16", "17", "30", "31"}
 
 
 def played(case: str, stock: Path, folder: Path) -> Outcome:

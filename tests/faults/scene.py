@@ -66,7 +66,7 @@ class Inside:
 @contextlib.contextmanager
 def watched(stock: Path, folder: Path, *, touched: bool = False) -> Iterator[tuple[Box, Inside]]:
     """Give a copy of a stopped workspace whose processes will be watched."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     inside = Inside(folder / "inside")
     with copied(stock, folder / "box") as box:
         box.environment = inside.environment(touched=touched)

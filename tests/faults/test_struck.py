@@ -10,6 +10,7 @@ from tests.faults.outcome import Case, table
 
 HARMED = [
     ("spool/*.seg", "cut"), ("ledger.sqlite", "gone"), ("keys/public", "gone"),
+    ("cdml.toml", "gone"),
     ("artifacts/champion.skops", "flip middle"), ("batches/*.parquet", "gone"),
 ]  # fmt: skip
 SHORT: dict[str, Case] = {

@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.wire import RunRequest
 from tests.box import Box, copied, eventually
-from tests.faults.crowds import resident_mb
+from tests.faults.floods import resident_mb
 from tests.faults.outcome import Case, Outcome
 from tests.faults.pace import beside
 from tests.faults.scene import within

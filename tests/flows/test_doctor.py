@@ -24,6 +24,7 @@ def test_a_running_workspace_is_well_and_says_what_was_looked_at(box: Box) -> No
     assert "as they were signed" in found["versions"][1]
     box.ask("backup")
     assert findings(box)["backup"][0] == "ok"
+    assert found["told"][1].startswith("nobody")
     assert "looked at: 0 bad" in box.run("doctor").stdout
 
 
@@ -35,11 +36,13 @@ def test_what_is_ill_is_named_with_how_to_mend_it(box: Box) -> None:
         box.path.chmod(0o755)
         (box.path / "ledger.sqlite").chmod(0o644)
         (box.path / "spool" / "x-00000001.damaged").touch()
+        box.write({"[models.late]\n": "[notify.targets.ops]\n[notify.targets.pager]\n"
+                   'exec = ["bin/none"]\n[models.late]\n'})  # fmt: skip
         next((box.path / "artifacts").glob("*.sig")).write_bytes(bytes(64))
         (box.path / "metrics.duckdb").write_bytes(b"no store")
         found = findings(box, code=1)
     for name in ("engine", "serving", "port", "rights", "spool"):
         assert found[name][0] == "warn", name
-    for name in ("versions", "store"):
+    for name in ("versions", "store", "told ops", "told pager"):
         assert found[name][0] == "bad", name
     assert all(said and (mend or state == "ok") for state, said, mend in found.values())

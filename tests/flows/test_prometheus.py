@@ -1,4 +1,4 @@
-"""A real Prometheus reads both processes and raises a shipped rule on a real breach."""
+"""A real Prometheus reads both processes: shipped rules fire on real breaches, and resolve."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ def tool(name: str) -> str:
 
 @pytest.mark.parametrize(
     "words", [("check", "rules", "rules.yml"), ("check", "config", "prometheus.yml"),
-              ("test", "rules", "tests.yml")],
+              ("test", "rules", "tests.yml", "tests-days.yml")],
 )  # fmt: skip
 def test_the_shipped_files_are_what_promtool_says_they_should_be(words: tuple[str, ...]) -> None:
     run = subprocess.run(
@@ -44,7 +44,11 @@ def test_the_shipped_files_are_what_promtool_says_they_should_be(words: tuple[st
 def prometheus(folder: Path, engine: str, serving: str) -> Iterator[httpx.Client]:
     """Run a Prometheus with the shipped files over these two ports; give its API."""
     folder.mkdir()
-    shutil.copy(SHIPPED / "rules.yml", folder)
+    rules = (SHIPPED / "rules.yml").read_text(encoding="utf-8")
+    for long in ("for: 1m", "for: 5m"):
+        assert long in rules
+        rules = rules.replace(long, "for: 0s")
+    (folder / "rules.yml").write_text(rules, encoding="utf-8")
     text = (SHIPPED / "prometheus.yml").read_text(encoding="utf-8")
     for shipped, here in (
         ("127.0.0.1:9464", engine), ("127.0.0.1:8080", serving), ("interval: 15s",
@@ -83,11 +87,12 @@ def firing(api: httpx.Client) -> dict[str, dict[str, Any]]:
     return {a["labels"]["alertname"]: a for a in found if a["state"] == "firing"}
 
 
-def test_a_metric_beyond_its_limit_fires_the_shipped_rule(box: Box, tmp_path: Path) -> None:
+def test_shipped_rules_fire_on_real_breaches_and_resolve(box: Box, tmp_path: Path) -> None:
     own = f"127.0.0.1:{free_port()}"
     box.write(
         {"# metric_limit = 0.69": "metric_limit = 0.4",
-         "[models.late]\n": f'[telemetry]\nlisten = "{own}"\n\n[models.late]\n'}
+         "[models.late]\n": f'[telemetry]\nlisten = "{own}"\n\n[notify.targets.pager]\n'
+         'exec = ["/bin/false"]\n\n[models.late]\n'}
     )  # fmt: skip
     box.run("reload")
     socket = httpx.HTTPTransport(uds=str(box.path / "run" / "engine.sock"))
@@ -95,7 +100,7 @@ def test_a_metric_beyond_its_limit_fires_the_shipped_rule(box: Box, tmp_path: Pa
         assert 'cdml_generation{model="late"} ' in control.get("/metrics").text
     with prometheus(tmp_path / "prometheus", own, f"127.0.0.1:{box.port}") as api:
         eventually("both are scraped", lambda: list(asked(api, "up").values()) == [1.0, 1.0])
-        assert firing(api) == {}
+        eventually("nothing fires", lambda: firing(api) == {})
         when = iso(SystemClock().wall() - timedelta(hours=3))
         box.predict(*(row(f"p-{n}", ts=when) for n in range(400)))
         # Rows that are all alike are late as often as not: no model is better than a coin there.
@@ -108,7 +113,7 @@ def test_a_metric_beyond_its_limit_fires_the_shipped_rule(box: Box, tmp_path: Pa
             fired["labels"] | {"model": "late", "kind": "realised", "severity": "critical"}
             == (fired["labels"])
         )
-        assert fired["annotations"]["summary"] == "late is beyond a limit: realised."
+        assert fired["annotations"]["summary"] == "late of box1 is beyond a limit: realised."
         (answered,) = asked(api, 'sum(cdml_predictions_total{code="200"})').values()
         assert answered == 400
         (value,) = asked(
@@ -117,3 +122,18 @@ def test_a_metric_beyond_its_limit_fires_the_shipped_rule(box: Box, tmp_path: Pa
         assert value > 0.4
         (runs,) = asked(api, 'cdml_job_runs_total{exported_job="monitor",outcome="done"}').values()
         assert runs >= 1
+        untold = eventually("a dead pager is told of", lambda: firing(api).get("CdmlNotTold"))
+        assert untold["labels"]["target"] == "pager"
+        # Somebody looks after it: it is not told again and again.
+        for alert in box.ask("alerts", "late")["alerts"]:
+            box.ask("alert", "ack", str(alert["number"]))
+        eventually("it resolves", lambda: "CdmlModelSick" not in firing(api))
+        box.kill("run")
+        eventually("the dead engine is told of", lambda: "CdmlEngineDown" in firing(api))
+        eventually("and that it is back", lambda: "CdmlEngineDown" not in firing(api))
+        # What it counted before it died, it counts on.
+        (again,) = eventually(
+            "its counts",
+            lambda: asked(api, 'cdml_job_runs_total{exported_job="monitor",outcome="done"}'),
+        ).values()
+        assert again >= runs

@@ -19,9 +19,10 @@ def asked(box: Box) -> None:
         "POST",
         "/v1/models/late/predict",
         body,
-        {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"},
+        {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01", "x-request-id": "r-1"},
     )
-    assert link.getresponse().status == 200
+    answer = link.getresponse()
+    assert (answer.status, answer.headers["x-request-id"]) == (200, "r-1")
     link.close()
 
 
@@ -55,7 +56,15 @@ def test_one_trace_from_a_client_and_one_from_training_to_promotion(box: Box) ->
         asked(box)
         inner = eventually("the request", lambda: by(receiver, "v2"))
         (request,) = [s for s in receiver.spans if s.span_id == inner.parent_span_id]
-        assert request.name == "POST predict"
+        assert request.name == "POST /v1/models/{model}/predict"
+        assert about(request) == {
+            "http.request.method": "POST",
+            "http.route": "/v1/models/{model}/predict",
+            "url.path": "/v1/models/late/predict",
+            "url.scheme": "http",
+            "http.response.status_code": 200,
+            "cdml.request": "r-1",
+        }
         assert request.trace_id.hex() == inner.trace_id.hex() == TRACE
         eventually(
             "numbers of both",

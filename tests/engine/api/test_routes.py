@@ -72,6 +72,9 @@ class Conducted:
     def cancel(self, run: str) -> JobRow:
         return self.runner.cancel(run)
 
+    def untold(self) -> dict[str, str]:
+        return {}
+
     def schedules(self) -> list[ScheduleRow]:
         return triggers.rows(self.place)
 

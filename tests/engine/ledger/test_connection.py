@@ -1,12 +1,16 @@
 """Opening the ledger: durable, and never a file of a newer program."""
 
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from engine.errors import CorruptError, RefusedError, UnavailableError
 from engine.ledger.connection import MIGRATIONS, connect
+from engine.ledger.ledger import Ledger
+
+NOW = datetime(2024, 3, 1, tzinfo=UTC)
 
 
 def test_a_new_ledger_is_in_wal_mode_and_syncs_every_commit(tmp_path: Path) -> None:
@@ -64,3 +68,17 @@ def test_a_breach_as_it_was_kept_before_is_forgotten_and_found_again(tmp_path: P
     assert [row["key"] for row in db.execute("select key from meta")] == ["drill:late"]
     assert db.execute("select count(*) from alerts").fetchone()[0] == 0
     db.close()
+
+
+def test_a_damaged_page_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    ledger = Ledger(path)
+    for number in range(500):
+        ledger.tell(NOW, "INFO", "test", None, f"event {number}")
+    assert ledger.damage() == ""
+    ledger.close()
+    content = path.read_bytes()
+    path.write_bytes(content[:-4096] + b"\xff" * 4096)
+    ledger = Ledger(path)
+    assert ledger.damage()
+    ledger.close()

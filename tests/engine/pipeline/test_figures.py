@@ -8,14 +8,18 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from engine.pipeline import readiness
+from engine.clock import iso
+from engine.domain.alerts import Finding
+from engine.domain.locks import EVERYWHERE
+from engine.pipeline import alerts, locks, readiness
 from engine.pipeline.figures import MAX_COLUMNS, Figures
 from engine.pipeline.monitor import monitor
 from engine.pipeline.rollback import rollback
-from engine.store import looks, runs, scores
+from engine.store import archive, looks, runs, scores
 from engine.store.scores import Score
+from engine.telemetry.engine_metrics import JOB_BUCKETS
 from engine.telemetry.stalls import Stalls
-from engine.wire import Change, DriftColumn, JobRow
+from engine.wire import Change, DriftColumn, JobRow, LockRequest, NotifyRow, ScheduleRow
 from tests.engine.pipeline.place import PERSON, ROBOT, START, Place
 from tests.engine.pipeline.test_monitor import watched
 
@@ -33,8 +37,41 @@ def named(found: dict[str, float], start: str) -> dict[str, float]:
     return {name: value for name, value in found.items() if name.startswith(start)}
 
 
-def test_a_workspace_of_which_nothing_is_known_shows_no_number(place: Place) -> None:
-    assert shown(place) == {}
+def test_a_model_of_which_nothing_is_known_shows_no_number(place: Place) -> None:
+    found = shown(place)
+    assert not [name for name in found if "model=" in name]
+    assert found["cdml_store_complete"] == 1.0
+    assert found["cdml_spool_waiting_bytes"] == 0.0
+    assert 0 < found["cdml_disk_free_bytes"] <= found["cdml_disk_size_bytes"]
+    # There is no backup: that is known by its absence, not by a 0 long ago.
+    assert "cdml_backup_timestamp_seconds" not in found
+
+
+def test_a_file_set_aside_is_shown_before_any_look(place: Place) -> None:
+    place.champions(0.5)
+    finding = Finding("quarantine", "files", 1.0, 0.0, 1, "1 file waits")
+    alerts.settle(place, "late", [finding], "v1", place.clock.now())
+    assert named(shown(place), "cdml_alerts_firing") == {
+        'cdml_alerts_firing{kind="quarantine",model="late"}': 1.0
+    }
+
+
+def test_the_workspace_is_shown_as_ledger_spool_and_targets_have_it(place: Place) -> None:
+    place.champions(0.5)
+    locks.freeze(place, EVERYWHERE, PERSON, LockRequest("one", reason="a move"))
+    due = ScheduleRow("late", "monitor", "every 1d", "2026-06-02T00:00:00Z")
+    late = ScheduleRow("late", "train", "every 7d", "2026-06-02T00:00:00Z", "waits: frozen")
+    row = NotifyRow("ops", "url", "WARN", [], 3, 2, 1, 0, None, "it was not accepted there")
+    found = shown(place, Figures(place, Stalls(), lambda: [due, late], lambda: [row]))
+    assert found['cdml_messages_total{outcome="failed",target="ops"}'] == 2.0
+    assert found['cdml_target_failing{target="ops"}'] == 1.0
+    since = found['cdml_lock_timestamp_seconds{lock="freeze",model="(all)"}']
+    assert since == place.clock.wall().timestamp()
+    # What a freeze lets wait is not late.
+    assert named(found, "cdml_job_due") == {
+        'cdml_job_due_timestamp_seconds{job="monitor",model="late"}': 1780358400.0
+    }
+    assert found["cdml_audit_entries"] == place.ledger.audit_entries(limit=1)[-1].seq
 
 
 def test_a_look_is_shown_by_kind_and_what_has_no_value_is_not(place: Place) -> None:
@@ -123,6 +160,22 @@ def test_counts_come_from_the_record_and_outlive_whoever_counts(rolled: Place) -
         assert found[f'cdml_job_seconds_bucket{{{of_job}le="15.0",model="late"}}'] == 0.0
         assert found[f'cdml_job_seconds_bucket{{{of_job}le="60.0",model="late"}}'] == 3.0
         assert found['cdml_job_seconds_sum{job="train",model="late"}'] == 90.0
+
+
+def test_runs_that_are_no_longer_kept_go_on_being_counted(place: Place) -> None:
+    place.champions(0.5)
+    began, ended = place.moment(), iso(place.clock.now() + timedelta(seconds=30))
+    row = JobRow("r1", "late", "train", "failed", "x", began, began, ended)
+    before: dict[str, float] = {}
+    for days in range(3):
+        runs.put(place.store, msgspec.structs.replace(row, id=f"r{days}"))
+        before = named(shown(place), "cdml_job_")
+        archive.forget_records(place.store, START + timedelta(days=1), JOB_BUCKETS)
+        assert runs.newest(place.store, 9) == []
+        assert named(shown(place), "cdml_job_") == before
+    assert before['cdml_job_runs_total{job="train",model="late",outcome="failed"}'] == 3.0
+    assert before['cdml_job_seconds_bucket{job="train",le="60.0",model="late"}'] == 3.0
+    assert before['cdml_job_seconds_sum{job="train",model="late"}'] == 90.0
 
 
 def test_a_look_measured_again_is_read_again_and_a_store_that_fails_takes_its_numbers_along(

@@ -108,6 +108,42 @@ def test_records_of_many_rows_fill_a_block_sooner(
     assert predictions.newest_features(place.store, "other", 3) == ([], -1)
 
 
+def test_after_many_records_at_once_people_hear_that_the_store_has_caught_up(
+    place: Place, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.pipeline.load.MANY", 5)
+    for number in range(4):
+        spool.append(encode(record(number)))
+    spool.flush()
+    load(place)
+    assert place.told_of("spool") == []
+    for number in range(4, 9):
+        spool.append(encode(record(number)))
+    spool.flush()
+    load(place)
+    assert place.told_of("spool") == ["caught up: 5 records of the prediction log were loaded"]
+
+
+def test_damage_within_a_segment_costs_its_own_records_only_however_blocks_fall(
+    place: Place, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.pipeline.load.BLOCK_RECORDS", 2)
+    ends = []
+    for number in range(7):
+        spool.append(encode(record(number)))
+        ends.append(spool.position()[1])
+    spool.close()
+    path = next(place.workspace.spool.glob("*.seg"))
+    content = bytearray(path.read_bytes())
+    for number in (0, 3, 6):
+        content[ends[number] - 4] ^= 0xFF
+    path.write_bytes(content)
+    assert load(place) == 4
+    assert load(place) == 0
+    assert count(place) == 8
+    assert len(place.told_of("spool")) == 3
+
+
 def test_a_label_keeps_who_sent_it(place: Place, spool: Spool) -> None:
     spool.append(encode(LabelRecord("late", NOW, [Label("f1", NOW, True)], "feed")))
     spool.append(encode(LabelRecord("late", NOW, [Label("f2", NOW, True)])))

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from engine.errors import InvalidError
-from engine.serving.last_good import last_good
+from engine.serving.last_good import found, last_good
 from engine.workspace import Workspace
 
 from .conftest import SETTINGS, Service
@@ -29,6 +29,27 @@ def test_the_last_good_settings_are_taken_while_the_file_is_broken(
     assert "new" in last_good(workspace).models
     workspace.config.unlink()
     assert "new" in last_good(workspace).models
+
+
+@pytest.mark.parametrize("kept", [0, 40])
+def test_a_file_that_was_cut_within_a_line_is_not_taken_for_a_whole_one(
+    workspace: Workspace, kept: int
+) -> None:
+    good = last_good(workspace)
+    workspace.config.write_bytes(workspace.config.read_bytes()[:kept])
+    assert found(workspace).settings == good
+    assert f"it ends after {kept} bytes, within line" in found(workspace).fault
+    assert last_good(workspace) == good
+
+
+def test_lines_taken_out_at_the_end_are_a_person_s_will(workspace: Workspace) -> None:
+    last_good(workspace)
+    workspace.config.write_text(SETTINGS.partition("[")[0] + '[workspace]\nname = "w"\n')
+    last_good(workspace)
+    workspace.config.write_text("")
+    assert found(workspace).fault
+    workspace.config.write_text("[workspace]\n")
+    assert found(workspace).fault == ""
 
 
 def test_without_a_good_one_the_mistake_is_told(workspace: Workspace) -> None:

@@ -123,6 +123,24 @@ def test_after_an_unclean_stop_the_files_are_copied_and_two_copies_stay(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("at", [0.6, 0.8])
+def test_a_damaged_block_is_met_by_reading_everything(tmp_path: Path, at: float) -> None:
+    store = Store(tmp_path / "metrics.duckdb", tmp_path)
+    with store.write() as db:
+        db.execute(
+            "insert into predictions select 'late', md5(range::varchar), 'i' || range, "
+            "timestamp '2024-03-01', timestamp '2024-03-01', 'c', 1, 'v1', 'champion', "
+            "md5((range + 7)::varchar), [0.5], 'true', '', 1.0 from range(50000)"
+        )
+    assert store.damage() == ""
+    store.close()
+    path = tmp_path / "metrics.duckdb"
+    flip(path, int(path.stat().st_size * at), 64)
+    store = Store(path, tmp_path)
+    assert store.damage().startswith("predictions: Corrupt database file")
+    store.close()
+
+
 def test_a_file_that_lacks_a_table_is_set_aside_and_a_new_one_begun(place: Place) -> None:
     with duckdb.connect(str(place.path)) as db:
         db.execute("drop table tide")

@@ -13,11 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from apprise.common import NotifyFormat
+from apprise.conversion import convert_between
+from msgspec.structs import replace
 
 from engine.clock import SystemClock
+from engine.ledger.ledger import Ledger
 from engine.settings import load
-from engine.telemetry import notifier
+from engine.telemetry import again, notifier
 from engine.telemetry.notifier import Target
+from engine.telemetry.outbox import Message
+from engine.telemetry.post import inert, plain
 from engine.wire import EventRow
 from tests.box import eventually as _eventually
 
@@ -89,15 +95,31 @@ Made = Callable[..., Target]
 
 
 @pytest.fixture
+def record(tmp_path: Path) -> Iterator[Ledger]:
+    made = Ledger(tmp_path / "ledger.sqlite")
+    yield made
+    made.close()
+
+
+def happens(record: Ledger, target: Target, text: str, level: str = "CRIT") -> EventRow:
+    """Write a fact as the engine does, and wake a target."""
+    fact = record.tell(SystemClock().now(), level, "alert", "late", text)
+    target.offer(fact)
+    return fact
+
+
+@pytest.fixture
 def said() -> list[str]:
     return []
 
 
 @pytest.fixture
-def made(tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Made]:
+def made(
+    tmp_path: Path, said: list[str], record: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Made]:
     """Give a maker of targets: what cdml.toml says of one, and its URL."""
     monkeypatch.setattr(notifier, "LOOK_S", 0.02)
-    monkeypatch.setattr(notifier, "RETRY_S", (0.05, 0.05))
+    monkeypatch.setattr(again, "RETRY_S", (0.05, 0.05))
     running = []
 
     def make(url: str | None = None, own: str = "", notify: str = "") -> Target:
@@ -110,7 +132,9 @@ def made(tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch) -> It
             f'[workspace]\nname = "box"\n[notify]\nsecrets = "notify.toml"\n{notify}\n'
             f"[notify.targets.ops]\n{own}\n"
         )
-        target = Target("ops", load(config), tmp_path, SystemClock(), lambda *w: said.append(w[1]))
+        target = Target(
+            "ops", load(config), tmp_path, SystemClock(), record, lambda *w: said.append(w[1])
+        )
         running.append(target)
         return target
 
@@ -119,37 +143,59 @@ def made(tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch) -> It
         target.close()
 
 
-def test_a_webhook_is_told_what_happened_where(made: Made, said: list[str]) -> None:
+def test_a_webhook_is_told_what_happened_where(made: Made, said: list[str], record: Ledger) -> None:
     hook = Hook()
     target = made(f"json://user:{SECRET}@127.0.0.1:{hook.server_port}/hook")
-    target.offer(FACT)
+    fact = happens(record, target, "cost 0.9 is beyond 0.5")
     eventually("it is told", lambda: hook.got)
     assert hook.got[0]["title"] == "cdml box: CRIT late alert"
-    assert hook.got[0]["message"] == "2026-06-01T12:00:00Z cost 0.9 is beyond 0.5"
+    assert hook.got[0]["message"] == f"{fact.time[:19]}Z cost 0.9 is beyond 0.5"
     assert hook.got[0]["type"] == "failure"
     eventually("it is counted", lambda: target.row().sent == 1)
     assert said == []
     hook.end()
 
 
-def test_a_letter_goes_through_a_mail_server(made: Made) -> None:
+HOSTILE = '"<b>x</b>](http://evil) *y* <!channel> @everyone\x1b[2J\u202e.csv" quarantined'
+
+
+def test_a_letter_goes_through_a_mail_server_and_what_it_quotes_is_inert(made: Made) -> None:
     mail = Mail()
     target = made(
         f"mailto://127.0.0.1:{mail.server_address[1]}/?from=cdml@example.org&to=ada@example.org"
-        "&mode=insecure&format=text"
+        "&mode=insecure"
     )
-    assert target.test(FACT).missing == ""
+    facts = (replace(FACT, text=HOSTILE), replace(FACT, text="a second\nwith two lines"))
+    target._deliver(Message("CRIT", facts))
+    assert target.row().missing == ""
     (letter,) = mail.got
     read = message_from_bytes(letter)
     assert read["To"] == "ada@example.org"
     assert "CRIT late alert" in str(read["Subject"])
+    kinds = {p.get_content_type(): p.get_payload(decode=True) for p in read.walk()}
+    html = kinds["text/html"].decode()  # type: ignore[union-attr]
+    assert "&lt;b&gt;x&lt;/b&gt;" in html
+    assert html.count("<br/>") == 2
+    for word in ("<b>", "\x1b", "\u202e", "@everyone"):
+        assert word not in html
     mail.end()
 
 
-def test_one_that_fails_is_tried_again_and_that_is_told_once(made: Made, said: list[str]) -> None:
+def test_what_chats_show_is_never_a_link_or_a_call() -> None:
+    for kind in (NotifyFormat.MARKDOWN, NotifyFormat.TEXT, NotifyFormat.HTML):
+        shown = convert_between(NotifyFormat.HTML, kind, inert(HOSTILE))
+        assert "@everyone" not in shown
+        assert "\x1b" not in shown
+    assert r"\]\(http" in convert_between(NotifyFormat.HTML, NotifyFormat.MARKDOWN, inert(HOSTILE))
+    assert plain("CRIT <late>\n@here *a*") == "CRIT  late   here  a "
+
+
+def test_one_that_fails_is_tried_again_and_that_is_told_once(
+    made: Made, said: list[str], record: Ledger
+) -> None:
     hook = Hook(failing=2)
     target = made(f"json://user:{SECRET}@127.0.0.1:{hook.server_port}/hook")
-    target.offer(FACT)
+    happens(record, target, "it is bad")
     eventually("it is told in the end", lambda: target.row().sent)
     row = target.row()
     assert (row.failed, row.missing) == (2, "")
@@ -157,6 +203,47 @@ def test_one_that_fails_is_tried_again_and_that_is_told_once(made: Made, said: l
     assert first.startswith('"ops" could not be told: it was not accepted there. It is tried again')
     assert second == '"ops" is told again'
     hook.end()
+
+
+def test_a_restart_loses_nothing_that_was_to_be_told_and_tells_nothing_twice(
+    made: Made, record: Ledger, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    work = program(tmp_path, f"cat >> {told}; echo >> {told}")
+
+    def texts() -> list[str]:
+        lines = told.read_text().splitlines() if told.exists() else []
+        return [f["text"] for line in lines if line for f in json.loads(line)["facts"]]
+
+    first = made(own=work)
+    happens(record, first, "told before")
+    eventually("it is told", lambda: texts() == ["told before"])
+    first.close()
+    # What happens while nobody is there to tell it, and on a disk that takes no record.
+    record.tell(SystemClock().now(), "CRIT", "audit", None, "the audit chain is broken")
+    second = made(own=work)
+    second.offer(EventRow(0, "2026-06-01T12:00:00Z", "CRIT", "spool", None, "no space"))
+    eventually("both", lambda: {*texts()} >= {"the audit chain is broken", "no space"})
+    # Whoever heard that it began before the restart hears that it is over.
+    happens(record, second, "all within limits again", "INFO")
+    eventually("the end", lambda: "all within limits again" in texts())
+    assert texts().count("told before") == 1
+
+
+def test_what_a_dead_target_missed_comes_in_order_after_a_restart(
+    made: Made, record: Ledger, tmp_path: Path
+) -> None:
+    dead = made(own='exec = ["./none"]')
+    happens(record, dead, "it began")
+    happens(record, dead, "all within limits again", "INFO")
+    eventually("it fails", lambda: dead.row().failed)
+    eventually("both wait", lambda: dead.row().waiting == 2)
+    dead.close()
+    told = tmp_path / "told.json"
+    made(own=program(tmp_path, f"cat > {told}.part; mv {told}.part {told}"))
+    found = json.loads(eventually("it is told", lambda: told.exists() and told.read_text()))
+    assert [f["text"] for f in found["facts"]] == ["it began", "all within limits again"]
+    assert found["recovered"]
 
 
 def test_no_secret_and_no_broken_file_of_secrets_is_ever_said(
@@ -187,9 +274,9 @@ def program(folder: Path, text: str) -> str:
     return f'exec = ["{path}"]'
 
 
-def test_a_program_gets_the_facts_on_stdin(made: Made, tmp_path: Path) -> None:
+def test_a_program_gets_the_facts_on_stdin(made: Made, record: Ledger, tmp_path: Path) -> None:
     target = made(own=program(tmp_path, "cat > told.part; mv told.part told.json"))
-    target.offer(FACT)
+    happens(record, target, FACT.text)
     eventually("it is told", (tmp_path / "told.json").exists)
     found = json.loads((tmp_path / "told.json").read_text())
     assert (found["workspace"], found["level"], found["recovered"]) == ("box", "CRIT", False)
@@ -216,17 +303,16 @@ def alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
-def test_a_target_that_hangs_keeps_nobody_waiting_and_drops_are_counted(
-    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_target_that_hangs_keeps_nobody_waiting_and_ends_with_the_engine(
+    made: Made, record: Ledger, tmp_path: Path, said: list[str]
 ) -> None:
-    monkeypatch.setattr(notifier, "QUEUE", 3)
     target = made(own=program(tmp_path, "touch began; sleep 600"))
-    target.offer(FACT)
+    happens(record, target, "it is bad")
     eventually("it hangs", (tmp_path / "began").exists)
     began = time.monotonic()
-    for _ in range(10):
-        target.offer(FACT)
+    for n in range(10):
+        happens(record, target, f"it is worse {n}")
     assert time.monotonic() - began < 0.5
-    assert target.row().dropped == 7
     target.close()
     assert not target._thread.is_alive()
+    assert (target.row().failed, said) == (0, [])

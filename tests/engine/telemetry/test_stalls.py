@@ -7,7 +7,7 @@ import pytest
 
 from engine.clock import SystemClock
 from engine.telemetry import stalls
-from engine.telemetry.engine_metrics import text
+from engine.telemetry.engine_metrics import WorkspaceFigures, text
 from engine.telemetry.stalls import Stalls, watch
 
 
@@ -29,7 +29,7 @@ def test_what_is_counted_is_by_how_much_a_loop_came_too_late() -> None:
     assert found.stood() == {"control": 3.5, "beat": 0.0}
     assert found.worst() == {"control": 3.0}
     assert found.worst() == {}
-    shown = text({}, found.stood()).decode()
+    shown = text({}, WorkspaceFigures(stood=found.stood())).decode()
     assert 'cdml_loop_stalled_seconds_total{loop="control"} 3.5' in shown
     assert 'cdml_loop_stalled_seconds_total{loop="beat"} 0.0' in shown
 

@@ -1,5 +1,7 @@
 """Requests reach a collector as spans; a client's traceparent is honoured; drops are counted."""
 
+import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,12 +13,15 @@ from engine.settings_telemetry import TelemetrySettings
 from engine.telemetry import tracer as tracing
 from engine.telemetry.otlp import Collector
 from engine.telemetry.spans import parent_of, span_of, trace_of
-from engine.telemetry.tracer import Tracer
+from engine.telemetry.tracer import AT_ONCE, Tracer
 from tests.box import eventually, free_port
 from tests.engine.telemetry.collector import Receiver, about
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 PART = ("late", "v2", "champion", 3, "b-1")
+PREDICT = "POST /v1/models/{model}/predict"
+OK: dict[str, str | int | float | bool] = {"http.response.status_code": 200}
+FAILED = OK | {"http.response.status_code": 503, "error.type": "503"}
 
 
 @pytest.fixture
@@ -49,20 +54,21 @@ def test_a_request_is_a_span_of_its_clients_trace_and_holds_who_answered(
     asked = tracer.began(header("01"))
     assert asked is not None
     tracer.answered([PART])
-    tracer.ended(asked, "POST predict", 200)
+    tracer.ended(asked, PREDICT, OK)
     own = tracer.began([])
     assert own is not None
-    tracer.ended(own, "POST predict", 503)
+    tracer.ended(own, PREDICT, FAILED)
     eventually("they are taken", lambda: len(receiver.spans) == 3)
     tracer.close()
     request, inner, other = receiver.spans
     assert (request.trace_id.hex(), request.parent_span_id.hex()) == (TRACE, PARENT)
-    assert request.kind == 2
+    assert (request.kind, request.name) == (2, PREDICT)
     assert about(request) == {"http.response.status_code": 200}
     assert inner.parent_span_id == request.span_id
     assert about(inner)["cdml.version"] == "v2"
     assert request.start_time_unix_nano <= inner.end_time_unix_nano
     assert (other.status.code, other.parent_span_id) == (2, b"")
+    assert about(other)["error.type"] == "503"
     assert other.trace_id != request.trace_id
     assert receiver.services == {"cdml-serving"}
     assert receiver.headers[0]["x-key"] == "k"
@@ -71,15 +77,16 @@ def test_a_request_is_a_span_of_its_clients_trace_and_holds_who_answered(
 def test_numbers_go_the_same_way(receiver: Receiver) -> None:
     registry = CollectorRegistry()
     Counter("cdml_a", "A.", ["model"], registry=registry).labels("late").inc(3)
-    took = Histogram("cdml_b", "B.", buckets=(1.0, 2.0), registry=registry)
+    took = Histogram("cdml_b_seconds", "B.", buckets=(1.0, 2.0), registry=registry)
     for value in (0.5, 1.5, 1.6, 9.0):
         took.observe(value)
     tracer = traced(receiver.base, [], registry)
-    eventually("they are taken", lambda: "cdml_b" in receiver.numbers)
+    eventually("they are taken", lambda: "cdml_b_seconds" in receiver.numbers)
     tracer.close()
     (point,) = receiver.numbers["cdml_a"].sum.data_points
     assert (point.as_double, about(point)) == (3.0, {"model": "late"})
-    (point,) = receiver.numbers["cdml_b"].histogram.data_points
+    (point,) = receiver.numbers["cdml_b_seconds"].histogram.data_points
+    assert receiver.numbers["cdml_b_seconds"].unit == "s"
     assert list(point.bucket_counts) == [1, 2, 1]
     assert (list(point.explicit_bounds), point.count, point.sum) == ([1.0, 2.0], 4, 12.6)
 
@@ -95,8 +102,46 @@ def test_a_dead_collector_costs_spans_that_are_counted_and_nothing_else(
     for _ in range(50):
         asked = tracer.began([])
         assert asked is not None
-        tracer.ended(asked, "POST predict", 200)
+        tracer.ended(asked, PREDICT, OK)
     eventually("all are counted", lambda: sum(dropped) == 50)
+    tracer.close()
+
+
+def test_a_burst_is_handed_over_whole_and_what_waits_at_the_end_too(receiver: Receiver) -> None:
+    dropped: list[int] = []
+    tracer = traced(receiver.base, dropped)
+    for _ in range(3 * AT_ONCE + 7):
+        asked = tracer.began([])
+        assert asked is not None
+        tracer.ended(asked, PREDICT, OK)
+    tracer.close()
+    assert (len(receiver.spans), dropped) == (3 * AT_ONCE + 7, [])
+
+
+def test_at_the_end_a_collector_that_hangs_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tracing, "CLOSE_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        tracer = traced(f"http://127.0.0.1:{deaf.getsockname()[1]}", [])
+        asked = tracer.began([])
+        assert asked is not None
+        tracer.ended(asked, PREDICT, OK)
+        began = time.monotonic()
+        tracer.close()
+        assert time.monotonic() - began < 2.0
+
+
+def test_a_share_of_the_requests_is_traced_and_what_a_client_says_comes_first(
+    receiver: Receiver,
+) -> None:
+    told = tracing.about("serving", "0", "box")
+    tracer = Tracer(
+        lambda: Collector(receiver.base, {}, told), "b", SystemClock(), list, lambda _: None, 0.25
+    )
+    drawn = [tracer.began([]) is not None for _ in range(2000)]
+    assert 400 < sum(drawn) < 600
+    assert all(tracer.began(header("01")) for _ in range(20))
     tracer.close()
 
 

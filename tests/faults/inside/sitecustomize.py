@@ -102,10 +102,11 @@ def wrapped(inside: Inside, call: str, real: Callable[..., Any]) -> Callable[...
         place = site(2)
         if act := inside.at("before", call, place):
             raise OSError(getattr(errno, act), os.strerror(getattr(errno, act)), *given[:1])
+        syncs = call in ("fsync", "fdatasync") and place
+        size = os.fstat(given[0]).st_size if syncs else 0  # what comes meanwhile is of the next one
         found = real(*given, **named)
-        if call in ("fsync", "fdatasync") and place:
-            path = os.readlink(f"/proc/self/fd/{given[0]}")
-            inside.synced(path, os.fstat(given[0]).st_size)
+        if syncs:
+            inside.synced(os.readlink(f"/proc/self/fd/{given[0]}"), size)
         elif call in ("rename", "replace") and place:
             inside.note("renamed", os.path.abspath(given[0]), os.path.abspath(given[1]))
         inside.at("after", call, place)
