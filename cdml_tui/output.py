@@ -1,5 +1,6 @@
 """How an answer is written: JSON, plain aligned text, or a table by rich on a terminal."""
 
+import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -35,8 +36,11 @@ def out() -> TextIO:
 
 
 def json_line(value: object) -> None:
-    """Write one value as one line of JSON."""
-    out().write(msgspec.json.encode(value).decode() + "\n")
+    """Write one value as one line of JSON; what a terminal might obey is escaped in it."""
+    text = msgspec.json.encode(value).decode()
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+    out().write(text + "\n")
     out().flush()
 
 

@@ -1,5 +1,6 @@
 """`python -m engine VERB`: the processes of a workspace, and the verbs that need no engine."""
 
+import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ def main(argv: list[str]) -> int:
     if verb not in VERBS:
         sys.stderr.write(f"cdml: python -m engine takes one of: {', '.join(VERBS)}.\n")
         return 2
+    # A picture of this process's memory would hold keys, tokens and rows.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     return VERBS[verb](rest)
 
 

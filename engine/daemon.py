@@ -17,7 +17,7 @@ from engine import notify
 from engine.api.app import application
 from engine.api.conductor import Conductor
 from engine.api.desk import Desk
-from engine.api.peer import PeerProtocol, listen
+from engine.api.peer import PeerConnection, listen
 from engine.api.stream import Hub
 from engine.artifacts import Artifacts
 from engine.beat import Beat
@@ -34,6 +34,7 @@ from engine.pipeline.load import TIDE, load
 from engine.pipeline.recover import recover
 from engine.pipeline.site import Site
 from engine.pipeline.train import accepted
+from engine.serving.connection import KEEP_ALIVE_S, is_ours
 from engine.serving_process import ServingProcess
 from engine.settings import Settings
 from engine.settings import load as load_settings
@@ -106,11 +107,15 @@ class Engine(Conductor):
         listener = listen(self._workspace.engine_socket)
         config = uvicorn.Config(
             application(Desk(self._site, self), self._hub, self._outlets, self._stalls),
-            http=PeerProtocol,
+            http=PeerConnection,
+            ws="none",
             log_config=None,
             access_log=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=2,
         )
+        logging.getLogger("uvicorn.error").addFilter(is_ours)
         self._server = uvicorn.Server(config)
         self._beat.start()
         if not self._clock.simulated:

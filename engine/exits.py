@@ -46,8 +46,10 @@ def guarded(act: Callable[[], int], *, as_json: bool) -> int:
 
 def tell(error: ErrorBody, *, as_json: bool) -> None:
     """Write an error to stderr, as one JSON object or as one sentence."""
-    # A name typed in another encoding holds surrogates, which no JSON can carry.
-    message = error.message.encode("utf-8", "backslashreplace").decode()
+    # A name typed in another encoding holds surrogates, which no JSON can carry, and one in a file
+    # whatever somebody wrote there, which no terminal is to obey.
+    plain = (c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in error.message)
+    message = "".join(plain)
     body = ErrorAnswer(msgspec.structs.replace(error, message=message))
     text = msgspec.json.encode(body).decode() if as_json else f"cdml: {message}"
     sys.stderr.write(text + "\n")

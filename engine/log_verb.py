@@ -1,6 +1,5 @@
 """`cdml logs`: what the processes wrote, with and without a running engine."""
 
-import json
 import os
 import re
 import sys
@@ -52,7 +51,7 @@ def _run(argv: list[str]) -> int:
     for path, line in chain(lines, news):
         if (run and path != own and line.get("run") != run) or not wanted.fits(line):
             continue
-        shown = json.dumps(line, ensure_ascii=False) if given.json else _said(line)
+        shown = logs.as_line(line) if given.json else _said(line)
         sys.stdout.write(shown + "\n")
         sys.stdout.flush()
     return 0

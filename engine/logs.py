@@ -43,7 +43,15 @@ class JsonLines(logging.Formatter):
         found |= {name: value for name in IDS if (value := getattr(record, name, None))}
         if record.exc_info and record.exc_info[0] is not None:
             found |= _error(*record.exc_info)
-        return json.dumps(found, ensure_ascii=False, default=str)
+        return as_line(found)
+
+
+def as_line(found: dict[str, Any]) -> str:
+    """Return JSON in which what a terminal might obey is escaped, and letters are not."""
+    text = json.dumps(found, ensure_ascii=False, default=str)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def _error(

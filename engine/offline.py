@@ -3,18 +3,17 @@
 Serving is nudged, and obeys the ledger by itself should the nudge be lost.
 """
 
-import getpass
 import os
 import sys
 from pathlib import Path
 
 import msgspec
 
+from engine.api.origin import this_user
 from engine.artifacts import Artifacts
 from engine.clock import Clock, SimulatedClock, SystemClock, parse_time
 from engine.errors import CdmlError, InvalidError, UnavailableError
 from engine.exits import Arguments, guarded
-from engine.ledger.change import Actor
 from engine.ledger.ledger import Ledger
 from engine.pipeline import requests
 from engine.pipeline.rollback import rollback
@@ -60,7 +59,7 @@ def _run(argv: list[str]) -> int:
     )
     try:
         requests.check_key(control, "rollback", model, asked.idempotency_key, asked.to)
-        answer = rollback(control, model, _operator(), asked)
+        answer = rollback(control, model, this_user(), asked)
     except UnavailableError as e:
         if e.code not in ("serving_unreachable", "unconfirmed"):
             raise
@@ -100,10 +99,6 @@ def _settings(workspace: Workspace) -> Settings:
     except CdmlError as e:
         sys.stderr.write(f"cdml: going on without cdml.toml: {e.message}\n")
         return Settings()
-
-
-def _operator() -> Actor:
-    return Actor("human", getpass.getuser(), os.getuid(), os.getpid())
 
 
 def _key() -> str:

@@ -7,9 +7,11 @@ from pathlib import Path
 import msgspec
 
 from engine import tokens
+from engine.api.origin import this_user
 from engine.clock import SystemClock, iso
-from engine.errors import RefusedError
+from engine.errors import CdmlError, RefusedError
 from engine.exits import Arguments, guarded
+from engine.ledger.ledger import Ledger
 from engine.quantities import address, is_loopback
 from engine.settings import load
 from engine.workspace import Workspace
@@ -47,6 +49,7 @@ def _run(argv: list[str]) -> int:
 def _new(workspace: Workspace, name: str) -> tuple[object, str]:
     secret = tokens.PREFIX + secrets.token_urlsafe(32)
     tokens.add(workspace.tokens, name, secret, iso(SystemClock().wall()))
+    _record(workspace, "token_new", name)
     sys.stderr.write("This is shown once; only its hash is kept.\n")
     return {"name": name, "token": secret}, secret
 
@@ -72,5 +75,22 @@ def _revoke(workspace: Workspace, name: str) -> tuple[object, str]:
                 code="last_token",
             )
     left = tokens.remove(workspace.tokens, name)
+    _record(workspace, "token_revoke", name)
     after = f"{left} left" if left else f"it was the last: {OPEN}"
     return {"name": name, "left": left}, f"{name} is revoked; {after}"
+
+
+def _record(workspace: Workspace, deed: str, name: str) -> None:
+    """Write into the audit whose token it was; a ledger that cannot be written keeps none away."""
+    if not workspace.ledger.exists():
+        return
+    wall = SystemClock().wall()
+    try:
+        ledger = Ledger(workspace.ledger)
+        try:
+            with ledger.change(this_user(), deed, None, now=wall, wall=wall) as change:
+                change.detail["name"] = name
+        finally:
+            ledger.close()
+    except CdmlError as e:
+        sys.stderr.write(f"cdml: it is not in the audit: {e.message}\n")

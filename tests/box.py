@@ -25,7 +25,7 @@ from cdml_tui.client import Client, ConsoleError
 
 ROOT = Path(__file__).parent.parent
 CDML = [sys.executable, "-P", "-m", "cdml_tui.cli"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT / 'tests' / 'fence'}:{ROOT}"}
 COLUMNS = ["id", "time", "known", "wind", "kind", "hour", "late"]
 FIRST, SECOND = datetime(2024, 1, 1), datetime(2024, 1, 9, 8)  # noqa: DTZ001 - as in a file
 PATIENCE_S = 120.0

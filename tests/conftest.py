@@ -2,14 +2,37 @@
 
 import fcntl
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.fence.sitecustomize import fence
+
 # As jobs and serving have it: threads that wait for each other on busy cores cost a hundredfold.
 for limit in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(limit, "1")
+
+FENCE = Path(__file__).parent / "fence"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put the fence around this process, and around all that it starts and those start."""
+    if "CDML_FENCE" not in os.environ:
+        handle, os.environ["CDML_FENCE"] = tempfile.mkstemp(prefix="cdml-fence-")
+        os.close(handle)
+        os.environ["PYTHONPATH"] = f"{FENCE}:{os.environ.get('PYTHONPATH', '')}".rstrip(":")
+        config.add_cleanup(lambda: Path(os.environ["CDML_FENCE"]).unlink(missing_ok=True))
+    fence(os.environ["CDML_FENCE"])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run where any of its processes tried to call another machine."""
+    noted = Path(os.environ["CDML_FENCE"]).read_text(encoding="utf-8")
+    if noted and "PYTEST_XDIST_WORKER" not in os.environ:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        session.config.get_terminal_writer().write(f"\ncalled another machine:\n{noted}")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,6 +126,31 @@ RIGHT: dict[str, Any] = {
 }
 
 
+# The same for the control socket: none of it may succeed even where it is right by chance.
+CHANGE: dict[str, Any] = {
+    "idempotency_key": "k", "expect": "v99", "to": "v98", "reason": "x", "override": ["hold"],
+    "share_pct": 5.5,
+}  # fmt: skip
+CONTROL: dict[str, Any] = {
+    **{f"/api/v1/models/late/{verb}": CHANGE for verb in ("promote", "rollback", "canary")},
+    "/api/v1/models/nosuch/hold": {"idempotency_key": "k", "reason": "x", "version": "v1"},
+    "/api/v1/models/late/taint": {"idempotency_key": "k", "reason": "x", "version": "v99"},
+    "/api/v1/models/nosuch/train": {"idempotency_key": "k", "reason": "x"},
+    "/api/v1/models/late/validate": {"idempotency_key": "k", "version": "v99"},
+    "/api/v1/jobs/r999/cancel": {"idempotency_key": "k", "reason": "x"},
+    "/api/v1/alerts/99/mute": {"idempotency_key": "k", "for": "12h", "reason": "x"},
+    "/api/v1/incidents/99": {"text": "x", "close": True},
+    "/api/v1/models/nosuch/ingest?name=x.csv": {"a": 1},
+}
+CONTROL_PATHS = [
+    *("/", "//", "/api", "/api/v2/state", "/api/v1/", "/api/v1/models", "/api/v1/models/late"),
+    *("/api/v1/models/late/promote/x", "/api/v1/models/%00/promote", "/api/v1/jobs/%ff/cancel"),
+    *("/api/v1/incidents/x", "/api/v1/incidents/-1", "/api/v1/incidents/" + "9" * 400, "/%"),
+    *("/api/v1/alerts/1e9/ack", "/api/v1/models/late%2fpromote", "/v1/models/late/predict"),
+    *("/api/v1/models/late/proof?generation=x", "/api/v1/state/..", "/?" * 50, "/" * 500),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Malformed:
     """A request as it is sent; `kept` where it is whole HTTP, so that an answer must come."""
@@ -142,17 +167,19 @@ def request(method: str, path: str, body: bytes, *more: str) -> bytes:
     return "\r\n".join([*head, "", ""]).encode("latin-1") + body
 
 
-def malformed(draw: random.Random) -> Malformed:
+def malformed(
+    draw: random.Random, right: dict[str, Any] = RIGHT, paths: Sequence[str] = PATHS
+) -> Malformed:
     """Make the next request; now and then one is right by chance."""
-    path = draw.choice(list(RIGHT))
+    path = draw.choice(list(right))
     kind = draw.random()
     if kind < 0.8:
-        body = draw.choice(BODIES)(draw, RIGHT[path])
+        body = draw.choice(BODIES)(draw, right[path])
         return Malformed("POST", path, request("POST", path, body), kept=True)
-    body = json.dumps(RIGHT[path]).encode()
+    body = json.dumps(right[path]).encode()
     if kind < 0.9:
         if draw.random() < 0.5:
-            path = draw.choice(PATHS)
+            path = draw.choice(paths)
         method = draw.choice(METHODS)
         return Malformed(method, path, request(method, path, body), kept=True)
     return Malformed("POST", path, _raw(draw, path, body), kept=False)
@@ -227,7 +254,10 @@ def _other_keys(draw: random.Random, right: Any) -> bytes:
 
 def _too_many(draw: random.Random, right: Any) -> bytes:
     copy = json.loads(json.dumps(right))
-    holder, key = draw.choice([(h, k) for h, k in _places(copy) if isinstance(h[k], list)])
+    lists = [(h, k) for h, k in _places(copy) if isinstance(h[k], list)]
+    if not lists:
+        return _whole(draw, right)
+    holder, key = draw.choice(lists)
     holder[key] = holder[key] * draw.choice([2, 40, 1001 if draw.random() < 0.05 else 3])
     return json.dumps(copy).encode()
 
@@ -291,5 +321,46 @@ def _raw(draw: random.Random, path: str, body: bytes) -> bytes:
             version = draw.choice([b"HTTP/9.9", b"HTTP/1.0", b"HTTP/0.9", b"HTTPS/1.1", b"", b"x"])
             return right.replace(b"HTTP/1.1", version)
         case _:
-            header = draw.choice([*HEADERS, "x: " + "y" * draw.choice([15_000, 17_000, 70_000])])
+            header = draw.choice(
+                [*HEADERS, "x: " + "y" * draw.choice([7_000, 9_000, 17_000, 100_000])]
+            )
             return request("POST", path, body, header)
+
+
+def tricks(path: str, body: bytes) -> dict[str, bytes]:
+    """Return what front ends and servers read differently: each is refused, and the link closed."""
+    right = request("POST", path, body)
+    length = f"content-length: {len(body)}".encode()
+    head, whole = right[: len(right) - len(body)], b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    chunked = head.replace(length, b"transfer-encoding: chunked")
+    told = {
+        "both": right.replace(length, length + b"\r\ntransfer-encoding: chunked"),
+        "both, otherwise": head.replace(length, b"transfer-encoding: chunked\r\n" + length) + whole,
+        "two lengths": right.replace(length, length + b"\r\ncontent-length: 3"),
+        "a list of lengths": right.replace(length, length + b", 3"),
+        "a signed length": right.replace(b"content-length: ", b"content-length: +"),
+        "a negative length": right.replace(b"content-length: ", b"content-length: -"),
+        "a length in hex": right.replace(length, b"content-length: 0x10"),
+        "an endless length": right.replace(length, b"content-length: " + b"9" * 40),
+        "chunked first": chunked.replace(b": chunked", b": chunked, identity") + whole,
+        "a name with a blank": right.replace(b"content-length:", b"content-length :"),
+        "a folded line": right.replace(b"host: box", b"host: box\r\n x: y"),
+        "a zero in a name": right.replace(b"host: box", b"ho\x00st: box"),
+        "a zero in a value": right.replace(b"host: box", b"host: b\x00ox"),
+        "a bare return": right.replace(b"host: box\r\n", b"host: box\rx: y\r\n"),
+        "a huge chunk": chunked + b"f" * 17 + b"\r\n" + body,
+        "a negative chunk": chunked + b"-1\r\n" + body,
+        "a chunk that is longer": chunked + b"1\r\n" + body,
+        "a header of 100 KB": right.replace(b"host: box", b"host: box\r\nx: " + b"y" * 100_000),
+        "a header without end": head[:-4] + b"\r\nx: " + b"y" * 600_000,
+        "a name without end": head[:-4] + b"\r\n" + b"y" * 600_000,
+        "a path of 100 KB": right.replace(b" HTTP/1.1", b"/" + b"p" * 100_000 + b" HTTP/1.1", 1),
+        "400 headers": right.replace(b"host: box", b"\r\n".join(b"x%d: yyyyyyyyyyyyyyyyyyyy" % n
+                                                              for n in range(400))),
+        "blank lines without end": b"\r\n" * 300_000,
+        "a trailer without end": chunked + whole[:-2] + b"x: " + b"y" * 600_000,
+        "another protocol": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + right,
+        "a version of its own": right.replace(b"HTTP/1.1", b"HTTP/9.9"),
+    }  # fmt: skip
+    assert all(content != right for content in told.values())
+    return told

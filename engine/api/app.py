@@ -15,7 +15,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from engine import wire
-from engine.api import changing, looking, outward
+from engine.api import bodies, changing, looking, outward
 from engine.api.desk import Desk
 from engine.api.outward import Outward
 from engine.api.peer import Req
@@ -41,7 +41,7 @@ STATUS: tuple[tuple[type[CdmlError], int], ...] = (
     (UnavailableError, 503),
     (CorruptError, 500),
 )
-MAX_UPLOAD = 2 * 2**30
+MOST_SAID = 1000
 log = logging.getLogger("cdml.api")
 
 
@@ -65,14 +65,20 @@ def application(desk: Desk, hub: Hub, out: Outward, stalls: Stalls) -> Litestar:
         guards=[allowed],
         lifespan=[lifespan],
         state=State({"desk": desk, "hub": hub, "outward": out}),
-        exception_handlers={CdmlError: _ours, HTTPException: _theirs, Exception: _surprise},
+        exception_handlers={
+            CdmlError: _ours,
+            HTTPException: _theirs,
+            OverflowError: _endless,
+            Exception: _surprise,
+        },
         openapi_config=OpenAPIConfig(
             "cdml control",
             "1",
             path="/api/v1/openapi.json",
             render_plugins=[JsonRenderPlugin(path="/")],
         ),
-        request_max_body_size=MAX_UPLOAD,
+        before_request=bodies.checked,
+        request_max_body_size=wire.MAX_BODY,
         logging_config=None,
     )
 
@@ -91,9 +97,20 @@ def _body(status: int, code: str, message: str, field: str | None) -> Response[b
 
 def _ours(_: Req, error: CdmlError) -> Response[bytes]:
     status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
-    if error.code == "forbidden":
-        status = 403
-    return _body(status, error.code, error.message, error.field)
+    status = {"forbidden": 403, "malformed_json": 400}.get(error.code, status)
+    return _body(status, error.code, _bounded(error.message), error.field)
+
+
+def _endless(request: Req, _: OverflowError) -> Response[bytes]:
+    text = (
+        f"Asking {request.method} {request.url.path[:200]}: a number in it is larger than any is."
+    )
+    return _body(404, "number_too_large", text, None)
+
+
+def _bounded(message: str) -> str:
+    """Return a message, a long one without its middle: what was sent stands there, advice last."""
+    return message if len(message) < MOST_SAID else f"{message[:600]} ... {message[-300:]}"
 
 
 def _theirs(request: Req, error: HTTPException) -> Response[bytes]:

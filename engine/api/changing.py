@@ -6,6 +6,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from engine import wire
+from engine.api.bodies import FILE, MAX_UPLOAD
 from engine.api.desk import desk_of, site_of
 from engine.api.peer import Req, operator
 from engine.api.verbs import CHANGES, LOCKS
@@ -101,24 +102,32 @@ def cancel(
     return desk_of(state).cancel(run, operator(request), data)
 
 
-@post("/api/v1/models/{model:str}/ingest", status_code=200)
+@post(
+    "/api/v1/models/{model:str}/ingest",
+    status_code=200,
+    opt={FILE: True},
+    request_max_body_size=MAX_UPLOAD,
+)
 async def ingest(
     request: Req, state: State, model: FromPath[str], name: FromQuery[str]
 ) -> wire.UploadAnswer:
     """Take in a table, sent as the body."""
-    operator(request)
     desk = desk_of(state)
-    return await desk.upload(model, name, request.stream(), desk.take_file)
+    return await desk.upload(model, name, request.stream(), desk.take_file, operator(request))
 
 
-@post("/api/v1/models/{model:str}/labels", status_code=200)
+@post(
+    "/api/v1/models/{model:str}/labels",
+    status_code=200,
+    opt={FILE: True},
+    request_max_body_size=MAX_UPLOAD,
+)
 async def labels(
     request: Req, state: State, model: FromPath[str], name: FromQuery[str]
 ) -> wire.UploadAnswer:
     """Take in a file of labels, sent as the body."""
-    operator(request)
     desk = desk_of(state)
-    return await desk.upload(model, name, request.stream(), desk.take_labels)
+    return await desk.upload(model, name, request.stream(), desk.take_labels, operator(request))
 
 
 @post("/api/v1/incidents/{number:int}", status_code=200, sync_to_thread=True)

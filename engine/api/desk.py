@@ -26,6 +26,7 @@ from engine.ledger.ledger import Ledger
 from engine.pipeline import (
     backups,
     compare,
+    deeds,
     deliver_labels,
     overview,
     past,
@@ -40,6 +41,7 @@ from engine.pipeline.ingest import ingest
 from engine.pipeline.measurement import ValidateResult
 from engine.pipeline.site import Site
 from engine.pipeline.training import TrainResult
+from engine.store import intake
 
 T = TypeVar("T")
 PROBE_CLIENT = "cdml-probe"
@@ -275,8 +277,9 @@ class Desk:
         name: str,
         content: AsyncIterator[bytes],
         take: Callable[[str, Path], wire.UploadAnswer],
+        actor: Actor,
     ) -> wire.UploadAnswer:
-        """Receive a file whole under a name of our own, then take it in."""
+        """Receive a file whole under a name of our own, then take it in; the audit says whose."""
         self.site.model(model)
         safe = _NAME.sub("_", Path(name).name).lstrip(".")[-100:] or "upload"
         folder = self.site.workspace.incoming(model) / f".upload-{os.urandom(8).hex()}"
@@ -295,12 +298,19 @@ class Desk:
                 "Free disk space and send it again.",
                 code="no_space",
             ) from e
-        return await anyio.to_thread.run_sync(self._take, model, part, take)
+        return await anyio.to_thread.run_sync(self._take, model, part, take, actor)
 
     def _take(
-        self, model: str, path: Path, take: Callable[[str, Path], wire.UploadAnswer]
+        self,
+        model: str,
+        path: Path,
+        take: Callable[[str, Path], wire.UploadAnswer],
+        actor: Actor,
     ) -> wire.UploadAnswer:
+        deed = "upload" if take == self.take_file else "upload_labels"
         try:
+            digest = intake.source_digest(path)
+            deeds.record(self.site, actor, deed, model, file=path.name, sha256=digest)
             answer = take(model, path)
         finally:
             shutil.rmtree(path.parent, ignore_errors=True)
@@ -320,15 +330,19 @@ class Desk:
     def reload(self, actor: Actor) -> dict[str, str]:
         """Read cdml.toml again."""
         done = self._conductor.reload()
+        digest = intake.source_digest(self.site.workspace.config)
+        deeds.mention(self.site, actor, "reload", sha256=digest)
         self.site.tell("ACT", "reload", None, f"{actor.name}: {done}")
         return {"message": done}
 
     def back_up(self, actor: Actor) -> wire.BackupAnswer:
         """Copy the workspace, hot; one copy at a time."""
+        deeds.mention(self.site, actor, "backup")
         return backups.made(self.site, actor.name)
 
     def stop(self, actor: Actor) -> dict[str, str]:
         """End the engine."""
+        deeds.mention(self.site, actor, "stop")
         self.site.tell("ACT", "stop", None, f"{actor.name} stopped the engine")
         self._conductor.stop()
         return {"message": "stopping"}

@@ -57,7 +57,7 @@ async def events(request: Req, state: State) -> Stream:
     desk, peer = desk_of(state), request.scope["state"]
     ledger = desk.ledger
     resume = request.headers.get("last-event-id", "")
-    after = int(resume) if resume.isdigit() else ledger.last_event()
+    after = int(resume) if resume.isdecimal() and len(resume) < 19 else ledger.last_event()
     role = role_of(peer["peer"], desk.site.settings.roles) or "viewer"
     who = wire.Onlooker(actor_of(peer).name, role, iso(desk.site.clock.wall()))
     return Stream(hub_of(state).follow(ledger, after, who), media_type="text/event-stream")

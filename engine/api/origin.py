@@ -1,10 +1,28 @@
-"""Where a caller sits: the terminal, as the kernel knows it, and the address that SSH told of."""
+"""Who a caller is, by the machine's name, and where it sits: its terminal, its address by SSH."""
 
 import ipaddress
+import os
+import pwd
 from pathlib import Path
+
+from engine.ledger.change import Actor
 
 # Terminals of pseudo-terminals have these major numbers in Linux, 256 minor ones each.
 _PTS = range(136, 144)
+
+
+def user_of(uid: int) -> str:
+    """Return the name of a user, or its number where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def this_user() -> Actor:
+    """Return who runs this very process: by the kernel's word, not by that of the environment."""
+    uid, pid = os.getuid(), os.getpid()
+    return Actor("human", user_of(uid), uid, pid, tty_of(pid), ssh_of(pid))
 
 
 def tty_of(pid: int) -> str | None:

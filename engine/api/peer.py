@@ -2,46 +2,49 @@
 
 import asyncio
 import os
-import pwd
 import socket
-import struct
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from litestar import Request
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from engine.api.origin import ssh_of, tty_of
+from engine.api.origin import ssh_of, tty_of, user_of
 from engine.ledger.change import Actor
+from engine.serving.connection import Connection
 from engine.serving.control import short_path
+from engine.serving.credentials import credentials
 
-_CREDENTIALS = struct.Struct("3i")
 Req = Request[Any, Any, Any]
+# So many connections one user may have; the engine's own user and root have no such limit.
+MOST_OF_ONE = 32
 
 
-class PeerProtocol(HttpToolsProtocol):
+class PeerConnection(Connection):
     """Puts the peer's credentials into this connection's own copy of the application state."""
+
+    linger_s = 0.0
+    uid = -1
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Read SO_PEERCRED once per connection."""
-        peer: socket.socket = transport.get_extra_info("socket")
-        found = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        self.app_state = {**self.app_state, "peer": _CREDENTIALS.unpack(found)}
+        peer = credentials(transport.get_extra_info("socket"))
+        self.uid = peer[1]
+        self.app_state = {**self.app_state, "peer": peer}
         super().connection_made(transport)
+
+    def _crowd(self) -> str | None:
+        """Keep a user from taking every connection, so that others can act."""
+        own = [c for c in self.server_state.connections if getattr(c, "uid", -1) == self.uid]
+        if len(own) > MOST_OF_ONE and self.uid not in (0, os.getuid()):
+            return f"{MOST_OF_ONE} connections of {user_of(self.uid)} are open"
+        return super()._crowd()
 
 
 def actor_of(state: dict[str, Any]) -> Actor:
     """Return the person behind a connection."""
     pid, uid, _ = state["peer"]
-    return Actor("human", _name(uid), uid, pid)
-
-
-def _name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
+    return Actor("human", user_of(uid), uid, pid)
 
 
 def operator(request: Req) -> Actor:

@@ -5,18 +5,18 @@ import logging
 import shutil
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from threading import Condition, Event, Lock, Thread
+from threading import BoundedSemaphore, Condition, Event, Lock, Thread
 from typing import Any, TypeVar
 
 import msgspec
 
 from engine.clock import ended as ended_since
 from engine.clock import iso
-from engine.errors import CdmlError, RefusedError, UnknownError
+from engine.errors import CdmlError, RefusedError, UnavailableError, UnknownError
 from engine.jobs.process import JobDiedError, JobProcess, started_at, sweep
 from engine.pipeline import locks, validate
 from engine.pipeline.delivery import JOBS, Outcome, note_asked
@@ -29,6 +29,8 @@ T = TypeVar("T")
 LIGHT = {"monitor", "rebuild"}
 ALIVE = ("queued", "running")
 SHOWN = 50
+# Who measures at once, and who waits for that.
+MOST_WAITING = 8
 INTERRUPTED = "was interrupted"
 log = logging.getLogger("cdml.jobs")
 
@@ -127,6 +129,7 @@ class Runner:
         self._last = int(site.ledger.meta("last_run") or 0)
         self._unrecorded: dict[str, JobRow] = {}
         self._measuring, self._measured = Lock(), 0
+        self._places = BoundedSemaphore(MOST_WAITING)
         self._asked: list[_Run] = []
 
     def submit(self, model: str, job: str, cause: str, version: str | None = None) -> JobRow:
@@ -155,8 +158,12 @@ class Runner:
         return row
 
     def measure(self, model: str, verb: str, inputs: object, answer: type[T]) -> T:
-        """Measure at once for somebody who waits, one at a time; nothing of it is kept."""
-        with self._measuring:
+        """Measure at once for somebody who waits, one at a time; nothing of it is kept.
+
+        UnavailableError where several wait already: who only looks must not keep all others from
+        being answered.
+        """
+        with self._waiting(model, verb), self._measuring:
             self._measured += 1
             row = JobRow(f"m{self._measured}", model, verb, "running", "", self._site.moment())
             run = _Run(self._site, self, row)
@@ -168,6 +175,18 @@ class Runner:
                 with self._changed:
                     self._asked.remove(run)
                 shutil.rmtree(run.folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _waiting(self, model: str, verb: str) -> Iterator[None]:
+        if not self._places.acquire(blocking=False):
+            raise UnavailableError(
+                f"Measuring {model} ({verb}): {MOST_WAITING} others are at it. Try again.",
+                code="busy",
+            )
+        try:
+            yield
+        finally:
+            self._places.release()
 
     def rows(self, limit: int = SHOWN) -> list[JobRow]:
         """Return running and queued runs, then at most `limit` of those stored, newest first."""

@@ -34,7 +34,10 @@ class Actor:
 
 ENGINE = Actor("engine", "engine")
 # What changes neither roles nor locks; an incident gathers the rest.
-_UNNOTED = ("register", "validate", "judge", "prove", "verify", "assess")
+_UNNOTED = (
+    *("register", "validate", "judge", "prove", "verify", "assess"),
+    *("upload", "upload_labels", "reload", "stop", "backup", "incident"),
+)
 
 
 class Change:

@@ -22,7 +22,7 @@ from engine.ledger import audit
 from engine.ledger.alerts import Alerts
 from engine.ledger.change import Actor, Change
 from engine.ledger.connection import connect, damage, reading
-from engine.ledger.incidents import Incidents
+from engine.ledger.incidents import Incidents, inert
 from engine.ledger.past import rewound
 from engine.ledger.rollbacks import Rollbacks
 from engine.ledger.rows import entry_of, read_locks, read_roles
@@ -217,7 +217,8 @@ class Ledger:
     # -- events
 
     def tell(self, now: datetime, level: str, kind: str, model: str | None, text: str) -> EventRow:
-        """Write one fact for people."""
+        """Write one fact for people: on one line, with nothing in it that a terminal obeys."""
+        text = inert(text)
         sql = "insert into events (time, level, kind, model, text) values (?, ?, ?, ?, ?)"
         number = self._write(sql, iso(now), level, kind, model, text)
         return EventRow(number, iso(now), level, kind, model, text)  # type: ignore[arg-type]

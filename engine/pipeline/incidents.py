@@ -9,6 +9,7 @@ from engine.clock import iso
 from engine.errors import InvalidError, UnavailableError, UnknownError
 from engine.ledger.change import Actor
 from engine.ledger.incidents import inert
+from engine.pipeline import deeds
 from engine.pipeline.site import Control
 from engine.wire import IncidentPage, IncidentRow
 
@@ -67,7 +68,11 @@ def add(site: Control, number: int, actor: Actor, text: str, *, close: bool) -> 
         )
     now = iso(site.clock.now())
     known = [(n.author, n.kind, n.text) for n in site.ledger.incidents.notes(number)[-1:]]
-    if said and known != [(str(actor), "note", inert(said))]:
+    fresh = bool(said) and known != [(str(actor), "note", inert(said))]
+    if fresh or (close and found.closed is None):
+        deed = "close" if close else "note"
+        deeds.record(site, actor, "incident", found.model, number=number, what=deed, said=said)
+    if fresh:
         site.ledger.incidents.note(number, now, str(actor), "note", said)
     if close and site.ledger.incidents.close(number, now):
         site.ledger.incidents.note(number, now, str(actor), "action", "closed")

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine.errors import CdmlError, InvalidError
+from engine.errors import CdmlError, InvalidError, RefusedError
 from engine.pipeline import arriving, schema, vetting, waiting
 from engine.pipeline.arriving import Seen
 from engine.pipeline.shape import Shape, compared
@@ -44,6 +44,13 @@ def ingest(
     among the batch's warnings; `query` is what its rows came from, where that was no file. `waived`
     says who accepts it in spite of what is found; what are no rows of the model is refused even so.
     """
+    if path.is_symlink():
+        raise RefusedError(
+            f'Taking in "{path.name}": it is a link, and would have this user read for another. '
+            "Deliver the file itself.",
+            code="is_a_link",
+            field=path.name,
+        )
     with site.ingesting:
         return _ingest(site, model, path, noted, query, waived)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,22 +21,31 @@ from engine.serving.answers import Answerer
 from engine.serving.answers import Reply as Answers
 from engine.serving.bodies import read_labels
 from engine.serving.callers import Callers
+from engine.serving.connection import error_body
 from engine.serving.heads import MAX_CLIENT_ID, REQUEST, header, route_of, told_of
+from engine.serving.http_faults import (
+    HttpError,
+    Message,
+    check_announced,
+    from_a_page,
+    no_such_path,
+    require,
+    too_large,
+)
 from engine.serving.open_inference import infer_answer, metadata, read_infer
 from engine.serving.openapi import document
 from engine.serving.predict import predict_answer, read_predict
 from engine.serving.tally import Tally
 from engine.telemetry.prometheus import CONTENT_TYPE, ServingMetrics
-from engine.wire import MAX_BODY, ErrorAnswer, ErrorBody
+from engine.wire import MAX_BODY
 
 if TYPE_CHECKING:
     from engine.telemetry.tracer import Tracer
 
-Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-MAX_IN_FLIGHT = 256
+MAX_IN_FLIGHT = 64
 MAX_HELD = 64 * 2**20
 BODY_DEADLINE_S = 10.0
 STATUS = [
@@ -57,18 +66,6 @@ class Reply:
     body: bytes
     kind: bytes = b"application/json"
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-
-
-class HttpError(Exception):
-    """A fault of the request as HTTP, before any rule of ours."""
-
-    def __init__(
-        self, status: int, code: str, message: str, headers: list[tuple[bytes, bytes]] | None = None
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.headers = headers or []
 
 
 class App:
@@ -158,8 +155,10 @@ class App:
     def _admit(
         self, path: list[str], scope: Message, headers: dict[bytes, bytes], now: float
     ) -> None:
-        """Raise HttpError for a request without a known token, or of a client asking too often."""
+        """Raise HttpError for a page of a browser, without a known token, or asking too often."""
         callers = self._callers
+        if callers.open and b"origin" in headers:
+            raise from_a_page()
         if (callers.open and callers.buckets is None) or path[:2] == ["v2", "health"]:
             return
         name = "" if callers.open else callers.name(headers.get(b"authorization", b""))
@@ -197,18 +196,18 @@ class App:
             case ["v2", *rest]:
                 return self._described(rest, scope)
             case ["metrics"]:
-                _require(scope, "GET")
+                require(scope, "GET")
                 return Reply(200, self._metrics.text(), CONTENT_TYPE.encode())
             case ["openapi.json"]:
-                _require(scope, "GET")
+                require(scope, "GET")
                 return Reply(200, self._document)
-        raise _no_such_path()
+        raise no_such_path()
 
     def _described(self, path: list[str], scope: Message) -> Reply:
         """Answer the reading half of the Open Inference Protocol."""
         match path:
             case [] | ["health", "live" | "ready"] | ["models", _] | ["models", _, "ready"]:
-                _require(scope, "GET")
+                require(scope, "GET")
         match path:
             case []:
                 found = {"name": "cdml", "version": self._version, "extensions": []}
@@ -223,7 +222,7 @@ class App:
                 if not self._answerer.known(model):
                     self._answerer.slot(model)
                 return _readiness(self._ready(model), model)
-        raise _no_such_path()
+        raise no_such_path()
 
     def _ready(self, model: str) -> bool:
         try:
@@ -240,7 +239,7 @@ class App:
         receive: Receive,
         headers: dict[bytes, bytes],
     ) -> Reply:
-        _require(scope, "POST")
+        require(scope, "POST")
         body = await self._body(headers, receive)
         try:
             if self._busy >= MAX_IN_FLIGHT:
@@ -255,7 +254,7 @@ class App:
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         """Read at most MAX_BODY bytes within the deadline; they are held until answered."""
-        _check_announced(headers)
+        check_announced(headers)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + BODY_DEADLINE_S
         message = await _next(receive)
@@ -271,7 +270,7 @@ class App:
                 size += len(parts[-1])
                 self._held += len(parts[-1])
             if size > MAX_BODY:
-                raise _too_large()
+                raise too_large()
         except BaseException:
             self._held -= size
             raise
@@ -313,11 +312,6 @@ class App:
         return _encode(infer_answer(request_id, reply))
 
 
-def error_body(code: str, message: str, field: str | None) -> bytes:
-    """Write the one shape of errors."""
-    return _encode(ErrorAnswer(ErrorBody(code, message, field)))
-
-
 def _refusal(
     path: list[str],
     status: int,
@@ -339,24 +333,10 @@ def _client_id(headers: dict[bytes, bytes]) -> str:
     return headers.get(b"x-client-id", b"")[:MAX_CLIENT_ID].decode("latin-1")
 
 
-def _check_announced(headers: dict[bytes, bytes]) -> None:
-    """Raise HttpError for a body that is refused by what its headers say."""
-    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise HttpError(
-            415,
-            "content_encoding",
-            "Reading the body: it is compressed. Send it plain.",
-            [(b"connection", b"close")],
-        )
-    length = headers.get(b"content-length", b"0")
-    if len(length) > 12 or not length.isdigit() or int(length) > MAX_BODY:
-        raise _too_large()
-
-
 async def _next(receive: Receive, seconds: float = BODY_DEADLINE_S) -> Message:
     try:
         async with asyncio.timeout(seconds):
-            return await receive()
+            message = await receive()
     except TimeoutError:
         raise HttpError(
             408,
@@ -364,36 +344,11 @@ async def _next(receive: Receive, seconds: float = BODY_DEADLINE_S) -> Message:
             f"Reading the body: it did not arrive within {BODY_DEADLINE_S:.0f} s. Send it faster.",
             [(b"connection", b"close")],
         ) from None
-
-
-def _require(scope: Message, method: str) -> None:
-    if scope["method"] != method:
-        raise HttpError(
-            405,
-            "wrong_method",
-            f"{scope['method'][:20]} {scope['path'][:80]}: this path takes {method} only.",
-            [(b"allow", method.encode())],
-        )
+    if message["type"] == "http.disconnect":
+        raise HttpError(400, "hung_up", "Reading the body: the client hung up before its end.")
+    return message
 
 
 def _readiness(ready: bool, model: str | None = None) -> Reply:  # noqa: FBT001
     found: dict[str, Any] = {"ready": ready} if model is None else {"name": model, "ready": ready}
     return Reply(200 if ready else 503, _encode(found))
-
-
-def _too_large() -> HttpError:
-    return HttpError(
-        413,
-        "body_too_large",
-        f"Reading the body: it is larger than {MAX_BODY} bytes. Send fewer rows at once.",
-        [(b"connection", b"close")],
-    )
-
-
-def _no_such_path() -> HttpError:
-    return HttpError(
-        404,
-        "unknown_path",
-        "Looking for this path: there is none. Predict at /v1/models/MODEL/predict; the others "
-        "are listed at /openapi.json.",
-    )

@@ -71,7 +71,31 @@ def check_keys(body: bytes, colons: int) -> None:
         json.loads(body, object_pairs_hook=_no_duplicates)
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> None:
+def check_json(body: bytes) -> None:
+    """Refuse what is no JSON in UTF-8, is nested too deep, or has a key twice; nothing is kept."""
+    try:
+        found = json.loads(
+            body.decode(), object_pairs_hook=_no_duplicates, parse_constant=_no_number
+        )
+        deep = _depth(found) > MAX_DEPTH
+    except RecursionError:
+        deep = True
+    except ValueError as e:
+        raise _malformed(f"{e!s:.200}") from None
+    if deep:
+        raise _malformed(f"it is nested deeper than {MAX_DEPTH} levels")
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number")
+
+
+def _depth(value: Any) -> int:
+    inside = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(_depth, inside), default=0) if isinstance(value, dict | list) else 0
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     seen: set[str] = set()
     for key, _ in pairs:
         if key in seen:
@@ -81,6 +105,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> None:
                 field=key[:80],
             )
         seen.add(key)
+    return dict(pairs)
 
 
 def _malformed(found: str) -> InvalidError:

@@ -25,6 +25,7 @@ from engine.errors import (
     UnavailableError,
     UnknownError,
 )
+from engine.serving.credentials import is_ours
 
 LENGTH = struct.Struct("<I")
 MAX_MESSAGE = 32 * 2**20
@@ -351,12 +352,11 @@ def bind(path: Path) -> socket.socket:
                     code="serving_running",
                 )
         path.unlink(missing_ok=True)
-        before = os.umask(0o117)
+        before = os.umask(0o177)
         try:
             listener.bind(address)
         finally:
             os.umask(before)
-    path.chmod(0o660)
     listener.listen(64)
     return listener
 
@@ -365,6 +365,9 @@ async def listen(listener: socket.socket, controls: Controls) -> asyncio.Server:
     """Answer questions on a bound socket."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not is_ours(writer.get_extra_info("socket")):
+            writer.close()  # others ask the engine, which knows what they may
+            return
         # Cancelled: the process ends, and whoever asked sees the connection close.
         gone = (OSError, EOFError, TimeoutError, asyncio.CancelledError)
         with contextlib.suppress(*gone):

@@ -9,7 +9,7 @@ from engine.domain.schema import Kind
 from engine.errors import InvalidError
 from engine.serving.answers import Reply
 from engine.serving.asked import AskedColumns
-from engine.serving.bodies import check_id, read
+from engine.serving.bodies import check_id, check_keys, read
 from engine.serving.slots import Slot
 from engine.wire import MAX_ROWS, Scalar
 
@@ -77,6 +77,7 @@ def read_infer(body: bytes) -> tuple[str | None, AskedColumns]:
     request = _request(body)
     if request.id is not None:
         check_id(request.id, "id")
+    check_keys(body, _colons(request))
     columns: dict[str, list[Scalar]] = {}
     for tensor in request.inputs:
         if tensor.name in columns:
@@ -88,6 +89,17 @@ def read_infer(body: bytes) -> tuple[str | None, AskedColumns]:
             "inputs", f"{len(columns)} tensors", f"Send 1 to {MAX_ROWS} rows, equally many in each."
         )
     return request.id, AskedColumns(columns, [request.id] if size == 1 else [None] * size)
+
+
+def _colons(request: InferRequest) -> int:
+    """Return how many colons its keys have at most; one more may be of a key that stands twice."""
+    told = [t.parameters for t in request.inputs] + [t.parameters for t in request.outputs]
+    told.append(request.parameters)
+    return (
+        1 + bool(request.outputs) + (0 if request.id is None else 1 + request.id.count(":"))
+        + 4 * len(request.inputs) + len(request.outputs)
+        + sum(1 + len(found) for found in told if found)
+    )  # fmt: skip
 
 
 def infer_answer(request_id: str | None, reply: Reply) -> InferAnswer:

@@ -1,28 +1,27 @@
 """Opening metrics.duckdb: sandboxed, migrated, one writer at a time, a cursor for each reader."""
 
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Condition, Lock, Timer
+from time import sleep
 from typing import Any
 
 import duckdb
 
 from engine.errors import CorruptError, RefusedError, UnavailableError
 from engine.store.compaction import begun, finished, given_up, sync_folder
+from engine.store.confined import connect
 from engine.store.known import Known
 from engine.store.migrations import MIGRATIONS
 from engine.upgrading import Before
 
 READ_DEADLINE_S = 10.0
-CHECKPOINT_S, AGAIN_S = 60.0, 0.05
+CHECKPOINT_TRIES, CHECKPOINT_PAUSE_S = 100, 0.1
 # What does not fit into memory goes to the disk, which a query gone wild must not fill.
-CONFIG: dict[str, Any] = {
-    "threads": 1, "memory_limit": "128MB", "max_temp_directory_size": "4GB"
-}  # fmt: skip
+MOST_SPILLED = "4GB"
 NO_WAY_BACK = (
     "Nothing was changed. What was upgraded is not taken back: to use this version, restore a "
     "backup, or copy the files of the newest aside/*-upgrade over those of the workspace."
@@ -55,7 +54,7 @@ class Store:
     def _open(self) -> None:
         path = self._path
         try:
-            self._db = duckdb.connect(str(path), config=CONFIG)
+            self._db = connect(path, memory_limit="128MB", max_temp_directory_size=MOST_SPILLED)
             self._migrate(path)
             folders = ", ".join(
                 f"'{_quoted(f)}/'" for f in (self.batches, self.history, self._fresh)
@@ -122,26 +121,9 @@ class Store:
     def still(self) -> Iterator[Path]:
         """Keep everybody from writing, with all that is committed in the file that is yielded."""
         with self._write_lock:
-            self._checkpoint()
+            with self.cursor() as cursor:
+                _checkpoint(cursor)
             yield self._path
-
-    def _checkpoint(self) -> None:
-        """Write the log into the file; DuckDB refuses while another of its threads still does."""
-        end = time.monotonic() + CHECKPOINT_S
-        while True:
-            try:
-                with self.cursor() as cursor:
-                    cursor.execute("checkpoint")
-            except duckdb.TransactionException as e:
-                if time.monotonic() > end:
-                    raise UnavailableError(
-                        f'Writing the metric store into its file: DuckDB says "{_first_line(e)}". '
-                        "Nothing was lost. Ask again when less goes on.",
-                        code="store_busy",
-                    ) from e
-                time.sleep(AGAIN_S)
-            else:
-                return
 
     def damage(self) -> str:
         """Read every value once; return what DuckDB says of one that it cannot read, or nothing.
@@ -171,8 +153,8 @@ class Store:
             with self.cursor() as cursor:
                 upto = begun(cursor, fresh)
             with self._write_lock:
-                self._checkpoint()
                 with self.cursor() as cursor:
+                    _checkpoint(cursor)
                     finished(cursor, fresh, upto, self.shifts)
                 with self._opening, self._idle:
                     self._idle.wait_for(lambda: self._cursors == 0)
@@ -272,7 +254,7 @@ def is_newer(said: str) -> bool:
 def commits_in(path: Path) -> int:
     """Return the commits of a store that nobody has open; 0 where it cannot be read."""
     try:
-        with duckdb.connect(str(path), read_only=True) as db:
+        with connect(path, read_only=True, threads=None) as db:
             return sum(n for (n,) in db.execute("select commits from tide").fetchall())
     except duckdb.Error:
         return 0
@@ -293,6 +275,23 @@ def naive(moment: datetime) -> datetime:
 def zoned(moment: datetime | None) -> datetime | None:
     """Return a stored time with its zone."""
     return None if moment is None else moment.replace(tzinfo=UTC)
+
+
+def _checkpoint(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Checkpoint; DuckDB refuses for as long as a transaction of before is just ending."""
+    for left in reversed(range(CHECKPOINT_TRIES)):
+        try:
+            cursor.execute("checkpoint")
+        except duckdb.TransactionException as e:
+            if not left:
+                raise UnavailableError(
+                    f'Emptying the log of the metric store: DuckDB says "{_first_line(e)}". '
+                    "Nothing was lost; the engine tries again.",
+                    code="store_unavailable",
+                ) from e
+            sleep(CHECKPOINT_PAUSE_S)
+        else:
+            return
 
 
 def _abandon(cursor: duckdb.DuckDBPyConnection) -> None:

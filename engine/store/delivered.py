@@ -14,6 +14,7 @@ import numpy as np
 
 from engine.stats import days, telling
 from engine.stats.days import ColumnDays, Delivered
+from engine.store.confined import connect
 from engine.store.connection import Store, naive
 from engine.store.files import literal, name_of
 from engine.store.snapshots import plain
@@ -196,11 +197,7 @@ def opened(store: Store, path: Path, of: Columns, rows: int) -> Iterator[Arrived
             yield Arrived(path, of, db, rows)
             db.execute("drop table arrived")
         return
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "threads": 1,
-        "memory_limit": _MEMORY,
-    }
-    with duckdb.connect(config=config) as db:
+    with connect(memory_limit=_MEMORY) as db:
         yield Arrived(path, of, db, rows)
 
 

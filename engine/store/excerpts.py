@@ -5,8 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
+from engine.store.confined import connect
 from engine.store.connection import naive
 from engine.store.files import name_of, text
 
@@ -24,7 +23,7 @@ def deliver(
         f"and {moment} <= '{naive(until)}' order by {name_of(time)}"
     )
     part = into.with_name(f".{into.name}")
-    with duckdb.connect(config={"threads": 1}) as db:
+    with connect() as db:
         db.execute(f"copy ({body}) to '{text(part)}' (format parquet)")
         row = db.execute("select count(*) from read_parquet(?)", [str(part)]).fetchone()
     part.rename(into)
@@ -56,7 +55,7 @@ def poisoned(
         f"{rows} order by {time}"
     )
     part = into.with_name(f".{into.name}")
-    with duckdb.connect(config={"threads": 1}) as db:
+    with connect() as db:
         db.execute(f"copy ({body}) to '{text(part)}' (format parquet)")
         row = db.execute(f"select count(*), count_if({turned}) {rows}").fetchone()
     part.rename(into)
@@ -68,7 +67,7 @@ def happened(
 ) -> list[tuple[Any, ...]]:
     """Return columns of the rows with since <= order < until, in that order."""
     picked = ", ".join(name_of(c) for c in columns)
-    with duckdb.connect(config={"threads": 1}) as db:
+    with connect() as db:
         return db.execute(
             f"select {picked} from read_parquet(?) where {name_of(order)} >= ? "
             f"and {name_of(order)} < ? order by {name_of(order)}, {name_of(columns[0])}",

@@ -1,6 +1,8 @@
 """Files of rows as people deliver them: how DuckDB is told to read one, and what a name means."""
 
+import gzip
 import re
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +22,10 @@ READERS = {
     ".json": _JSON,
 }
 PACKED = (".gz", ".zst")
+# What unpacks to more than this, and to so many times its size, is a bomb.
+MOST_UNPACKED = 64 * 2**20
+MOST_RATIO = 100
+_PIECE = 2**20
 _WILD = re.compile(r"[*?\[]")
 
 
@@ -44,6 +50,26 @@ def reader(path: Path, texts: Sequence[str] = ()) -> str:
         return function
     types = ", ".join(f"{_quoted(name)}: 'VARCHAR'" for name in texts)
     return f"{function[:-1]}, types = {{{types}}})"
+
+
+def check_packed(path: Path) -> None:
+    """Refuse a bomb: text as .gz that would keep a reader busy for hours; what is broken is not."""
+    if path.suffix.lower() != ".gz":
+        return
+    most, found = max(MOST_UNPACKED, MOST_RATIO * path.stat().st_size), 0
+    try:
+        with gzip.open(path, "rb") as file:
+            while found <= most and (piece := file.read(_PIECE)):
+                found += len(piece)
+    except (OSError, EOFError, zlib.error):
+        return  # its reader says so in its own words
+    if found > most:
+        raise InvalidError(
+            f'Reading "{path.name}": it unpacks to more than {MOST_RATIO} times its size. Nothing '
+            "was taken in. Deliver it unpacked, or as Parquet.",
+            code="unpacks_to_too_much",
+            field=path.name,
+        )
 
 
 def ending(path: Path) -> str:

@@ -6,10 +6,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from engine.clock import parse_time
 from engine.errors import InvalidError
+from engine.store.confined import connect
 from engine.store.connection import Store, naive, zoned
 from engine.store.files import literal, name_of, text
 from engine.store.snapshots import Table, plain
@@ -79,7 +78,7 @@ def write(table: Table, into: Path) -> None:
         f"where {time} is not null{outside}) order by {time}{key}"
     )
     part = into.with_name(f".{into.name}.part")
-    with duckdb.connect(config={"threads": 1}) as db:
+    with connect() as db:
         db.execute(f"copy ({body}) to '{text(part)}' (format parquet, compression zstd)")
     part.rename(into)
 
@@ -106,7 +105,7 @@ def rows(past: History, columns: Sequence[str], since: datetime, until: datetime
     Columns of the table come under their own names behind a prefix `f:`.
     """
     picked = "".join(f", {name_of(c)} as {name_of('f:' + c)}" for c in columns)
-    with duckdb.connect(config={"threads": 1}) as db:
+    with connect() as db:
         found = db.execute(
             f"select {past.name} as id, {name_of(past.time)} as time, "
             f"{name_of(past.target)} as label, {past.known} as known{picked} from {_from(past)} "
@@ -142,7 +141,7 @@ def deliver(past: History, into: Path, since: datetime, until: datetime) -> int:
         f"and {moment} <= '{naive(until)}' order by {PLACE}"
     )
     part = into.with_name(f".{into.name}")
-    with duckdb.connect(config={"threads": 1}) as db:
+    with connect() as db:
         row = db.execute(f"copy ({body}) to '{text(part)}' (format parquet)").fetchone()
     if row is None or not row[0]:
         part.unlink()
@@ -184,5 +183,5 @@ def _from(past: History) -> str:
 
 
 def _query(sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    with duckdb.connect(config={"threads": 1}) as db:
+    with connect() as db:
         return db.execute(sql, list(values)).fetchall()

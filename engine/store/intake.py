@@ -13,8 +13,9 @@ import duckdb
 from engine.durable import sync_folder
 from engine.errors import InvalidError, UnavailableError
 from engine.store import times
+from engine.store.confined import connect
 from engine.store.connection import zoned
-from engine.store.files import ending, literal, name_of, reader, text
+from engine.store.files import check_packed, ending, literal, name_of, reader, text
 
 OTHER = "OTHER"
 EMPTY = "EMPTY"
@@ -58,7 +59,8 @@ def columns(path: Path) -> dict[str, str]:
             "again, whole.",
             code="unreadable_file",
         )
-    with duckdb.connect(config={"threads": 1, "memory_limit": "1GB"}) as db:
+    check_packed(path)
+    with connect(memory_limit="1GB") as db:
         found = {r[0]: plain(r[1]) for r in _query(db, path, f"describe from {reader(path)}")}
         texts = [name for name, kind in found.items() if kind == "VARCHAR"]
         if texts:
@@ -95,7 +97,7 @@ def snapshot(
 
 def _write(path: Path, part: Path, types: dict[str, str], time: str, timezone: str) -> Any:
     """Write the snapshot to `part`; return its rows, first and last time, and its order."""
-    with duckdb.connect(config={"threads": 1, "memory_limit": "1GB"}) as db:
+    with connect(memory_limit="1GB") as db:
         db.execute(f"set TimeZone = '{timezone}'")
         db.execute(f"set temp_directory = '{text(part.parent)}'")
         found = {r[0]: r[1] for r in _query(db, path, f"describe from {reader(path)}")}
@@ -187,7 +189,7 @@ def _query(db: duckdb.DuckDBPyConnection, path: Path, sql: str) -> list[tuple[An
 
 def values(path: Path, names: list[str], time: str | None, timezone: str) -> list[tuple[Any, ...]]:
     """Return the named columns of a file as rows, the time last; for files of labels."""
-    with duckdb.connect(config={"threads": 1}) as db:
+    with connect() as db:
         db.execute(f"set TimeZone = '{timezone}'")
         found = {r[0]: r[1] for r in _query(db, path, f"describe from {reader(path)}")}
         picked = ", ".join(name_of(n) for n in names)

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterator
 from functools import lru_cache
 from typing import Any
 
-import duckdb
 import msgspec
+
+from engine.store.confined import connect
 
 LONGEST = 10_000  # characters
 _CLASSES = {
@@ -80,7 +81,7 @@ def averaged(sql: str) -> str | None:
         return None
     inner = {**node, "select_list": [outer["arguments"][0]["expression"]]}
     tree = {"error": False, "statements": [{"node": inner, "named_param_map": []}]}
-    with duckdb.connect(config={"threads": 1}) as db:
+    with connect() as db:
         row = db.execute("select json_deserialize_sql(?)", [_text(tree)]).fetchone()
     text = str(row[0]) if row else ""
     return text.removeprefix("SELECT ").removesuffix(" FROM log") or None
@@ -116,7 +117,7 @@ def _node(sql: str) -> Any:
     """Return the parsed select of an expression, or why there is none."""
     if len(sql) > LONGEST:
         return f"it is longer than {LONGEST} characters"
-    with duckdb.connect(config={"threads": 1}) as db:
+    with connect() as db:
         row = db.execute("select json_serialize_sql(?)", [f"select {whole(sql)} from log"])
         parsed: Any = msgspec.json.decode((row.fetchone() or ["{}"])[0])
     if parsed.get("error"):

@@ -12,6 +12,7 @@ import numpy as np
 from engine.errors import InvalidError
 from engine.settings import Settings
 from engine.store import kpi_sql
+from engine.store.confined import connect
 from engine.store.connection import Store, naive
 from engine.store.files import name_of
 from engine.store.predictions import ANSWERED, JOINED
@@ -206,7 +207,7 @@ def by_threshold(
 ) -> list[float | None]:
     """Return a binary KPI at each decision threshold, over rows that are not in the store."""
     wanted = _checked(sql, _lower(facts))
-    with duckdb.connect(config={"threads": 1}) as db, _said():
+    with connect() as db, _said():
         db.register("facts", facts)
         found = db.execute(
             "with log as (select facts.*, facts.score >= c.cut as decision, "
@@ -229,7 +230,7 @@ def expected_by_threshold(
     if inner is None:
         return [None for _ in thresholds]
     _checked(sql, _lower(facts))
-    with duckdb.connect(config={"threads": 1}) as db, _said():
+    with connect() as db, _said():
         db.register("facts", {k: v for k, v in facts.items() if k != "label"})
         found = db.execute(
             "with log as (select facts.*, e.label, case when e.label then facts.score else 1 - "
@@ -259,7 +260,7 @@ def facts(features: dict[str, Any], scores: Any, labels: Any, times: Any = None)
 def of_rows(sql: str, facts: dict[str, Any], decisions: Any) -> float | None:
     """Return a binary KPI over rows that are not in the store: facts and how each was decided."""
     wanted = _checked(sql, _lower(facts))
-    with duckdb.connect(config={"threads": 1}) as db, _said():
+    with connect() as db, _said():
         db.register("log", {**facts, "decision": decisions})
         row = db.execute(f"select {wanted} from log").fetchone()
     return None if row is None or row[0] is None else float(row[0])
@@ -275,7 +276,7 @@ def resampled(
     count, width = draws.shape
     drawn = {"draw of row": np.repeat(np.arange(count), width), "block": draws.ravel()}
     found, wanted = {}, _checked(sql, _lower(facts))
-    with duckdb.connect(config={"threads": 1}) as db, _said():
+    with connect() as db, _said():
         db.register("drawn", drawn)
         for name, decided in decisions.items():
             db.register("facts", {**facts, "decision": decided, "block of row": blocks})

@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 
 from engine.errors import InvalidError, UnavailableError
+from engine.store.confined import connect
 from engine.store.connection import naive
 from engine.store.files import name_of, reader, text
 
@@ -25,7 +26,7 @@ def query(
     A file's name is a table; `getvariable('since')` is the time of the newest row known so far.
     `into` lies in a folder of its own, the only one that may be written.
     """
-    with duckdb.connect(config={"threads": 1, "memory_limit": MEMORY}) as db:
+    with connect(memory_limit=MEMORY) as db:
         try:
             _given(db, files, database, into.parent)
             db.execute("set variable since = cast(? as timestamp)", [since and naive(since)])

@@ -13,6 +13,7 @@ import duckdb
 
 from engine.errors import CdmlError
 from engine.store import intake
+from engine.store.confined import connect
 from engine.store.files import ending, name_of, reader
 from engine.store.tablefile import check, unreadable
 
@@ -117,7 +118,7 @@ class RowFile:
 def opened(path: Path, timezone: str) -> Iterator[RowFile]:
     """Open a file; UnknownError where there is none, InvalidError where it is no table."""
     check(path)
-    with duckdb.connect(config={"threads": 1, "memory_limit": "512MB"}) as db:
+    with connect(memory_limit="512MB") as db:
         db.execute(f"set TimeZone = '{timezone}'")
         yield RowFile(path, db, timezone)
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import duckdb
 import msgspec
 import numpy as np
 
 from engine.clock import parse_time
+from engine.store.confined import connect
 from engine.store.connection import naive, zoned
 from engine.store.files import name_of
 
@@ -47,7 +47,7 @@ def rows(
     if not table.paths:
         return {}
     sql, values = _selected(table, columns, since, until, known_by)
-    with duckdb.connect(config={"threads": 1}) as db:
+    with connect() as db:
         found = db.execute(sql, values).fetchnumpy()
     return {name: plain(column) for name, column in found.items()}
 
@@ -68,7 +68,7 @@ def counts(
     ]
     for n, bound in enumerate(bounds.values()):
         values[f"bound{n}"] = None if bound is None else naive(bound)
-    with duckdb.connect(config={"threads": 1}) as db:
+    with connect() as db:
         found = db.execute(
             f"select min({time}), max({time}), {', '.join(after)} from ({sql})", values
         ).fetchone()
@@ -123,7 +123,7 @@ def _selected(
 
 
 def _there(table: Table) -> set[str]:
-    with duckdb.connect(config={"threads": 1}) as db:
+    with connect() as db:
         found = db.execute(
             "select * from read_parquet($paths, union_by_name = true, hive_partitioning = false) "
             "limit 0",

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import InvalidError, UnknownError
+from engine.store.confined import connect
 from engine.store.files import is_parquet, name_of, reader
 
 _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
@@ -101,13 +102,11 @@ def opened(paths: list[Path]) -> Iterator[list[TableFile]]:
         check(path)
     with tempfile.TemporaryDirectory(prefix="cdml-") as folder:
         scratch = Path(folder)
-        connection = duckdb.connect(
+        connection = connect(
             scratch / "scratch.duckdb",
-            config={
-                "memory_limit": _MEMORY,
-                "temp_directory": folder,
-                "autoinstall_known_extensions": "false",
-            },
+            threads=None,
+            memory_limit=_MEMORY,
+            temp_directory=folder,
         )
         try:
             connection.execute("set TimeZone = 'UTC'")

@@ -10,6 +10,7 @@ import duckdb
 
 from engine.errors import InvalidError
 from engine.store import dialect, times
+from engine.store.confined import connect
 from engine.store.files import is_parquet, name_of, reader
 
 _SAMPLE_ROWS = 100_000
@@ -45,7 +46,7 @@ class Tables:
     """Files that are one table; a context, to be closed. InvalidError where they are not."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self._db = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
+        self._db = connect(threads=None)
         self._first = paths[0]
         try:
             self._db.execute("set TimeZone = 'UTC'")

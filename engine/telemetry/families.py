@@ -26,7 +26,7 @@ def family(named: Named, rows: Iterable[tuple[Sequence[str], float | None]]) -> 
     found = kind(named.name.removesuffix("_total"), named.says, labels=named.labels)
     for values, value in rows:
         if value is not None:
-            found.add_metric(values, value)
+            found.add_metric(values, float(value))  # a truth is 1 or 0 to whoever reads it
     return found
 
 

@@ -214,3 +214,11 @@ def test_a_skops_file_that_names_a_function_is_refused_and_not_executed(
     with pytest.raises(CorruptError, match="not reviewed"):
         artifacts.loads(packed({"schema.json": json.dumps(schema).encode()}), "0" * 64)
     assert not canary.exists()
+
+
+@pytest.mark.parametrize("loader", sorted(artifacts.CALLING))
+def test_what_would_call_something_is_refused_before_it_is_looked_at(loader: str) -> None:
+    node = {"__class__": "call", "__module__": "os", "__loader__": loader}
+    text = json.dumps({"content": [{"inside": node}]}).replace("Node", "\\u004eode")
+    with pytest.raises(CorruptError, match="something called"):
+        artifacts.loads(packed({"schema.json": text.encode()}), "0" * 64)

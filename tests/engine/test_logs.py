@@ -185,3 +185,11 @@ def test_a_process_logs_json_onto_its_standard_error() -> None:
     assert json.loads(run.stderr)["text"] == "x 1"
     assert logs.text_of(run.stderr) == "x 1"
     assert logs.text_of("Serving: no") == "Serving: no"
+
+
+def test_a_line_holds_nothing_that_a_terminal_obeys_and_reads_as_it_was() -> None:
+    said = {"text": "größe \x1b]0;owned\x07 \x9b31m \u202e \U000e0041 \n"}
+    line = logs.as_line(said)
+    assert line.isprintable()
+    assert "größe" in line
+    assert json.loads(line) == said

@@ -24,6 +24,7 @@ from tests.faults import (
     drill,
     floods,
     full,
+    intrusions,
     kills,
     proved,
     repeats,
@@ -36,7 +37,7 @@ from tests.faults.outcome import Outcome, table
 
 PARTS = (
     kills, disks, full, damage, backlog, second, crowds, repeats, changes, restarts, unruly, clocks,
-    shuffled, aging, consoles, floods, attacked, drill, proved,
+    shuffled, aging, consoles, floods, attacked, drill, intrusions, proved,
 )  # fmt: skip
 CASES = {case: found for part in PARTS for case, found in part.CASES.items()}
 ALONE = {"6", "8", "9", "16", "17", "30", "31"}

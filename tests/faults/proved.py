@@ -16,11 +16,6 @@ from tests.box import ROOT
 from tests.faults.outcome import Case, Outcome
 
 PROOFS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "33": ("malformed requests", ("faults/test_fuzz.py", "faults/test_bad_input.py")),
-    "34": ("escape sequences, paths, calls, secrets", ("faults/test_guards.py",)),
-    "36": ("hostile artifacts", ("faults/test_hostile_artifacts.py", "engine/test_artifacts.py")),
-    "38": ("roles", ("engine/api/test_routes.py",)),
-    "39": ("an altered audit", ("engine/ledger/test_audit.py",)),
     "45": ("histories of the state machine", ("engine/pipeline/test_invariants.py",)),
 }
 

@@ -1,7 +1,5 @@
 """What the engine must never do, seen from inside its processes and from the kernel."""
 
-import json
-import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from engine.wire import Change, RunRequest
-from tests.box import ROOT, Box, deliver, row
-from tests.faults.intruder import SECRET, Bait, Both, corpus, lured
-from tests.faults.kills import LATER
+from engine.wire import Change
+from tests.box import ROOT, Box, row
+from tests.faults import hidden, reached
+from tests.faults.day import STRANGE, whole_day
+from tests.faults.intruder import SECRET, Bait, corpus, lured
 from tests.faults.scene import AGAIN, Inside, watched
 
 NAMES = 8
-STRANGE = "\x1b]0;owned\x07\x1b[2J[bold red]x[/]\u202e"
 
 
 @pytest.fixture(scope="module")
@@ -31,19 +29,6 @@ def seen(
         box.up()
         yield box, inside, bait
     bait.take_away()
-
-
-def whole_day(box: Box, folder: Path) -> None:
-    """Have everything happen that usually does: rows, labels, a training, changes, a backup."""
-    assert box.predict(row("day"))[0] == 200
-    label = {"id": "day", "ts": "2024-02-01T09:00:00Z", "value": True}
-    assert box.post("labels", json.dumps({"labels": [label]}).encode())[0] == 200
-    box.control.ingest("late", deliver(folder / "day.csv", 11, LATER))
-    box.ask("train", "late", "--wait")
-    box.control.change("promote", "late", Change("p", to="v2", override=AGAIN, reason=STRANGE))
-    box.control.change("rollback", "late", Change("r", reason="a test"))
-    box.control.start("monitor", "late", RunRequest("m", reason=STRANGE))
-    box.control.back_up()
 
 
 def test_no_name_in_any_request_leads_to_a_file_elsewhere(
@@ -75,15 +60,6 @@ def test_nothing_is_called_unpickled_or_started_but_our_own_processes(
     assert {"run", "serve"} <= verbs  # they were looked at
 
 
-def test_the_prediction_port_has_no_control(seen: tuple[Box, Inside, Bait]) -> None:
-    box, _, _ = seen
-    with Both(box) as both:
-        for side, method, path in both.operations():
-            if side == "control" and path != "/api/v1/openapi.json":
-                target = path.replace("{model}", "late").replace("{version}", "v1")
-                assert both.ask("port", method, target, b"")[0] == 404, path
-
-
 def test_what_people_write_reaches_no_terminal_as_a_command(
     seen: tuple[Box, Inside, Bait],
 ) -> None:
@@ -99,31 +75,19 @@ def test_what_people_write_reaches_no_terminal_as_a_command(
         assert "\u202e" not in said, words
 
 
-def test_secrets_are_in_no_log_answer_or_metric(
-    seen: tuple[Box, Inside, Bait], tmp_path: Path
+def test_it_listens_on_one_port_of_this_machine_and_two_sockets(
+    seen: tuple[Box, Inside, Bait],
 ) -> None:
     box, _, _ = seen
-    made = box.run("token", "new", "tower").stdout.strip()
-    guess = f"cdml_{secrets.token_urlsafe(32)}"
-    said = []
-    with Both(box) as both:
-        for token in (made, guess):
-            link = both._links["port"]
-            for target in ("/metrics", "/v1/models/late/predict", "/nosuch", "/v2/models/late"):
-                link.request("GET", target, headers={"authorization": f"Bearer {token}"})
-                said.append(link.getresponse().read())
-        looks = ("/api/v1/state", "/api/v1/events/recent", "/api/v1/audit")
-        said += [both.ask("control", "GET", target, b"")[1] for target in looks]
-    said += [p.read_bytes() for p in (box.path / "logs").rglob("*") if p.is_file()]
-    said += [p.read_bytes() for p in (box.path / "backups").rglob("*.json")]
-    said += [box.run("doctor", code=None).stdout.encode()]
-    key = (box.path / "keys" / "private").read_bytes()
-    for secret in (made.encode(), made.removeprefix("cdml_").encode(), guess.encode(), key,
-                   key.hex().encode()):  # fmt: skip
-        assert not [text[:100] for text in said if secret in text]
-    for pid in box.processes():
-        for file in ("cmdline", "environ"):
-            assert made.encode() not in Path(f"/proc/{pid}/{file}").read_bytes()
+    assert reached.listening(box) == reached.expected(box)
+
+
+def test_secrets_are_in_no_log_answer_number_file_or_core(stopped: Box) -> None:
+    known = hidden.planted(stopped)
+    stopped.up()
+    count, wrong = hidden.leaks(stopped, known)
+    assert wrong == []
+    assert count > 80
 
 
 def test_the_search_for_losses_needs_none_of_our_code() -> None:

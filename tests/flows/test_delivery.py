@@ -63,7 +63,8 @@ def test_a_dropped_file_becomes_a_champion_that_answers_and_is_scored(fresh: Box
     assert any("promoted v2" in text for text in texts)
     audit = fresh.ask("audit", "--verify")
     assert audit["verified"] is True
-    assert [e["action"] for e in audit["entries"]][-3:] == ["promote", "rollback", "undo"]
+    done = ["promote", "rollback", "undo", "reload"]
+    assert [e["action"] for e in audit["entries"]][-4:] == done
     assert fresh.ask("down") == {"stopped": True}
     eventually("every process has ended", lambda: not fresh.processes())
     stored = fresh.query("select count(*), count(distinct prediction_id) from predictions")

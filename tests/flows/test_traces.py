@@ -68,7 +68,9 @@ def test_one_trace_from_a_client_and_one_from_training_to_promotion(box: Box) ->
         assert request.trace_id.hex() == inner.trace_id.hex() == TRACE
         eventually(
             "numbers of both",
-            lambda: {"cdml_generation", "cdml_predictions"} <= {*receiver.numbers},
+            lambda: (
+                {"cdml_rollback_ready", "cdml_job_runs", "cdml_predictions"} <= {*receiver.numbers}
+            ),
         )
         assert receiver.services == {"cdml-engine", "cdml-serving"}
         assert {h["authorization"] for h in receiver.headers} == {"Bearer s3cr3t"}

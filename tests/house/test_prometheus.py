@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from engine.telemetry import names
-from engine.telemetry.engine_metrics import ModelFigures, WorkspaceFigures, text
-from engine.telemetry.families import Durations
+from engine.telemetry.engine_metrics import text
 from engine.telemetry.prometheus import ServingMetrics
+from tests.engine.telemetry.everything import MODEL, WHOLE
 
 # Other programs rely on these: name, type, labels.
 CONTRACT = """
@@ -34,25 +34,7 @@ cdml_log_dropped_total counter
 
 def engine_text() -> str:
     """Return what an engine shows of which everything is known."""
-    took = Durations([0] * 7 + [1], 90.0)
-    model = ModelFigures(
-        1, True, 0.0, {"human": 1}, {"kpi": 1}, [("wind", "psi", 0.1)],
-        [("v1", "log_loss", "realised", 0.1)], [("v1", "cost", 0.1)], {("train", "done"): 1},
-        {"train": took}, {"train": 0.0},
-    )  # fmt: skip
-    whole = WorkspaceFigures(
-        "0",
-        True,
-        0,
-        (1, 2),
-        0.0,
-        1,
-        {("late", "hold"): 0.0},
-        {("ops", "sent"): 1},
-        {"ops": False},
-        {"beat": 0.0},
-    )
-    return text({"late": model}, whole).decode()
+    return text({"late": MODEL}, WHOLE).decode()
 
 
 def service_text() -> str:

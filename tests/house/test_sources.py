@@ -88,6 +88,38 @@ def test_nothing_that_runs_what_it_reads_is_used(path: Path) -> None:
                 assert not shell or off, f"{name(path)}:{node.lineno} starts a shell"
 
 
+# Who may call out, and where: an address of cdml.toml or of keys/, never one of a request or a row.
+CALLS_OUT = {
+    "engine/api/desk.py": "the prediction port of cdml.toml",
+    "engine/port.py": "the prediction port of cdml.toml",
+    "engine/engine_link.py": "the control socket of the workspace",
+    "engine/telemetry/post.py": "a target of keys/notify.toml",
+    "engine/telemetry/otlp.py": "the collector of cdml.toml",
+}
+CLIENTS = {
+    *("http.client", "urllib.request", "urllib3", "requests", "httpx", "aiohttp", "apprise"),
+    *("smtplib", "opentelemetry.exporter.otlp.proto.http.trace_exporter"),
+}
+# Opened elsewhere, DuckDB would get extensions from the network, which are code.
+OPENS_DUCKDB = {"engine/store/confined.py", "engine/transform/sql.py"}
+
+
+def test_only_few_files_call_out_and_none_by_an_address_that_was_sent() -> None:
+    engine = [path for path in OURS if path.relative_to(ROOT).parts[0] == "engine"]
+    calling = {name(p) for p in engine if CLIENTS & set(imported(ast.parse(p.read_text())))}
+    assert calling == set(CALLS_OUT)
+
+
+def test_duckdb_is_opened_where_it_is_kept_from_the_network() -> None:
+    opening = {
+        name(path)
+        for path in OURS
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and dotted(node.func) == "duckdb.connect"
+    }
+    assert opening == OPENS_DUCKDB
+
+
 @pytest.mark.parametrize("path", OURS, ids=name)
 def test_nothing_is_left_for_later(path: Path) -> None:
     for number, line in enumerate(path.read_text().splitlines(), 1):

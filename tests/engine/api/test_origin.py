@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from engine.api.origin import ssh_of, tty_of
+from engine.api.origin import ssh_of, this_user, tty_of
 
 
 def test_a_process_on_a_terminal_names_it() -> None:
@@ -52,3 +52,13 @@ def test_the_address_that_ssh_told_of_is_read_and_nothing_else(
 
 def test_a_process_that_is_gone_sits_nowhere() -> None:
     assert (tty_of(2**22 + 1), ssh_of(2**22 + 1)) == (None, None)
+
+
+def test_who_runs_a_command_is_not_what_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("LOGNAME", "USER", "SUDO_USER"):
+        monkeypatch.setenv(name, "mallory")
+    found = this_user()
+    assert (found.uid, found.pid) == (os.getuid(), os.getpid())
+    assert found.name != "mallory"

@@ -15,7 +15,7 @@ import pytest
 from litestar.routes import HTTPRoute
 
 from engine import errors
-from engine.api import app as api
+from engine.api import bodies
 from engine.api.app import STATUS, application
 from engine.api.desk import Desk
 from engine.api.peer import actor_of
@@ -25,6 +25,7 @@ from engine.domain.alerts import Finding
 from engine.errors import CdmlError
 from engine.jobs import triggers
 from engine.jobs.runner import Runner
+from engine.ledger.change import ENGINE
 from engine.outlets import Outlets
 from engine.pipeline import alerts, incidents, scoring
 from engine.pipeline.ingest import ingest
@@ -338,7 +339,7 @@ async def test_of_an_upload_that_broke_off_nothing_stays(caller: Caller) -> None
 
     desk = Desk(place, caller.conductor)
     with pytest.raises(CdmlError):
-        await desk.upload("late", "a.csv", broken(), desk.take_file)
+        await desk.upload("late", "a.csv", broken(), desk.take_file, ENGINE)
     assert not list(place.workspace.incoming("late").iterdir())
 
     async def gone() -> AsyncIterator[bytes]:
@@ -346,7 +347,7 @@ async def test_of_an_upload_that_broke_off_nothing_stays(caller: Caller) -> None
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        await desk.upload("late", "a.csv", gone(), desk.take_file)
+        await desk.upload("late", "a.csv", gone(), desk.take_file, ENGINE)
     assert not list(place.workspace.incoming("late").iterdir())
 
 
@@ -361,7 +362,12 @@ async def test_of_an_upload_that_broke_off_nothing_stays(caller: Caller) -> None
         ("DELETE", "state", None, 405, "http_405"),
         ("POST", "models/late/promote", {"idempotency_key": "a"}, 422, "no_version"),
         ("POST", "models/late/promote", {"to": "v1"}, 400, "http_400"),
-        ("POST", "models/late/promote", "{", 400, "http_400"),
+        ("POST", "models/late/promote", "{", 400, "malformed_json"),
+        ("POST", "models/late/promote", '{"to":"v1","to":"v2"}', 422, "duplicate_key"),
+        ("POST", "incidents/" + "9" * 30, '{"text":"x"}', 404, "number_too_large"),
+        ("GET", "alerts/" + "9" * 30, None, 404, "number_too_large"),
+        ("POST", "models/late/promote", '{"x":' + "[" * 17 + "]" * 17 + "}", 400, "malformed_json"),
+        ("POST", "models/late/promote", '"' + "x" * 2**20 + '"', 413, "http_413"),
         ("POST", "models/late/undo", {"idempotency_key": "a"}, 409, "not_undoable"),
         ("POST", "models/late/rollback", {"idempotency_key": "a", "expect": "v9"}, 409, "conflict"),
         ("POST", "clock", {"now": "2024-03-01T00:00:00Z"}, 404, "no_such_route"),
@@ -403,7 +409,7 @@ async def test_openapi_names_every_route(caller: Caller) -> None:
     for verb in CHANGES:
         assert f"/api/v1/models/{{model}}/{verb}" in document["paths"]
     assert "ChangeAnswer" in document["components"]["schemas"]
-    assert api.MAX_UPLOAD > 2**30
+    assert bodies.MAX_UPLOAD > 2**30
 
 
 async def test_events_resume_after_an_id_and_hint_that_the_state_changed(served: Caller) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -14,9 +15,9 @@ import msgspec
 import pytest
 
 from engine.clock import SystemClock
-from engine.errors import CdmlError, InvalidError, RefusedError
+from engine.errors import CdmlError, InvalidError, RefusedError, UnavailableError
 from engine.jobs.process import JobDiedError, JobProcess, group_of, started_at, sweep
-from engine.jobs.runner import Runner
+from engine.jobs.runner import MOST_WAITING, Runner
 from engine.pipeline import train
 from engine.pipeline.fitting import TrainResult
 from engine.pipeline.ingest import ingest
@@ -229,6 +230,24 @@ def test_runs_that_wait_are_coalesced_and_their_causes_kept(place: Place) -> Non
     assert (two.id, two.cause) == (one.id, "schedule; operator")
     assert runner.submit("late", "train", "new data").id != one.id
     assert [r.state for r in runner.rows()] == ["queued", "queued"]
+
+
+def test_so_many_measure_at_once_and_the_next_is_told_to_try_again(place: Place) -> None:
+    go_on = Event()
+
+    def held(*_: object) -> bytes:
+        go_on.wait(10)
+        return b"1"
+
+    runner = Runner(place, worker=held)
+    with ThreadPoolExecutor(MOST_WAITING) as pool:
+        others = [pool.submit(runner.measure, "late", "score", 1, int) for _ in range(MOST_WAITING)]
+        until(lambda: runner._places._value == 0)
+        with pytest.raises(UnavailableError, match="Try again"):
+            runner.measure("late", "score", 1, int)
+        go_on.set()
+        assert [one.result(10) for one in others] == [1] * MOST_WAITING
+    assert runner.measure("late", "score", 1, int) == 1
 
 
 def test_a_run_is_recorded_however_it_ends(tmp_path: Path) -> None:

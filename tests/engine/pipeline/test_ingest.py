@@ -132,6 +132,19 @@ def test_one_file_that_cannot_be_opened_does_not_hold_up_the_others(place: Place
     assert len(place.told_of("ingest")) == 2
 
 
+def test_a_link_is_not_followed_whoever_can_read_what_it_leads_to(place: Place) -> None:
+    secret = place.workspace.root / "secret.csv"
+    secret.write_text(csv())
+    link = place.workspace.incoming("late") / "a.csv"
+    link.symlink_to(secret)
+    for _ in range(2):
+        assert ingest_waiting(place, float("inf")) == []
+    (told,) = place.told_of("ingest")
+    assert "it is a link" in str(told)
+    assert link.is_symlink()
+    assert not list(place.workspace.quarantine("late").iterdir())
+
+
 def label_file(place: Place, text: str, name: str = "labels.csv") -> Path:
     path = place.workspace.root / name
     path.write_text(text)

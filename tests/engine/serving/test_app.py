@@ -316,6 +316,25 @@ def test_infer_answers_what_predict_answers(client: httpx.Client) -> None:
     )
 
 
+def test_no_key_of_infer_stands_twice_and_colons_in_its_values_are_none(
+    client: httpx.Client,
+) -> None:
+    row = make_rows(1, 3)[0] | {"carrier": "a:b"}
+    kinds = {i["name"]: i["datatype"] for i in client.get("/v2/models/late").json()["inputs"]}
+    inputs = [
+        {"name": name, "shape": [1], "datatype": kind, "data": [row[name]]}
+        for name, kind in kinds.items()
+    ]
+    body = json.dumps({"id": "q:1", "parameters": {}, "inputs": inputs}).encode()
+    path = "/v2/models/late/infer"
+    assert client.post(path, content=body).status_code == 200
+    for key in (b'"id"', b'"shape"', b'"inputs"'):
+        twice = body.replace(key, key + b": null, " + key, 1)
+        answer = client.post(path, content=twice)
+        assert answer.status_code == 422
+        assert "twice" in error_of(answer) or b"null" in twice
+
+
 @pytest.mark.parametrize(
     "tensor",
     [

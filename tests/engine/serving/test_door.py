@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from engine import tokens
-from engine.serving import door
+from engine.serving import connection
 from engine.workspace import Workspace
 
 from .conftest import Service, make_rows
@@ -92,7 +92,7 @@ def test_a_flood_of_requests_in_one_piece_is_refused(shared: Service) -> None:
 
 
 def test_whoever_leaves_its_answers_unread_is_cut_off(start: Start) -> None:
-    service = start(first="import engine.serving.door as door; door.WRITE_DEADLINE_S = 0.5; ")
+    service = start(first="import engine.serving.connection as c; c.WRITE_DEADLINE_S = 0.5; ")
     content = json.dumps({"rows": [{"features": row} for row in make_rows(1000)]}).encode()
     head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n\r\n"
     requests = (head.encode() + content) * 1000
@@ -114,6 +114,17 @@ def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(shared: Service) 
         assert b"200 OK" in link.recv(65536)
 
 
+def test_a_page_in_a_browser_may_ask_only_with_a_token(workspace: Workspace, start: Start) -> None:
+    service = start()
+    page = {"origin": "http://elsewhere.example"}
+    refused = httpx.post(service.url + PREDICT, content=BODY, headers=page)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "from_a_page")
+    tokens.add(workspace.tokens, "tower", "cdml_t", "2013-07-01T00:00:00Z")
+    own = {**page, "authorization": "Bearer cdml_t"}
+    until(lambda: httpx.post(service.url + PREDICT, headers=page).status_code == 401)
+    assert httpx.post(service.url + PREDICT, content=BODY, headers=own).status_code == 200
+
+
 def test_errors_of_the_open_inference_protocol_have_its_form(shared: Service) -> None:
     with httpx.Client(base_url=shared.url) as client:
         found = [
@@ -129,7 +140,7 @@ def test_errors_of_the_open_inference_protocol_have_its_form(shared: Service) ->
 
 
 def test_whoever_sends_no_whole_headers_is_cut_off(start: Start) -> None:
-    service = start(first="import engine.serving.door as door; door.HEADER_DEADLINE_S = 2.0; ")
+    service = start(first="import engine.serving.connection as c; c.HEADER_DEADLINE_S = 2.0; ")
     began = time.monotonic()
     with (
         socket.create_connection(address(service)) as silent,
@@ -165,7 +176,7 @@ def test_more_connections_than_allowed_are_told_so_and_the_others_stay(shared: S
         stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, most))
         open_ = [
             stack.enter_context(socket.create_connection(address(shared), timeout=30.0))
-            for _ in range(door.MAX_CONNECTIONS)
+            for _ in range(connection.MAX_CONNECTIONS)
         ]
         head = b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n"
         open_[0].sendall(head)

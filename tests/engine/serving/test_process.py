@@ -256,7 +256,7 @@ def test_probing_loads_a_version_for_that_alone(shared: Service) -> None:
 
 def test_stopping_drains_seals_and_leaves_no_socket(workspace: Workspace, start: Start) -> None:
     service = start()
-    assert stat.S_IMODE(workspace.serving_socket.stat().st_mode) == 0o660
+    assert stat.S_IMODE(workspace.serving_socket.stat().st_mode) == 0o600
     load = Load(service.url)
     load.until(30)
     assert service.link.stop().pid == service.process.pid

@@ -1,15 +1,12 @@
 """The metric store: migrated, sandboxed, one writer whose failures leave nothing behind."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
 
 from engine.errors import CorruptError, RefusedError, UnavailableError
-from engine.store import connection
 from engine.store.connection import Store
 from engine.store.migrations import MIGRATIONS
 
@@ -96,32 +93,3 @@ def test_a_read_without_end_is_interrupted_at_its_deadline(store: Store) -> None
         store.read(deadline_s=0.2) as db,
     ):
         db.execute("select count(*) from range(1000000000) a, range(1000000000) b").fetchall()
-
-
-def test_a_checkpoint_waits_for_another_that_is_under_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = Store(tmp_path / "metrics.duckdb", tmp_path)
-    cursor, refused = store.cursor, iter([True, True])
-
-    class Refusing:
-        def execute(self, sql: str) -> None:
-            raise duckdb.TransactionException(f"Cannot {sql}: there are other write transactions")
-
-    @contextmanager
-    def busy() -> Iterator[Any]:
-        if next(refused, False):
-            yield Refusing()
-        else:
-            with cursor() as real:
-                yield real
-
-    monkeypatch.setattr(store, "cursor", busy)
-    store.checkpoint()
-    assert next(refused, None) is None
-    refused = iter([True] * 1000)
-    monkeypatch.setattr(connection, "CHECKPOINT_S", 0.0)
-    with pytest.raises(UnavailableError, match="Ask again"):
-        store.checkpoint()
-    monkeypatch.undo()
-    store.close()

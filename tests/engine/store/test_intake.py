@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from engine.errors import InvalidError
-from engine.store import files, intake
+from engine.store import confined, files, intake
 from engine.store.intake import EMPTY, OTHER
 
 CSV = "id,t,wind,kind,late\n1,2024-03-02T10:00:00,1.5,a,true\n2,2024-03-01T10:00:00,2,b,false\n"
@@ -166,3 +166,20 @@ def test_rows_that_cannot_be_ordered_in_time_are_no_snapshot(tmp_path: Path, tex
     with pytest.raises(InvalidError, match="Nothing was taken in"):
         intake.snapshot(path, {"t": "TIMESTAMP", "x": "BIGINT"}, "t", "UTC", folder)
     assert not list(folder.iterdir())
+
+
+def test_a_packed_text_that_unpacks_to_too_much_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MOST_UNPACKED", 2**20)
+    bomb = tmp_path / "bomb.csv.gz"
+    bomb.write_bytes(gzip.compress(CSV.encode() + b"1,2024-03-02,1,a,true\n" * 100_000))
+    with pytest.raises(InvalidError, match="more than 100 times its size"):
+        intake.columns(bomb)
+    assert intake.columns(delivered(tmp_path, "a.csv.gz")) == KINDS
+
+
+def test_nothing_that_reads_a_file_gets_code_from_the_network() -> None:
+    with confined.connect() as db:
+        sql = "select name, value from duckdb_settings() where name like 'auto%known_extensions'"
+        assert {value for _, value in db.execute(sql).fetchall()} == {"false"}

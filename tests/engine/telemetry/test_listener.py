@@ -13,14 +13,16 @@ from tests.box import free_port
 
 
 def test_it_shows_the_numbers_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener._Handler, "timeout", 0.2)
+    monkeypatch.setattr(listener, "SLOW_S", 0.5)
     place = f"127.0.0.1:{free_port()}"
     shown = Listener(place, lambda: b"cdml_generation 1.0\n")
     try:
         with pytest.raises(UnavailableError, match="Free the port"):
             Listener(place, lambda: b"")
         # Somebody who connects and says nothing is left after a while.
-        with socket.create_connection(("127.0.0.1", int(place.rpartition(":")[2]))):
+        there = ("127.0.0.1", int(place.rpartition(":")[2]))
+        with socket.create_connection(there), socket.create_connection(there) as slow:
+            slow.sendall(b"GET /metrics HTTP/1.1\r\nx: ")
             answer = httpx.get(f"http://{place}/metrics", timeout=10.0)
         assert answer.content == b"cdml_generation 1.0\n"
         assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")

@@ -10,12 +10,15 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from engine.clock import SystemClock
 from engine.errors import InvalidError
 from engine.settings_telemetry import TelemetrySettings
+from engine.telemetry import names
 from engine.telemetry import tracer as tracing
+from engine.telemetry.engine_metrics import Shown
 from engine.telemetry.otlp import Collector
 from engine.telemetry.spans import parent_of, span_of, trace_of
 from engine.telemetry.tracer import AT_ONCE, Tracer
 from tests.box import eventually, free_port
 from tests.engine.telemetry.collector import Receiver, about
+from tests.engine.telemetry.everything import MODEL, WHOLE
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 PART = ("late", "v2", "champion", 3, "b-1")
@@ -89,6 +92,14 @@ def test_numbers_go_the_same_way(receiver: Receiver) -> None:
     assert receiver.numbers["cdml_b_seconds"].unit == "s"
     assert list(point.bucket_counts) == [1, 2, 1]
     assert (list(point.explicit_bounds), point.count, point.sum) == ([1.0, 2.0], 4, 12.6)
+
+
+def test_every_number_of_an_engine_goes_too(receiver: Receiver) -> None:
+    collector = Collector(receiver.base, {}, tracing.about("engine", "0", "box"))
+    assert collector.take_numbers(Shown({"late": MODEL}, WHOLE).collect(), 1, 2)
+    collector.close()
+    wanted = {n.name.removesuffix("_total") for n in names.ALL if n.by in ("engine", "both")}
+    assert {*receiver.numbers} == wanted
 
 
 def test_a_dead_collector_costs_spans_that_are_counted_and_nothing_else(
