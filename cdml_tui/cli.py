@@ -36,6 +36,13 @@ def main(argv: list[str] | None = None) -> int:
         # Whoever read our answer has gone; the interpreter must not try to flush it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except PermissionError as fault:
+        message = (
+            f'Running cdml: {fault.strerror} on "{fault.filename}". Run it as the user of the '
+            "workspace, or have that user give you the right."
+        )
+        _tell(ErrorBody("no_permission", clean(message)), as_json=as_json)
+        return 3
     except Exception as fault:  # noqa: BLE001 - the edge of the command: no trace reaches a person
         if os.environ.get("CDML_DEBUG") == "1":
             traceback.print_exc()

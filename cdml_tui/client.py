@@ -353,8 +353,9 @@ class Client:
                 raise self._nobody(attempt, fault.strerror or str(fault)) from None
 
     def _nobody(self, attempt: str, found: str) -> EngineLost:
+        do = "Be its user." if "permission" in found.lower() else "Start the engine with `cdml up`."
         said = f'{attempt}: nobody answers on "{self.socket}" ({found.lower()}).'
-        return EngineLost(f"{said} Start the engine with `cdml up`.", sent=False)
+        return EngineLost(f"{said} {do}", sent=False)
 
     def _client(self) -> "httpx.Client":
         import httpx

@@ -116,6 +116,7 @@ def _started(argv: list[str]) -> int:
     workspace = Workspace(Path(given.workspace))
     found = last_good.found(workspace)
     settings = found.settings
+    workspace.check_owner()
     if found.fault:
         sys.stderr.write(f"cdml: {found.fault}\n")
     workspace.create(list(settings.models))

@@ -1,5 +1,6 @@
 """`cdml backup` while no engine runs; a running one makes the copy itself."""
 
+import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -9,15 +10,18 @@ import msgspec
 from engine.clock import SystemClock
 from engine.exits import Arguments, guarded
 from engine.ledger.ledger import Ledger
+from engine.pipeline import backups
 from engine.pipeline.backup import back_up
 from engine.settings import load
 from engine.store.connection import Store
+from engine.upgrading import Before
 from engine.wire import BackupAnswer
 from engine.workspace import Workspace
 
 
 def main(argv: list[str]) -> int:
     """Copy a workspace that no engine holds; return the exit code."""
+    os.umask(0o027)  # as the engine writes
     return guarded(lambda: _backup(argv), as_json="--json" in argv)
 
 
@@ -28,10 +32,13 @@ def _backup(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(argv)
     workspace = Workspace(Path(given.workspace)).require()
+    workspace.check_owner()
     settings = load(workspace.config)
     with workspace.locked():
-        ledger = Ledger(workspace.ledger)
-        store = Store(workspace.store, workspace.batches)
+        wall = SystemClock().wall()
+        before = Before(workspace.aside, wall)
+        ledger = Ledger(workspace.ledger, before=before)
+        store = Store(workspace.store, workspace.batches, before)
         try:
             made = back_up(
                 workspace,
@@ -40,8 +47,9 @@ def _backup(argv: list[str]) -> int:
                 store,
                 name=settings.workspace.name,
                 cdml=version("cdml"),
-                wall=SystemClock().wall(),
+                wall=wall,
             )
+            ledger.set_meta(backups.LAST, made.made)
         finally:
             store.close()
             ledger.close()

@@ -4,7 +4,6 @@ A fault is told once and tried again; nothing here keeps another step, or servin
 """
 
 import logging
-import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from threading import Event, Thread
@@ -46,7 +45,6 @@ ROLLOUT_S = 5.0
 SETTLED_S = 2.0
 JUMP_S = 30.0
 TOLD_S = 2.0
-FREE_FLOOR = 64 * 2**20
 # A larger metric store is not read through at a start: that would take minutes of a core.
 READ_THROUGH = 2**30
 log = logging.getLogger("cdml.engine")
@@ -75,6 +73,7 @@ class Beat:
         self._woken, self._due, self._ending = Event(), Event(), Event()
         self._threads: list[Thread] = []
         self._last_said: dict[str, str] = {}
+        self._lacked = False
         self._scanned = -1e9
         self._judged = (-1e9, -1)
         self._steady_since = site.clock.monotonic()
@@ -143,9 +142,14 @@ class Beat:
                 return
             last = self._watch_clock(last)
             self._take("stalls", self._tell_stalls)
-            notify.tell(notify.ALIVE)
+            notify.tell_alive(self._status)
             for name, step in self._steps():
                 self._take(name, step)
+
+    def _status(self) -> str:
+        working = [f"{r.job} {r.id} of {r.model}" for r in self._runner.unended()]
+        models = ", ".join(self._site.settings.models) or "no models"
+        return f"{models}; {', '.join(working) or 'no run'}"
 
     def _test_gate(self) -> None:
         """Have the gate test itself, once everybody has had their first answer."""
@@ -227,11 +231,15 @@ class Beat:
 
     def _load(self) -> None:
         reserve.keep(self._site.workspace)
-        free = shutil.disk_usage(self._site.workspace.root).free
-        if free < FREE_FLOOR:
+        lacking = self._site.workspace.lacking()
+        if bool(lacking) != self._lacked:
+            # A full disk takes no event either: consoles look anew without one.
+            self._lacked = bool(lacking)
+            self._hub.touch()
+        if lacking:
             raise UnavailableError(
-                f"Loading the prediction log: only {free // 2**20} MiB are free. Predictions go "
-                "on and stay in the spool. Free disk space.",
+                f"Loading the prediction log: {lacking}. Predictions go on and stay in the spool. "
+                "Free disk space.",
                 code="no_space",
             )
         recover(self._site)

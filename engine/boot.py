@@ -34,12 +34,14 @@ def run(
     workspace = Workspace(root)
     found = last_good.found(workspace)
     settings = found.settings
+    workspace.check_owner()
     workspace.create(list(settings.models))
     logs.into_file(workspace.logs / "engine.log")
     with workspace.locked():
         _check_ledger(workspace)
         wall = SystemClock().wall()
-        ledger = Ledger(workspace.ledger, before=Before(workspace.aside, wall))
+        before = Before(workspace.aside, wall)
+        ledger = Ledger(workspace.ledger, before=before)
         clock: Clock = SystemClock()
         if simulated is not None:
             clock = SimulatedClock(parse_time(ledger.meta("sim_now") or simulated))
@@ -55,7 +57,7 @@ def run(
         # Opening the metric store may take a core and the disk for a while: not before this one.
         serving.wait()
         try:
-            engine = Engine(workspace, settings, ledger, clock, serving, seed, said)
+            engine = Engine(workspace, settings, ledger, clock, serving, seed, said, before)
         except (RefusedError, InvalidError):
             serving.abandon()  # a workspace that is not ours to run is not ours to serve
             raise

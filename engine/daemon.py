@@ -11,6 +11,7 @@ from importlib.metadata import version
 from threading import Lock
 from typing import TypeVar
 
+import msgspec
 import uvicorn
 
 from engine import notify
@@ -40,6 +41,7 @@ from engine.settings import Settings
 from engine.settings import load as load_settings
 from engine.store import opening
 from engine.telemetry.stalls import Stalls
+from engine.upgrading import Before
 from engine.wire import EventRow, JobRow, ScheduleRow, ServingState
 from engine.workspace import Workspace
 
@@ -62,6 +64,7 @@ class Engine(Conductor):
         serving: ServingProcess,
         seed: int,
         said: Mapping[str, str],
+        before: Before,
     ) -> None:
         """Open what is there; `said` is what was found amiss by now, by its kind."""
         self.pid = os.getpid()
@@ -74,7 +77,9 @@ class Engine(Conductor):
         self._said = said
         self._hub = Hub()
         check_kpis(settings)
-        place = opening.Place(workspace.store, workspace.batches, workspace.aside, clock.wall())
+        place = opening.Place(
+            workspace.store, workspace.batches, workspace.aside, clock.wall(), before
+        )
         noted = int(ledger.meta(TIDE) or 0)
         found = opening.opened(place, noted, unclean=bool(ledger.meta("engine")))
         self._site = Site(
@@ -174,7 +179,10 @@ class Engine(Conductor):
         self._beat.wake_due()
 
     def serving_state(self) -> ServingState:
-        return self._serving.state()
+        ledger = self._site.ledger
+        led = {m: ledger.roles(m).champion for m in ledger.models()}
+        state = self._serving.state()
+        return msgspec.structs.replace(state, stands_in=self._serving.stood_in(led))
 
     def answers(self, model: str) -> tuple[int, dict[str, int]]:
         return self._serving.answers(model)

@@ -33,6 +33,13 @@ def guarded(act: Callable[[], int], *, as_json: bool) -> int:
         # Whoever read our answer has gone; nothing more can be said to them.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except PermissionError as e:
+        message = (
+            f'Running the command: {e.strerror} on "{e.filename}". Run it as the user of the '
+            "workspace, or have that user give you the right."
+        )
+        tell(ErrorBody("no_permission", message), as_json=as_json)
+        return 3
     except Exception as e:  # noqa: BLE001 - the edge of the command: no trace reaches the operator
         if os.environ.get("CDML_DEBUG") == "1":
             traceback.print_exc()

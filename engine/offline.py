@@ -20,12 +20,14 @@ from engine.pipeline.rollback import rollback
 from engine.pipeline.site import Control
 from engine.serving_process import ServingProcess
 from engine.settings import Settings, load
+from engine.upgrading import Before
 from engine.wire import Change, ChangeAnswer
 from engine.workspace import Workspace
 
 
 def main(argv: list[str]) -> int:
     """Run the verb and return its exit code."""
+    os.umask(0o027)  # as the engine writes
     return guarded(lambda: _run(argv), as_json="--json" in argv)
 
 
@@ -78,7 +80,7 @@ def _run(argv: list[str]) -> int:
 def _control(workspace: Workspace) -> Control:
     """Put together what a rollback needs; the metric store is not among it."""
     settings = _settings(workspace)
-    ledger = Ledger(workspace.ledger)
+    ledger = Ledger(workspace.ledger, before=Before(workspace.aside, SystemClock().wall()))
     replayed = ledger.meta("sim_now")
     clock: Clock = SimulatedClock(parse_time(replayed)) if replayed else SystemClock()
     return Control(

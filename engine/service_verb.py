@@ -15,7 +15,7 @@ import msgspec
 
 from engine.errors import InvalidError, RefusedError, UnavailableError
 from engine.exits import Arguments, guarded
-from engine.quantities import address
+from engine.quantities import address, size
 from engine.settings import load
 from engine.units import Place, units
 from engine.workspace import Workspace
@@ -65,6 +65,13 @@ def place(workspace: Workspace, *, user: bool) -> Place:
     writes = [workspace.root]
     copies = (workspace.root / settings.backup.folder).absolute()
     if not copies.is_relative_to(workspace.root):
+        if not copies.is_dir():
+            raise InvalidError(
+                f'Writing units that may write to "{copies}": there is no such folder. Make it, '
+                "and give it to the user of the workspace.",
+                code="no_folder",
+                field="backup.folder",
+            )
         writes.append(copies)
     bad = [p for p in writes if not str(p).isprintable()]
     if bad:
@@ -84,7 +91,32 @@ def place(workspace: Workspace, *, user: bool) -> Place:
         None if user else grp.getgrgid(found.st_gid).gr_name,
         [p.resolve() for p in writes],
         {**extra, "OMP_NUM_THREADS": "1"},
+        [Path(p).resolve() for p in (sys.executable, sys.prefix, source)],
+        max((size(m.train.memory) for m in settings.models.values()), default=0),
     )
+
+
+def check_reach(place: Place) -> None:
+    """Run the interpreter as the user of the units; RefusedError where that user cannot."""
+    if os.geteuid() != 0 or place.user is None:
+        return
+    try:
+        run = subprocess.run(
+            [str(place.python), "-P", "-c", "import engine.boot"],
+            user=place.user, group=place.group, extra_groups=[], cwd=place.root,
+            env=dict(place.environment), capture_output=True, text=True, timeout=PATIENCE_S,
+            check=False,
+        )  # fmt: skip
+        said = (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1]
+        ran = run.returncode == 0
+    except (OSError, subprocess.TimeoutExpired) as e:
+        said, ran = str(e), False
+    if not ran:
+        raise RefusedError(
+            f'Running "{place.python}" as {place.user}, who owns the workspace: {said}. Nothing '
+            "was written. Install cdml and its Python where that user may read it, like /opt.",
+            code="no_permission",
+        )
 
 
 def _listen(listen: str) -> str:
@@ -137,7 +169,22 @@ def _exposure(file: Path) -> float:
     return float(number[1])
 
 
+def _check_name(given: Namespace, folder: Path, texts: Mapping[str, str]) -> None:
+    """Refuse what would touch the units of another workspace whose folder has the same name."""
+    for name, text in texts.items():
+        at = next((line for line in text.splitlines() if line.startswith("WorkingDirectory")), None)
+        file = folder / name
+        if at and file.is_file() and at not in file.read_text(encoding="utf-8").splitlines():
+            raise RefusedError(
+                f'Doing {given.what} for "{given.workspace}": "{file}" is of another workspace '
+                "whose folder has the same name. Nothing was changed. Rename this folder.",
+                code="name_taken",
+            )
+
+
 def _install(given: Namespace, folder: Path, texts: Mapping[str, str]) -> int:
+    _check_name(given, folder, texts)
+    check_reach(place(Workspace(Path(given.workspace)), user=given.user))
     exposure = checked(texts, user=given.user)
     over = {n: e for n, e in exposure.items() if e > EXPOSED}
     if over:
@@ -165,6 +212,8 @@ def _install(given: Namespace, folder: Path, texts: Mapping[str, str]) -> int:
         f"{control} enable --now {started}",
         f"journalctl {'--user ' if given.user else ''}-u {engine}",
     ]
+    if given.user:
+        after.append("loginctl enable-linger    # else all ends when you log out")
     answer = Written([str(folder / n) for n in texts], exposure, after)
     lines = [f"written: {path}" for path in answer.units]
     lines += [f"exposure of {n}: {e} of 10, at most {EXPOSED}" for n, e in exposure.items()]
@@ -188,6 +237,7 @@ def _status(given: Namespace, folder: Path, texts: Mapping[str, str]) -> int:
 
 
 def _uninstall(given: Namespace, folder: Path, texts: Mapping[str, str]) -> int:
+    _check_name(given, folder, texts)
     there = [name for name in texts if (folder / name).is_file()]
     if there:
         _systemd(*_control(given).split(), "disable", "--now", *there)

@@ -59,6 +59,8 @@ def supervise(root: Path, arguments: list[str]) -> int:
         log.warning("the engine, pid %d, was killed by signal %d and is started again in %g s",
                     engine.pid, -code, pause)  # fmt: skip
         time.sleep(pause)
+        if stopping:
+            return 0
 
 
 def _held(root: Path) -> socket.socket | None:

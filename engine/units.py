@@ -12,7 +12,14 @@ from pathlib import Path
 # A step of the engine's beat may take long: a spool of a day is loaded in one.
 ENGINE_WATCHDOG_S = 300
 SERVING_WATCHDOG_S = 20
-START_S = 120
+SERVING_START_S = 120
+# What serving, or the engine without its trainings, may take.
+SHARE = 4 << 30
+# An upgrade copies and changes files of any size before the engine is ready: never cut that off.
+ENGINE_START_S = 3600
+
+HOMES = ("/home/", "/root/", "/run/user/")
+TEMPORARY = ("/tmp/", "/var/tmp/")  # noqa: S108 - nothing is written there
 
 EVERYWHERE = """\
 NoNewPrivileges=yes
@@ -34,7 +41,6 @@ SYSTEM_ONLY = """\
 CapabilityBoundingSet=
 AmbientCapabilities=
 ProtectSystem=strict
-PrivateTmp=yes
 PrivateDevices=yes
 PrivateMounts=yes
 DevicePolicy=closed
@@ -54,7 +60,8 @@ KeyringMode=private
 class Place:
     """What the units are about: who runs what, where it may write, and how much it may take.
 
-    `environment` is what of ours has to be set; `user` is None in a user's own manager.
+    `environment` is what of ours has to be set; `user` is None in a user's own manager; `reads` is
+    where the interpreter and the program lie; `training` is the memory that one training may take.
     """
 
     root: Path
@@ -64,7 +71,8 @@ class Place:
     group: str | None
     writes: Sequence[Path]
     environment: Mapping[str, str]
-    memory: str = "4G"
+    reads: Sequence[Path] = ()
+    training: int = 2 << 30
 
     @property
     def name(self) -> str:
@@ -109,11 +117,12 @@ StartLimitIntervalSec=0
 Type=notify
 ExecStart={_command(place, "serve")}
 WatchdogSec={SERVING_WATCHDOG_S}
-TimeoutStartSec={START_S}
+TimeoutStartSec={SERVING_START_S}
 TimeoutStopSec=20
+KillMode=mixed
 Restart=always
 RestartSec=1
-{_limits(place)}TasksMax=256
+{_limits(place, SHARE)}TasksMax=256
 {_confined(place, alone=True)}
 [Install]
 WantedBy={_target(place)}
@@ -131,30 +140,32 @@ StartLimitIntervalSec=0
 [Service]
 Type=notify
 ExecStart={_command(place, "run")} --serving-apart
+ExecReload={_command(place, "reload", "cdml_tui.cli")}
 WatchdogSec={ENGINE_WATCHDOG_S}
-TimeoutStartSec={START_S}
+TimeoutStartSec={ENGINE_START_S}
 TimeoutStopSec=60
+KillMode=mixed
 Restart=on-failure
 RestartSec=1
 OOMPolicy=continue
-{_limits(place)}TasksMax=1024
+{_limits(place, SHARE + place.training)}TasksMax=1024
 {_confined(place, alone=False)}
 [Install]
 WantedBy={_target(place)}
 """
 
 
-def _command(place: Place, verb: str) -> str:
-    words = [str(place.python), "-P", "-m", "engine", verb, "-w", str(place.root)]
+def _command(place: Place, verb: str, program: str = "engine") -> str:
+    words = [str(place.python), "-P", "-m", program, verb, "-w", str(place.root)]
     return " ".join(_quoted(word) for word in words)
 
 
-def _limits(place: Place) -> str:
+def _limits(place: Place, memory: int) -> str:
     who = f"User={place.user}\nGroup={place.group}\n" if place.user else ""
     said = "".join(
         f"Environment={_quoted(f'{key}={value}')}\n" for key, value in place.environment.items()
     )
-    return f"{who}WorkingDirectory={_escaped(str(place.root))}\n{said}MemoryMax={place.memory}\n"
+    return f"{who}WorkingDirectory={_escaped(str(place.root))}\n{said}MemoryMax={memory >> 20}M\n"
 
 
 def _confined(place: Place, *, alone: bool) -> str:
@@ -162,15 +173,21 @@ def _confined(place: Place, *, alone: bool) -> str:
     if place.user is None:
         return EVERYWHERE
     paths = "".join(f"ReadWritePaths={_quoted(str(p))}\n" for p in place.writes)
-    homes = ("/home/", "/root/", "/run/user/")
-    inside = any(f"{p}/".startswith(homes) for p in (place.root, place.python, *place.writes))
+    used = [f"{p}/" for p in (place.root, place.python, *place.writes, *place.reads)]
+    home = any(p.startswith(HOMES) for p in used)
+    # Folders for what is temporary of its own would hide what lies in those of the machine.
+    temporary = any(p.startswith(TEMPORARY) for p in used)
+    own = f"ProtectHome={'read-only' if home else 'yes'}\nPrivateTmp={_word(not temporary)}\n"
     # The engine may have to reach whoever is to be notified.
     reach = alone and _is_local(place.listen)
     local = "IPAddressDeny=any\nIPAddressAllow=localhost\n" if reach else ""
     # Users of another namespace would all be nobody to the engine, which goes by who asks.
     private = "PrivateUsers=yes\n" if alone else ""
-    home = f"ProtectHome={'read-only' if inside else 'yes'}\n"
-    return EVERYWHERE + SYSTEM_ONLY + home + local + private + paths
+    return EVERYWHERE + SYSTEM_ONLY + own + local + private + paths
+
+
+def _word(yes: bool) -> str:  # noqa: FBT001 - the very value
+    return "yes" if yes else "no"
 
 
 def _is_local(listen: str) -> bool:

@@ -20,7 +20,8 @@ class Before:
         """Return where to copy a file to; UnavailableError where there is no room for it."""
         try:
             size = file.stat().st_size
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+            for folder in (self._folder.parent, self._folder):
+                folder.mkdir(exist_ok=True, mode=0o750)
             free = shutil.disk_usage(self._folder).free
         except OSError as e:
             raise self._failed(file, e.strerror or str(e)) from e

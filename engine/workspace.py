@@ -2,12 +2,17 @@
 
 import fcntl
 import os
+import pwd
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import sleep
 
 from engine.errors import InvalidError, RefusedError, UnavailableError
+
+# Below this the log is not loaded any more, so that the stores are not hurt.
+FREE_FLOOR = 64 * 2**20
 
 
 class Workspace:
@@ -73,6 +78,26 @@ class Workspace:
                 code="no_workspace",
             )
         return self
+
+    def check_owner(self) -> None:
+        """Refuse to write as root what its owner could not write again; others may not anyway."""
+        owner = self.root.stat().st_uid
+        if os.geteuid() == 0 and owner != 0:
+            try:
+                name = pwd.getpwuid(owner).pw_name
+            except KeyError:
+                name = f"#{owner}"
+            raise RefusedError(
+                f'Writing to the workspace "{self.root}" as root: it belongs to {name}, who could '
+                "not write to root's files afterwards. Nothing was changed. Run it as that user: "
+                f"sudo -u {name} cdml ..., or give the folder to root with chown -R.",
+                code="not_owner",
+            )
+
+    def lacking(self) -> str:
+        """Say how little of the disk is free where that is too little to go on; empty else."""
+        free = shutil.disk_usage(self.root).free
+        return f"only {free // 2**20} MiB are free" if free < FREE_FLOOR else ""
 
     @contextmanager
     def locked(self) -> Iterator[None]:

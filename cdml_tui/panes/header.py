@@ -85,6 +85,10 @@ def _processes(state: wire.State, width: int) -> list[Line]:
     serving = state.serving
     if not serving.up:
         parts.append(line(("serving DOWN", "alarm")))
+    if serving.stands_in:
+        parts.append(line(("champion NOT LOADED", "alarm")))
+    if state.engine.lacking:
+        parts.append(line(("disk FULL", "alarm")))
     if state.engine.state != "ready":
         parts.append(line((f"engine {state.engine.state}", "alarm")))
     if state.untold:
@@ -187,8 +191,8 @@ def situation(screen: Screen) -> Line:
         since = age(model.breach_since, decision_now(screen)) if model.breach_since else ""
         number = f"INC {model.incident}  " if model.incident is not None else ""
         return line((f"!BREACH {since}  {number}{inert(model.breach)}", "bad"))
-    if not state.serving.up and not state.past:
-        return line(("!SERVING IS DOWN: nobody gets predictions", "bad"))
+    if not state.past and (still := _at_a_standstill(state)):
+        return line((still, "bad"))
     waits = next((v.version for v in model.versions if "waits" in v.state), None)
     if waits is not None:
         asked = f"{inert(waits)} waits for a yes: cdml approve {inert(model.model)} {inert(waits)}"
@@ -196,6 +200,14 @@ def situation(screen: Screen) -> Line:
     if model.incident is not None:
         return line((f" INC {model.incident} is still open", "warn"), f"; {calm(screen, model)}")
     return line(" " + calm(screen, model))
+
+
+def _at_a_standstill(state: wire.State) -> str:
+    if not state.serving.up:
+        return "!SERVING IS DOWN: nobody gets predictions"
+    if state.engine.lacking:
+        return f"!DISK FULL: {inert(state.engine.lacking)}; cdml doctor names what is large"
+    return ""
 
 
 def calm(screen: Screen, model: wire.ModelState) -> str:

@@ -30,6 +30,10 @@ def status(session: Session) -> int:
         json_line(answer)
         return 0
     line(f"engine {answer.engine}, serving {answer.serving}")
+    if answer.lacking:
+        line(f"the disk is full: {answer.lacking}; cdml doctor names what is large")
+    if answer.stands_in:
+        line(answer.stands_in)
     rows = [
         [
             m.model,

@@ -126,6 +126,7 @@ class Desk:
             clock.simulated,
             "store_suspect" if self.site.suspect else "ready",
             self.site.suspect,
+            self.site.workspace.lacking(),
         )
 
     def runs(self, limit: int) -> list[wire.JobRow]:
@@ -143,10 +144,13 @@ class Desk:
 
     def status(self) -> wire.Status:
         """Return engine, serving and models in a few words."""
-        up = self._conductor.serving_state().up
+        serving = self._conductor.serving_state()
         models = [overview.model_status(self.site, m) for m in self.site.settings.models]
         wall = iso(self.site.clock.wall())
-        return wire.Status("ready", "up" if up else "down", models, wall, self._conductor.untold())
+        up = "up" if serving.up else "down"
+        lacking = self.site.workspace.lacking()
+        untold = self._conductor.untold()
+        return wire.Status("ready", up, models, wall, untold, serving.stands_in, lacking)
 
     def compare(self, model: str, a: str, b: str) -> wire.CompareAnswer:
         """Return two versions measured on the same rows."""

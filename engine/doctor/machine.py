@@ -4,7 +4,9 @@ import ctypes
 import os
 import resource
 import shutil
+import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +18,6 @@ FLOOR = 512 * 2**20
 SHARE = 0.05
 FILES = 1024
 MEMORY = 512 * 2**20
-NAMED = 3
 _SHARED = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "glusterfs")
 _UNSYNCED = 5  # TIME_ERROR of adjtimex(2)
 
@@ -25,11 +26,11 @@ def disk(patient: Patient) -> Iterator[Finding]:
     """Free space and free inodes where the workspace lies."""
     root = patient.workspace.root
     space = shutil.disk_usage(root)
-    said = f"{space.free / 2**30:.1f} GiB free of {space.total / 2**30:.1f}"
+    said = f"{_size(space.free)} free of {_size(space.total)}"
     if space.free < FLOOR or space.free < SHARE * space.total:
         mend = (
-            f"Free disk space; here the largest are {_largest(root)}. Below 64 MiB the log is no "
-            "longer loaded, then no longer written."
+            f"Largest here: {_largest(root)}. Old backups/, aside/ and runs/ may go, and history/ "
+            "at your own cost. Below 64 MiB the log is no longer loaded, then no longer written."
         )
         yield (bad if space.free < FLOOR else warn)("disk", said, mend)
     else:
@@ -40,6 +41,22 @@ def disk(patient: Patient) -> Iterator[Finding]:
             "inodes", f"room for {nodes.f_favail} more files",
             "Delete files on this file system: df -i shows which it is.",
         )  # fmt: skip
+
+
+def _largest(root: Path, most: int = 3) -> str:
+    """Return what takes most room in a workspace, the largest first."""
+    sizes: dict[str, int] = {}
+    for path in root.iterdir():
+        files = path.rglob("*") if path.is_dir() and not path.is_symlink() else [path]
+        with suppress(OSError):  # what goes away meanwhile takes no room
+            stats = (f.lstat() for f in files)
+            sizes[path.name] = sum(s.st_size for s in stats if stat.S_ISREG(s.st_mode))
+    names = sorted(sizes, key=lambda name: -sizes[name])[:most]
+    return ", ".join(f"{name} {_size(sizes[name])}" for name in names)
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
 def file_system(patient: Patient) -> Iterator[Finding]:
@@ -91,17 +108,6 @@ def limits(_: Patient) -> Iterator[Finding]:
         )
     elif free is not None:
         yield ok("memory", f"{free / 2**30:.1f} GiB available")
-
-
-def _largest(root: Path) -> str:
-    """Name what takes most of a workspace."""
-    sizes = {
-        path.name: sum(f.stat().st_size for f in (path, *path.rglob("*")) if f.is_file())
-        for path in root.iterdir()
-        if not path.is_symlink()
-    }
-    first = sorted(sizes, key=lambda name: -sizes[name])[:NAMED]
-    return ", ".join(f"{name} ({sizes[name] / 2**20:.0f} MiB)" for name in first)
 
 
 def _available() -> int | None:

@@ -12,7 +12,8 @@ from engine.pipeline.past import Unheard
 from engine.pipeline.site import Control
 from engine.pipeline.way_back import target
 from engine.quantities import address
-from engine.serving.control import ServingLink
+from engine.serving.control import ServingLink, ServingStatus
+from engine.workspace import Workspace
 
 
 def processes(patient: Patient) -> Iterator[Finding]:
@@ -28,35 +29,52 @@ def processes(patient: Patient) -> Iterator[Finding]:
             "supervisor starts it again, predictions go on.",
         )  # fmt: skip
     else:
-        yield warn("engine", "none runs", f"cdml up -w {w.root}")
-    served = _served(patient)
+        yield _absent(w)
+    served = _served(w)
     if served is None:
         state = bad if patient.engine is not None else warn
         mend = f"cdml up -w {w.root}; cdml logs serving -w {w.root} says why it does not start."
         yield state("serving", "it does not answer", mend)
     else:
-        yield ok("serving", f"answers, pid {served}")
+        yield ok("serving", f"answers, pid {served.pid}")
+
+
+def _absent(workspace: Workspace) -> Finding:
+    """Return that no engine runs: bad where it was not stopped but died."""
+    mend = f"cdml up -w {workspace.root}, or start its service again"
+    if workspace.ledger.exists():
+        ledger = Ledger(workspace.ledger, readonly=True)
+        died = ledger.meta("engine")
+        ledger.close()
+        if died:
+            return bad("engine", f"none runs: {died} died unasked", mend)
+    return warn("engine", "none runs", mend)
+
+
+def _served(workspace: Workspace) -> ServingStatus | None:
+    try:
+        return ServingLink(workspace.serving_socket).status(timeout_s=1.0)
+    except UnavailableError:
+        return None
 
 
 def port(patient: Patient) -> Iterator[Finding]:
     """Whether the prediction service, and nobody else, answers where clients were told."""
     listen = patient.settings.serving.listen
     host, number = address(listen)
-    runs = _served(patient) is not None
+    runs = patient.engine is not None
+    serves = _served(patient.workspace) is not None
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.settimeout(1.0)
         taken = probe.connect_ex((host, number)) == 0 if number else runs
-    if taken and not runs:
-        yield (warn if patient.engine is None else bad)(
-            "port", f"{listen} is answered by somebody else",
-            f"ss -ltnp 'sport = :{number}' says by whom: stop that, or set another [serving] "
-            "listen in cdml.toml and start anew.",
+    if taken and not serves:
+        yield (bad if runs else warn)(
+            "port", f"{listen} is taken, and not by a prediction service that answers",
+            "Held by cdml up or a socket of systemd: look in logs/serving.log, or journalctl. "
+            "By another program: stop that, or set serving.listen.",
         )  # fmt: skip
-    elif runs and not taken:
-        yield bad(
-            "port", f"nobody answers at {listen}",
-            "cdml logs serving says why. After a change of [serving] listen: cdml down, cdml up.",
-        )  # fmt: skip
+    elif (runs or serves) and not taken:
+        yield bad("port", f"nobody answers at {listen}", "Look in logs/serving.log.")
     else:
         yield ok("port", f"{listen} {'answers' if taken else 'is free'}")
 
@@ -105,11 +123,3 @@ def _second(model: str) -> str:
         f"What is named is in the way; cdml show {model} VERSION says more. A newer version gives "
         f"another way back: cdml train {model} --wait, then cdml promote {model} VERSION."
     )
-
-
-def _served(patient: Patient) -> int | None:
-    """Return the pid of the prediction service that answers, None where none does."""
-    try:
-        return ServingLink(patient.workspace.serving_socket).status(timeout_s=1.0).pid
-    except UnavailableError:
-        return None

@@ -29,8 +29,7 @@ T = TypeVar("T")
 LIGHT = {"monitor", "rebuild"}
 ALIVE = ("queued", "running")
 SHOWN = 50
-# Who measures at once, and who waits for that.
-MOST_WAITING = 8
+MOST_WAITING = 8  # who measures at once, and who waits for that
 INTERRUPTED = "was interrupted"
 log = logging.getLogger("cdml.jobs")
 
@@ -188,14 +187,19 @@ class Runner:
         finally:
             self._places.release()
 
+    def unended(self) -> list[JobRow]:
+        """Return running and queued runs, asking nobody."""
+        with self._changed:
+            return [*(r.row for r in self._active.values()), *(r.row for r in self._queue)]
+
     def rows(self, limit: int = SHOWN) -> list[JobRow]:
         """Return running and queued runs, then at most `limit` of those stored, newest first."""
         with self._changed:
-            current = [*(r.row for r in self._active.values()), *(r.row for r in self._queue)]
-            begun = {r.id for r in current}
-            current += [r for r in self._unrecorded.values() if r.id not in begun]
-        names = {r.id for r in current}
-        return current + [r for r in runs.newest(self._site.store, limit) if r.id not in names]
+            known = {r.id: r for r in self.unended()}
+            for row in self._unrecorded.values():
+                known.setdefault(row.id, row)
+        stored = (r for r in runs.newest(self._site.store, limit) if r.id not in known)
+        return [*known.values(), *stored]
 
     def row(self, run: str) -> JobRow:
         """Return one run; UnknownError where there is none."""

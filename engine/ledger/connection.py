@@ -1,5 +1,6 @@
 """Opening ledger.sqlite: WAL, synchronous=FULL, numbered migrations. Holds no rule."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -86,6 +87,12 @@ def connect(
         raise UnavailableError(
             f'Opening the ledger "{path}": it is not there. Create the workspace with cdml init.',
             code="no_ledger",
+        )
+    if path.exists() and not os.access(path, os.R_OK):
+        raise UnavailableError(
+            f'Opening the ledger "{path}": Permission denied. Nothing was changed. Run it as the '
+            "user of the workspace.",
+            code="no_permission",
         )
     try:
         connection = sqlite3.connect(

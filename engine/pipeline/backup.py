@@ -156,7 +156,8 @@ def _verify_stores(folder: Path, found: Backup) -> None:
 
 def _broken(folder: Path, why: str) -> CorruptError:
     return CorruptError(
-        f'Verifying the backup "{folder}": {why}. Use another backup; this one was not used.',
+        f'Verifying the backup "{folder}": {why}. It was not used: take another one. Where it was '
+        "just being made nothing was kept: cdml doctor says what is wrong with the workspace.",
         code="backup_broken",
     )
 

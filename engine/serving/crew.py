@@ -76,7 +76,7 @@ class Crew:
         opened = asyncio.create_task(self._opened.wait())
         await asyncio.wait({told, opened, *lives}, return_when=asyncio.FIRST_COMPLETED)
         answering = await control.listen(control_socket, self) if opened.done() else None
-        heard = asyncio.create_task(watched(lambda: self._opened.is_set() and bool(self._members)))
+        heard = asyncio.create_task(watched(self._answers, self._told))
         await asyncio.wait({told, *lives}, return_when=asyncio.FIRST_COMPLETED)
         code = 0 if told.done() else 1
         self.stop()
@@ -87,6 +87,12 @@ class Crew:
             answering.close()
         await asyncio.gather(told, *lives)
         return code
+
+    def _answers(self) -> bool:
+        return self._opened.is_set() and bool(self._members)
+
+    def _told(self) -> str:
+        return f"{len(self._members)} of {self._size} workers answer"
 
     # -- being asked
 

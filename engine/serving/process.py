@@ -126,7 +126,7 @@ class ServingProcess:
         living = [self._poll(), self._watch_tokens(), self._close_when_told(door)]
         living.append(watch(self._clock, self._metrics.late))
         if self._seat is None:
-            living.append(watched(lambda: door.started))
+            living.append(watched(lambda: door.started, self._told))
         tasks = [loop.create_task(one) for one in living]
         try:
             await self._opened.wait()
@@ -145,6 +145,11 @@ class ServingProcess:
             await asyncio.to_thread(self._close)
             if tracer is not None:
                 await asyncio.to_thread(tracer.close)
+
+    def _told(self) -> str:
+        slots = self._slots.table.slots.values()
+        led = ", ".join(f"{s.model} by {s.champion.version}" for s in slots)
+        return f"answers on {self._listen}; {led or 'no models yet'}"
 
     async def obey(self, question: control.Question) -> msgspec.Struct:
         """Do what was asked over the control socket."""

@@ -28,12 +28,16 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the store lies, where evidence of a damage goes, and when it is looked for."""
+    """Where the store lies, where evidence of a damage goes, and when it is looked for.
+
+    `before` keeps it as it was where it is upgraded, beside what else this start upgrades.
+    """
 
     path: Path
     batches: Path
     aside: Path
     wall: datetime
+    before: Before
 
     @property
     def log(self) -> Path:
@@ -53,7 +57,7 @@ def opened(place: Place, noted: int, *, unclean: bool) -> Opened:
     """
     copied = unclean and _copied(place)
     try:
-        store = Store(place.path, place.batches, Before(place.aside, place.wall))
+        store = Store(place.path, place.batches, place.before)
     except CorruptError as e:
         store, lost = _without_what_is_damaged(place, e)
         return Opened(store, lost)
@@ -72,7 +76,7 @@ def _without_what_is_damaged(place: Place, found: CorruptError) -> tuple[Store, 
     if place.log.exists() and place.path.exists():
         to = _moved(place, "damaged-log", place.log)
         try:
-            return Store(place.path, place.batches), (
+            return Store(place.path, place.batches, place.before), (
                 f'the write-ahead log of the metric store is damaged and was set aside in "{to}"; '
                 f"commits since the last checkpoint are missing ({found.message})"
             )

@@ -175,6 +175,8 @@ class Status(msgspec.Struct, frozen=True):
     """`cdml status`: engine and serving in a word, models in a line; `wall` is the time there.
 
     `untold` names the targets that cannot be told what happens, each with the reason.
+    `stands_in` says who answers for a champion that could not be loaded, and why; `lacking` how
+    little of the disk is free, where that is too little to go on.
     """
 
     engine: str
@@ -182,6 +184,8 @@ class Status(msgspec.Struct, frozen=True):
     models: list[ModelStatus]
     wall: str = ""
     untold: dict[str, str] = {}
+    stands_in: str | None = None
+    lacking: str = ""
 
 
 class Look(msgspec.Struct, frozen=True):

@@ -265,7 +265,10 @@ class ModelState(msgspec.Struct, frozen=True):
 
 
 class EngineState(msgspec.Struct, frozen=True):
-    """The engine process. `now` is decision time, `wall` the operator's."""
+    """The engine process. `now` is decision time, `wall` the operator's.
+
+    `lacking` says how little of the disk is free, where that is too little to go on.
+    """
 
     pid: int
     version: str
@@ -276,10 +279,14 @@ class EngineState(msgspec.Struct, frozen=True):
     simulated: bool
     state: Literal["ready", "starting", "store_suspect"]
     note: str = ""
+    lacking: str = ""
 
 
 class ServingState(msgspec.Struct, frozen=True):
-    """The serving process as the engine last heard from it."""
+    """The serving process as the engine last heard from it.
+
+    `stands_in` says who answers for a champion that could not be loaded, and why.
+    """
 
     up: bool
     pid: int | None
@@ -292,6 +299,7 @@ class ServingState(msgspec.Struct, frozen=True):
     p50_ms: float | None
     p95_ms: float | None
     rss_mib: float | None = None
+    stands_in: str | None = None
 
 
 class Onlooker(msgspec.Struct, frozen=True):

@@ -66,6 +66,8 @@ def test_status_as_json_is_the_contract_and_nothing_else(fake: Fake) -> None:
         ],
         "wall": "",
         "untold": {},
+        "stands_in": None,
+        "lacking": "",
     }
 
 

@@ -16,7 +16,7 @@ def filtered(desk: Desk, pattern: str) -> Desk:
 
 
 def rows(desk: Desk) -> list[str]:
-    return [text.strip() for text in texts(desk) if " row " in text and "Events" not in text]
+    return [text.strip() for text in texts(desk) if " INFO ingest    row " in text]
 
 
 def test_only_matching_versions_are_left_but_who_serves_and_the_way_back_always() -> None:
@@ -64,7 +64,7 @@ def test_rows_of_a_page_are_filtered_and_n_goes_through_them() -> None:
     assert "10 rows" in "\n".join(texts(desk))
     desk.screen = turning.came(desk.screen, Subject("events"), many(200), desk.at)
     assert "20 rows" in "\n".join(texts(desk)), "what comes is filtered too"
-    assert len(rows(desk.press("escape"))) > 10
+    assert not all(text.endswith("7") for text in rows(desk.press("escape")))
 
 
 def test_n_and_capital_n_wrap_around_among_the_rows_that_match() -> None:

@@ -66,6 +66,16 @@ def test_ten_thousand_rows_draw_only_what_is_seen() -> None:
     assert drawn < 100
 
 
+def test_the_event_stood_on_is_shown_whole_since_it_ends_with_what_to_do() -> None:
+    long = "reading the file failed, " * 8 + "restore it from a backup"
+    told = wire.EventRow(4, "2026-03-14T03:04:10Z", "CRIT", "files", "late", long)
+    desk = opened("events", [told, *many(3)])
+    assert "restore it from a backup" not in " ".join(texts(desk))
+    shown = " ".join(text.strip() for text in texts(desk.press("G")))
+    assert "restore it from a backup" in shown
+    assert "CRIT files" in shown
+
+
 def test_a_hint_asks_again_but_not_too_often() -> None:
     desk = opened("events", many(3))
     assert turning.asked_again(desk.screen, soon=False)[1] == ()

@@ -252,3 +252,19 @@ def test_a_running_job_says_how_far_it_is_and_how_long_it_still_takes() -> None:
     screen = Desk(flights.state(jobs=[running])).screen
     rows = [text_of(row) for row in jobs(screen, 60, 5)]
     assert any("41%" in row and "2m left, fit 2 of 5, 900 rows" in row for row in rows)
+
+
+def test_a_champion_that_could_not_be_loaded_is_an_alarm_in_the_narrowest_head() -> None:
+    known = flights.state()
+    serving = msgspec.structs.replace(known.serving, stands_in="late: v1 answers for v3: no file")
+    screen = Desk(msgspec.structs.replace(known, serving=serving)).screen
+    assert "champion NOT LOADED" in text_of(watch(screen, 80, 24)[0])
+
+
+def test_a_full_disk_is_said_in_both_lines_of_the_head_with_who_names_what_is_large() -> None:
+    known = flights.state(flights.model(breach=None))
+    engine = msgspec.structs.replace(known.engine, lacking="only 3 MiB are free")
+    screen = Desk(msgspec.structs.replace(known, engine=engine)).screen
+    head, situation = (text_of(drawn) for drawn in watch(screen, 80, 24)[:2])
+    assert "disk FULL" in head
+    assert "DISK FULL: only 3 MiB are free; cdml doctor" in situation

@@ -1,6 +1,7 @@
 """The units of a workspace as systemd itself judges them; where it is absent these tests fail."""
 
 import json
+import os
 import pwd
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from engine import service_verb as service
 from engine.errors import RefusedError
-from engine.service_verb import checked, place
+from engine.service_verb import check_reach, checked, place
 from engine.units import Place, units
 from engine.workspace import Workspace
 
@@ -85,13 +86,61 @@ def test_install_writes_status_compares_uninstall_removes(
     words = ["-w", str(workspace.root), "--user", "--json"]
     assert service.main(["status", *words]) == 1
     assert service.main(["install", *words]) == 0
-    written = json.loads(capsys.readouterr().out.splitlines()[-1])["units"]
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    written = said["units"]
+    assert any("enable-linger" in step for step in said["next"])
     assert [Path(p).parent for p in written] == [tmp_path / "systemd/user"] * 3
     assert service.main(["status", *words]) == 0
     workspace.config.write_text('[serving]\nlisten = "127.0.0.1:8082"\n')
     assert service.main(["status", *words]) == 1
     assert service.main(["uninstall", *words]) == 0
     assert not any(Path(p).exists() for p in written)
+
+
+def test_units_of_another_workspace_by_the_same_name_are_left_alone(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    other = Workspace(tmp_path / "elsewhere" / workspace.root.name)
+    other.root.mkdir(parents=True)
+    other.config.write_text(SETTINGS)
+    assert service.main(["install", "--user", "-w", str(workspace.root)]) == 0
+    written = {f: f.read_bytes() for f in (tmp_path / "systemd/user").iterdir()}
+    for what in ("install", "uninstall"):
+        assert service.main([what, "--user", "-w", str(other.root)]) == 4
+    assert {f: f.read_bytes() for f in (tmp_path / "systemd/user").iterdir()} == written
+
+
+def test_a_training_may_take_what_it_was_given(workspace: Workspace) -> None:
+    engine = "cdml-50_my_flights-engine.service"
+    assert "MemoryMax=4096M\n" in units(made(workspace))[engine]
+    model = '[models.a]\ntask = "binary"\ntarget = "x"\ntime = "t"\ntrain.memory = "8GiB"\n'
+    workspace.config.write_text(SETTINGS + model)
+    assert "MemoryMax=12288M\n" in units(made(workspace))[engine]
+
+
+def test_what_lies_in_a_home_or_a_temporary_folder_is_not_hidden(workspace: Workspace) -> None:
+    known = made(workspace)
+    names = {f: getattr(known, f) for f in Place.__dataclass_fields__}
+    elsewhere = {"root": Path("/srv/a"), "python": Path("/srv/b"), "writes": [Path("/srv/a")]}
+    for reads, home, own in (
+        ([Path("/srv/c")], "yes", "yes"),
+        ([Path("/run/user/7/env")], "read-only", "yes"),
+        ([Path("/var/tmp/env")], "yes", "no"),
+    ):
+        text = units(Place(**{**names, **elsewhere, "reads": reads}))["cdml-a-engine.service"]
+        assert f"ProtectHome={home}\nPrivateTmp={own}\n" in text
+
+
+def test_a_user_who_cannot_read_the_program_is_named(workspace: Workspace) -> None:
+    found = made(workspace)
+    names = {f: getattr(found, f) for f in Place.__dataclass_fields__}
+    closed = workspace.root / "python"
+    closed.write_text("#!/bin/sh\n")
+    closed.chmod(0o700)
+    if os.geteuid() == 0:
+        with pytest.raises(RefusedError, match="may read it"):
+            check_reach(Place(**{**names, "python": closed}))
 
 
 def test_systemd_reads_paths_with_odd_signs_as_they_are(workspace: Workspace) -> None:

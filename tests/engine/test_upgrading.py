@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from engine import backup, offline
 from engine.errors import RefusedError, UnavailableError
 from engine.ledger import connection as ledger_file
 from engine.ledger.ledger import Ledger
@@ -59,8 +60,10 @@ def test_old_files_are_upgraded_and_kept_as_they_were(
     workspace: Workspace, ledger: int, store: int
 ) -> None:
     of_format(workspace, ledger, store)
-    now = Ledger(workspace.ledger, before=Before(workspace.aside, WALL))
-    place = Place(workspace.store, workspace.batches, workspace.aside, WALL)
+    before = Before(workspace.aside, WALL)
+    now = Ledger(workspace.ledger, before=before)
+    later = WALL.replace(second=1)  # the store is opened a second after the ledger
+    place = Place(workspace.store, workspace.batches, workspace.aside, later, before)
     found = opened(place, 0, unclean=False)
     assert [e.text for e in now.events()] == ["hello"]
     assert now.meta("sim_now") == "then"
@@ -76,6 +79,18 @@ def test_old_files_are_upgraded_and_kept_as_they_were(
     with duckdb.connect(str(kept / "metrics.duckdb")) as metrics:
         assert metrics.execute("select max(version) from format").fetchall() == [(store,)]
         assert metrics.execute("select count(*) from predictions").fetchall() == [(1,)]
+
+
+def test_verbs_without_an_engine_keep_a_copy_too(workspace: Workspace) -> None:
+    of_format(workspace, 1, 1)
+    workspace.config.write_text("")
+    assert offline.main(["late", "-w", str(workspace.root)]) == 2  # there is no time in it
+    assert backup.main(["-w", str(workspace.root)]) == 0
+    kept = sorted(workspace.aside.glob("*-upgrade/*"))
+    assert sorted(p.name for p in kept) == ["ledger.sqlite", "metrics.duckdb"]
+    assert all(p.stat().st_mode & 0o007 == 0 for p in (workspace.aside, *kept))
+    with sqlite3.connect(workspace.ledger) as db:
+        assert db.execute("select count(*) from meta where key = 'backup'").fetchone() == (1,)
 
 
 def test_what_is_new_or_of_today_is_not_copied(workspace: Workspace) -> None:
@@ -113,7 +128,8 @@ def test_a_newer_store_is_refused_and_not_set_aside_as_damaged(workspace: Worksp
     with duckdb.connect(str(workspace.store)) as db:
         db.execute("create table format (version integer)")
         db.execute("insert into format values (99)")
-    place = Place(workspace.store, workspace.batches, workspace.aside, WALL)
+    before = Before(workspace.aside, WALL)
+    place = Place(workspace.store, workspace.batches, workspace.aside, WALL, before)
     with pytest.raises(RefusedError, match=r"newer cdml.*aside/\*-upgrade"):
         opened(place, 0, unclean=False)
     assert workspace.store.exists()

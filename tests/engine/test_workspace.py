@@ -3,12 +3,17 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from cdml_tui import cli
 from engine.errors import InvalidError, RefusedError, UnavailableError
+from engine.exits import guarded
+from engine.ledger.connection import connect
 from engine.workspace import Workspace
 
 HOLD = """
@@ -39,6 +44,15 @@ def test_where_folders_cannot_be_made_the_error_says_what_to_do(tmp_path: Path) 
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UnavailableError, match="choose another folder"):
         Workspace(tmp_path / "file" / "box").create([])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes to the workspaces of others")
+def test_root_does_not_write_to_the_workspace_of_another_user(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.check_owner()
+    os.chown(tmp_path, 54321, -1)
+    with pytest.raises(RefusedError, match=r"belongs to #54321.*chown"):
+        workspace.check_owner()
 
 
 def test_a_second_engine_is_refused_at_once_by_the_pid_of_the_first(tmp_path: Path) -> None:
@@ -90,3 +104,42 @@ while True:
         finally:
             other.kill()
             other.wait()
+
+
+def as_nobody(act: Callable[[], int]) -> int:
+    """Do something in a process of its own that has given its rights away; return its code."""
+    pid = os.fork()
+    if pid == 0:
+        os.setuid(54321)
+        os._exit(act())
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_who_may_not_look_is_told_so_and_not_that_something_broke(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    # Others may not enter the folders of pytest.
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        closed = Path(name)
+        assert as_nobody(lambda: cli.main(["status", "-w", str(closed)])) == 3
+        ledger = closed / "ledger.sqlite"
+        connect(ledger).close()
+        ledger.chmod(0o600)
+        closed.chmod(0o755)
+
+        def look() -> int:
+            return guarded(lambda: bool(connect(ledger, readonly=True)), as_json=False)
+
+        assert as_nobody(look) == 3
+    said = capfd.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert all("Permission denied" in line and "user of the workspace" in line for line in said)
+
+
+def test_a_disk_that_is_all_but_full_is_lacking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Workspace(tmp_path).lacking() == ""
+    monkeypatch.setattr("engine.workspace.FREE_FLOOR", 2**62)
+    assert "MiB are free" in Workspace(tmp_path).lacking()

@@ -51,8 +51,8 @@ FILES = {
     "artifacts/champion.sig": "another",
 }  # fmt: skip
 PAIRS = tuple((file, how) for file in FILES for how in DAMAGE)
-# Sockets and the lock are of processes that no longer live.
-_still = shutil.ignore_patterns("*.sock", "lock", "metrics", "reserve")
+# Sockets and the lock are of processes that no longer live; half files may vanish meanwhile.
+_still = shutil.ignore_patterns("*.sock", "*.part", "*.new", "lock", "metrics", "reserve")
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,10 +57,12 @@ def test_systemd_hands_the_port_over_and_hears_that_serving_lives(
             early = socket.create_connection(("127.0.0.1", stopped.port), timeout=30.0)
             early.sendall(b"GET /v2/health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
             serving = started(stopped, port, **told)
-            assert [heard.recv(64) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+            said = [heard.recv(256).split(b"\n") for _ in range(3)]
+            assert [lines[0] for lines in said] == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+            assert all(lines[1].startswith(b"STATUS=") for lines in said[1:])
             assert early.recv(12) == b"HTTP/1.1 200"
             early.close()
             serving.terminate()
             assert serving.wait(30.0) == 0
-            while heard.recv(64) != b"STOPPING=1":
+            while heard.recv(256) != b"STOPPING=1":
                 pass

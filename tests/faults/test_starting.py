@@ -2,6 +2,8 @@
 
 import contextlib
 import hashlib
+import os
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -13,7 +15,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.box import CDML, ENVIRONMENT, ROOT, Box
+from tests.box import CDML, ENVIRONMENT, ROOT, Box, eventually
 
 
 def digests(box: Box) -> dict[str, str]:
@@ -53,6 +55,13 @@ def test_a_second_engine_is_refused_at_once_by_the_holder_pid(
         assert f"pid {holder}" in run.stderr
     assert sorted(box.processes().values()) == ["run", "serve", "supervise"]
     assert box.predict()[0] == 200
+
+
+def test_who_stops_the_supervisor_between_two_engines_gets_no_third(box: Box) -> None:
+    box.kill("run")
+    os.kill(box.pid("supervise"), signal.SIGTERM)
+    eventually("it has ended", lambda: not box.pid("supervise"), 30.0)
+    assert not box.pid("run")
 
 
 def test_a_taken_port_is_named_and_nothing_is_left_running(stopped: Box) -> None:

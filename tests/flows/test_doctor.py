@@ -2,7 +2,7 @@
 
 import socket
 
-from tests.box import Box
+from tests.box import Box, eventually
 
 
 def findings(box: Box, code: int = 0) -> dict[str, tuple[str, str, str]]:
@@ -28,6 +28,15 @@ def test_a_running_workspace_is_well_and_says_what_was_looked_at(box: Box) -> No
     assert "looked at: 0 bad" in box.run("doctor").stdout
 
 
+def test_an_engine_that_died_is_bad_and_serving_that_goes_on_is_nobody_elses(box: Box) -> None:
+    box.kill("supervise")
+    box.kill("run")
+    found = findings(box, code=1)
+    assert found["engine"][0] == "bad"
+    assert "died unasked" in found["engine"][1]
+    assert found["serving"][0] == found["port"][0] == "ok"
+
+
 def test_what_is_ill_is_named_with_how_to_mend_it(box: Box) -> None:
     box.down()
     with socket.socket() as taken:
@@ -46,3 +55,14 @@ def test_what_is_ill_is_named_with_how_to_mend_it(box: Box) -> None:
     for name in ("versions", "store", "told ops", "told pager"):
         assert found[name][0] == "bad", name
     assert all(said and (mend or state == "ok") for state, said, mend in found.values())
+
+
+def test_where_the_champion_cannot_be_loaded_it_is_said_who_answers(box: Box) -> None:
+    digest = box.ask("show", "late", "v1")["manifest"]["artifact"]
+    file = box.path / "artifacts" / f"{digest}.skops"
+    file.chmod(0o600)
+    file.write_bytes(file.read_bytes()[:-1] + b"X")
+    box.kill("serve")
+    said = eventually("it is said", lambda: box.ask("status")["stands_in"])
+    assert "for v1: Loading artifact" in said
+    assert "for v1: Loading artifact" in box.run("status").stdout

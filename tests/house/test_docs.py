@@ -58,7 +58,8 @@ def test_the_map_fits_and_names_every_room(root: Path) -> None:
 
 def test_the_runbook_fits_a_page_and_names_commands_that_exist(root: Path) -> None:
     text = (root / "docs/RUNBOOK.md").read_text()
-    assert len(text.splitlines()) <= 60
+    assert len(text.splitlines()) <= 56, "a page of pr(1), beside its head and foot"
+    assert max(map(len, text.splitlines())) <= 100
     words = re.findall(r"`?cdml (?:-w W )?([a-z]+)", text)
     assert len(words) > 15
     assert not set(words) - set(VERBS)

@@ -11,6 +11,7 @@ import pytest
 
 from engine.store.connection import Store
 from engine.store.opening import Opened, Place, opened
+from engine.upgrading import Before
 
 WALL = datetime(2024, 3, 1, tzinfo=UTC)
 ROWS = 40
@@ -41,7 +42,8 @@ def write(store: Store, n: int) -> None:
 def place(crashed: Path, tmp_path: Path) -> Place:
     shutil.copytree(crashed, tmp_path / "w")
     path = tmp_path / "w" / "metrics.duckdb"
-    return Place(path, tmp_path / "w", tmp_path / "aside", WALL)
+    aside = tmp_path / "aside"
+    return Place(path, tmp_path / "w", aside, WALL, Before(aside, WALL))
 
 
 def rows(found: Opened) -> int:
