@@ -72,7 +72,7 @@ bench: .venv/ready ## the figures of the README, measured on this machine; also:
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 ifeq ($(firstword $(MAKECMDGOALS)),bench)
-PARTS := serving rollback monitoring console engine training transforms retention
+PARTS := serving rollback monitoring console engine training transforms retention keeping
 ARGS += $(filter $(PARTS),$(MAKECMDGOALS))
 .PHONY: $(PARTS)
 $(PARTS): ; @:

@@ -29,6 +29,7 @@ from engine.pipeline import (
     selftest,
     streams,
 )
+from engine.pipeline.gentle import gently
 from engine.pipeline.ingest import ingest_waiting
 from engine.pipeline.load import forget_loaded, load
 from engine.pipeline.recover import recover
@@ -187,7 +188,7 @@ class Beat:
                 self._take("retention", self._keep)
 
     def _keep(self) -> None:
-        retention.keep(self._site)
+        gently(lambda: retention.keep(self._site))
 
     def _back_up(self) -> None:
         backups.made(self._site, "timetable")

@@ -1,5 +1,6 @@
 """`cdml restore BACKUP DIR`: a backup brought back into a new folder, verified end to end."""
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -74,6 +75,7 @@ def restore(source: Path, to: Path) -> Restored:
         found = verify(part)
         champions = _verified_champions(Workspace(part))
         (part / MANIFEST).unlink()
+        os.sync()  # all of it is on the disk before it has its name
         part.rename(to)
     except OSError as e:
         raise UnavailableError(

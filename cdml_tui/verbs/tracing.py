@@ -30,11 +30,21 @@ def audit(session: Session) -> int:
 def _written(answer: AuditAnswer, asked: AuditQuestion) -> None:
     if asked.at is not None:
         table(
-            ["MODEL", "CHAMPION", "CANARY", "SHARE %", "SHADOW", "GENERATION", "SINCE", "AUDIT"],
+            [
+                "MODEL",
+                "CHAMPION",
+                "CANARY",
+                "SHARE %",
+                "SHADOW",
+                "GENERATION",
+                "SINCE",
+                "AUDIT",
+                "ANSWERS IN",
+            ],
             [
                 [
                     *(s.model, s.champion, s.canary, s.canary_share_pct, s.shadow),
-                    *(s.generation, s.since, s.audit_seq),
+                    *(s.generation, s.since, s.audit_seq, s.answers),
                 ]
                 for s in answer.served
             ],

@@ -37,7 +37,10 @@ def disk(patient: Patient) -> Iterator[Finding]:
         yield ok("disk", said)
     nodes = os.statvfs(root)
     if nodes.f_files and nodes.f_favail < 10_000:
-        yield bad("inodes", f"{nodes.f_favail} free", "Delete files on this file system.")
+        yield bad(
+            "inodes", f"room for {nodes.f_favail} more files",
+            "Delete files on this file system: df -i shows which it is.",
+        )  # fmt: skip
 
 
 def _largest(root: Path, most: int = 3) -> str:
@@ -60,7 +63,10 @@ def file_system(patient: Patient) -> Iterator[Finding]:
     """Locks and renames are promises that network file systems do not keep."""
     kind = _kind(patient.workspace.root)
     if kind in _SHARED:
-        yield bad("file system", kind, "Move the workspace to a local disk.")
+        mend = (
+            "cdml down, move the workspace to a local disk, cdml up there: locks do not hold here."
+        )
+        yield bad("file system", kind, mend)
     else:
         yield ok("file system", kind or "unknown")
 
@@ -81,7 +87,7 @@ def clock(patient: Patient) -> Iterator[Finding]:
     if last > now + timedelta(minutes=1):
         yield bad(
             "clock", f"the last change was made at {last:%Y-%m-%d %H:%MZ}, which is still to come",
-            "Set the clock; schedules wait until it has caught up.",
+            "Set the clock (timedatectl); until it has caught up, nothing is due.",
         )  # fmt: skip
 
 
@@ -89,13 +95,16 @@ def limits(_: Patient) -> Iterator[Finding]:
     """Open files, and memory that is left for a training."""
     files, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files != resource.RLIM_INFINITY and files < FILES:
-        yield warn("open files", f"at most {files}", f"Raise it: ulimit -n {4 * FILES}.")
+        mend = f"ulimit -n {4 * FILES} before cdml up; as a service LimitNOFILE={4 * FILES}."
+        yield warn("open files", f"at most {files}", mend)
     else:
         yield ok("open files", f"at most {files}")
     free = _available()
     if free is not None and free < MEMORY:
         yield warn(
-            "memory", f"{free / 2**20:.0f} MiB available", "Stop something, or train in less."
+            "memory",
+            f"{free / 2**20:.0f} MiB available",
+            "Stop something else, or let trainings take less: train.memory in cdml.toml.",
         )
     elif free is not None:
         yield ok("memory", f"{free / 2**30:.1f} GiB available")

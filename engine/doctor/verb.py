@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,7 @@ from engine.doctor.finding import Finding, Patient, bad
 from engine.engine_link import EngineLink
 from engine.errors import CdmlError
 from engine.exits import Arguments, guarded
-from engine.settings import load
+from engine.settings import Settings, load
 from engine.workspace import Workspace
 
 ASK_S = 3.0
@@ -21,7 +22,8 @@ CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
     machine.clock,
     machine.limits,
     files.rights,
-    files.ledger,
+    files.audit,
+    files.versions,
     files.store,
     files.log,
     files.copies,
@@ -56,21 +58,40 @@ def _run(argv: list[str]) -> int:
 
 def examined(workspace: Workspace) -> list[Finding]:
     """Look at everything; what cannot be looked at is bad, and hides nothing else."""
-    settings = load(workspace.config)
+    settings, found = _settings(workspace)
     try:
         engine = EngineLink(workspace.engine_socket, ASK_S).get("/api/v1/state")
     except CdmlError:
         engine = None
     patient = Patient(workspace, settings, engine)
+    # Each waits for other things: files, sockets, the hash of a version.
+    with ThreadPoolExecutor(len(CHECKS)) as pool:
+        parts = pool.map(lambda check: _looked(check, patient), CHECKS)
+        return [*found, *(finding for part in parts for finding in part)]
+
+
+def _settings(workspace: Workspace) -> tuple[Settings, list[Finding]]:
+    """Return the settings; while cdml.toml has a mistake, the last good ones and the mistake."""
+    try:
+        return load(workspace.config), []
+    except CdmlError as e:
+        last_good = workspace.run / "cdml.toml"
+        if not last_good.exists():
+            raise
+        mend = "Mend it and see with cdml check; until then the last good one counts."
+        return load(last_good), [bad("settings", e.message, mend)]
+
+
+def _looked(check: Callable[[Patient], Iterator[Finding]], patient: Patient) -> list[Finding]:
+    name = check.__name__.replace("_", " ")
     found: list[Finding] = []
-    for check in CHECKS:
-        try:
-            found += check(patient)
-        except CdmlError as e:
-            found.append(bad(check.__name__, e.message, "Mend that first, then ask again."))
-        except OSError as e:
-            said = f"{e.strerror} on {e.filename}" if e.filename else str(e)
-            found.append(bad(check.__name__, said, "Give this user the right to look there."))
+    try:
+        found += check(patient)
+    except CdmlError as e:
+        found.append(bad(name, e.message, "Mend that first, then ask again."))
+    except OSError as e:
+        said = f"{e.strerror} on {e.filename}" if e.filename else str(e)
+        found.append(bad(name, said, "Give this user the right to look there, then ask again."))
     return found
 
 

@@ -2,7 +2,8 @@
 
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from engine.errors import CorruptError, RefusedError, UnavailableError
@@ -116,6 +117,21 @@ def connect(
             code="ledger_unreadable",
         ) from e
     return connection
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Say in our words that a page of an open ledger is damaged."""
+    try:
+        yield
+    except sqlite3.DatabaseError as e:
+        if type(e) is not sqlite3.DatabaseError:
+            raise  # of a statement, not of the file
+        raise CorruptError(
+            f'Reading the ledger: SQLite says "{e}". Nothing was changed. Restore ledger.sqlite '
+            "from a backup.",
+            code="ledger_unreadable",
+        ) from e
 
 
 def damage(connection: sqlite3.Connection) -> str:

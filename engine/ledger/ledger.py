@@ -21,7 +21,7 @@ from engine.errors import UnavailableError, UnknownError
 from engine.ledger import audit
 from engine.ledger.alerts import Alerts
 from engine.ledger.change import Actor, Change
-from engine.ledger.connection import connect, damage
+from engine.ledger.connection import connect, damage, reading
 from engine.ledger.incidents import Incidents, inert
 from engine.ledger.past import rewound
 from engine.ledger.rollbacks import Rollbacks
@@ -357,12 +357,12 @@ class Ledger:
     # -- plumbing
 
     def _one(self, sql: str, *values: object) -> sqlite3.Row | None:
-        with self._lock:
+        with self._lock, reading():
             row: sqlite3.Row | None = self._db.execute(sql, values).fetchone()
             return row
 
     def _all(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        with self._lock:
+        with self._lock, reading():
             return self._db.execute(sql, values).fetchall()
 
     def _write(self, sql: str, *values: object) -> int:

@@ -8,7 +8,9 @@ copied last, has what came meanwhile.
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -25,6 +27,10 @@ from engine.workspace import Workspace
 MANIFEST = "backup.json"
 FORMAT = 1
 CHUNK = 2**20
+# A disk that is handed a gigabyte at once keeps whoever else writes waiting: so much at a time.
+AT_ONCE = 16 * CHUNK
+# After each piece others have the processor and the disk for so long: some 6 s of a gigabyte.
+REST_S = 0.003
 # Copies need no more room than this beside themselves.
 ROOM = 64 * 2**20
 
@@ -68,21 +74,23 @@ def back_up(
     to = home / f"{workspace.root.name}-{wall:%Y%m%dT%H%M%S%f}"
     part = to.with_name(f".{to.name}.part")
     try:
+        for left in home.glob(f".{workspace.root.name}-*.part"):
+            shutil.rmtree(left)  # of a process that was killed
         _check_room(workspace, home)
         part.mkdir(parents=True, mode=0o750)
         with store.still() as file:
             commits = store.tide
-            shutil.copyfile(file, part / workspace.store.name)
             ledger.copy_to(part / workspace.ledger.name)
             head = ledger.audit_head()
+            files = [_copied(file, workspace.root, part)]
+        files.append(_digest(part / workspace.ledger.name, part))
         for path in _others(workspace, home):
-            copied = part / path.relative_to(workspace.root)
-            copied.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-            _copy(path, copied)
-        files = [_digest(f, part) for f in sorted(part.rglob("*")) if f.is_file()]
+            with suppress(FileNotFoundError):  # it was only waiting, or is loaded
+                files.append(_copied(path, workspace.root, part))
+        files.sort(key=lambda f: f.path)
         made = Backup(FORMAT, name, iso(wall), cdml, commits, head, files)
         (part / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(made)))
-        verify(part)
+        verify(part, REST_S)
         _settle(part)
         part.rename(to)
     except OSError as e:
@@ -104,8 +112,20 @@ def kept(home: Path, workspace: Workspace) -> list[Path]:
     return sorted(p.parent for p in home.glob(f"{workspace.root.name}-*/{MANIFEST}"))
 
 
-def verify(folder: Path) -> Backup:
-    """Read every byte of a backup again; CorruptError names the first thing that is not so."""
+def size_of(workspace: Workspace, home: Path) -> int:
+    """Return how many bytes a backup of a workspace into a folder takes."""
+    needed = 0
+    for file in (workspace.store, workspace.ledger, *_others(workspace, home)):
+        with suppress(FileNotFoundError):
+            needed += file.stat().st_size
+    return needed
+
+
+def verify(folder: Path, rest_s: float = 0.0) -> Backup:
+    """Read every byte of a backup again; CorruptError names the first thing that is not so.
+
+    Each piece is followed by a rest, if others are to go first.
+    """
     try:
         found = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Backup)
     except (OSError, msgspec.MsgspecError) as e:
@@ -116,7 +136,7 @@ def verify(folder: Path) -> Backup:
         path = folder / file.path
         if not path.is_file():
             raise _broken(folder, f'"{file.path}" is missing')
-        if _digest(path, folder) != file:
+        if _digest(path, folder, rest_s) != file:
             raise _broken(folder, f'"{file.path}" is not as it was copied')
     _verify_stores(folder, found)
     return found
@@ -149,36 +169,60 @@ def _others(workspace: Workspace, home: Path) -> Iterator[Path]:
         home,
     }
     top = [p for p in sorted(workspace.root.iterdir()) if p not in skipped]
-    own = {workspace.store.name, workspace.ledger.name}
+    own = [
+        f"{name}{ending}"
+        for name in (workspace.store.name, workspace.ledger.name)
+        for ending in ("", ".wal", ".tmp", "-wal", "-shm", "-journal")
+    ]
     for path in [*top, workspace.spool]:
-        if path.name.split(".wal")[0].split("-wal")[0].split("-shm")[0] in own:
+        if path.name in own:
             continue
-        yield from _files(path) if path.is_dir() else [path]
+        yield from _files(path, home) if path.is_dir() else [path]
 
 
-def _files(folder: Path) -> list[Path]:
-    """Return the files of a folder; a link in it may lead to what is none of the workspace's."""
-    return sorted(f for f in folder.rglob("*") if f.is_file() and not f.is_symlink())
+def _files(folder: Path, home: Path) -> list[Path]:
+    """Return the files of a folder that are no backups.
+
+    A link in it may lead to what is none of the workspace's.
+    """
+    found = (f for f in folder.rglob("*") if f.is_file() and not f.is_symlink())
+    inside = home.is_relative_to(folder)
+    return sorted(f for f in found if not (inside and f.is_relative_to(home)))
 
 
-def _copy(path: Path, to: Path) -> None:
-    """Copy what a file holds now; one that has gone meanwhile was only waiting or loaded."""
-    try:
-        shutil.copyfile(path, to)
-        shutil.copymode(path, to)
-    except FileNotFoundError:
-        to.unlink(missing_ok=True)
+def _copied(path: Path, root: Path, folder: Path) -> Copied:
+    """Copy what a file holds now, bit by bit onto the disk; return what was read of it."""
+    name, digest, size = path.relative_to(root), hashlib.sha256(), 0
+    with path.open("rb") as source:
+        to = folder / name
+        to.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        with to.open("wb", buffering=0) as copy:
+            while piece := source.read(CHUNK):
+                copy.write(piece)
+                digest.update(piece)
+                size += len(piece)
+                if size % AT_ONCE == 0:
+                    os.fdatasync(copy.fileno())
+                time.sleep(REST_S)
+            os.fchmod(copy.fileno(), os.fstat(source.fileno()).st_mode & 0o7777)
+            os.fsync(copy.fileno())
+    return Copied(str(name), size, digest.hexdigest())
 
 
-def _digest(path: Path, folder: Path) -> Copied:
+def _digest(path: Path, folder: Path, rest_s: float = 0.0) -> Copied:
+    digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Copied(str(path.relative_to(folder)), path.stat().st_size, digest)
+        while piece := file.read(CHUNK):
+            digest.update(piece)
+            size += len(piece)
+            time.sleep(rest_s)
+    return Copied(str(path.relative_to(folder)), size, digest.hexdigest())
 
 
 def _settle(folder: Path) -> None:
-    """Have every file and folder on the disk before the copy counts."""
-    for path in [*folder.rglob("*"), folder]:
+    """Have the ledger's copy, the manifest and every name on the disk before the copy counts."""
+    own = [folder / MANIFEST, folder / "ledger.sqlite"]
+    for path in [*own, *(p for p in folder.rglob("*") if p.is_dir()), folder]:
         handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -188,8 +232,7 @@ def _settle(folder: Path) -> None:
 
 def _check_room(workspace: Workspace, home: Path) -> None:
     home.mkdir(parents=True, exist_ok=True, mode=0o750)
-    needed = sum(f.stat().st_size for f in _others(workspace, home))
-    needed += sum(f.stat().st_size for f in (workspace.store, workspace.ledger) if f.is_file())
+    needed = size_of(workspace, home)
     free = shutil.disk_usage(home).free
     if free < needed + ROOM:
         raise UnavailableError(

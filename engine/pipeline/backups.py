@@ -1,11 +1,13 @@
 """Backups of a running workspace: asked for by a person, or due by cdml.toml."""
 
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 
 from engine.clock import parse_time
 from engine.errors import RefusedError
 from engine.pipeline.backup import back_up
+from engine.pipeline.gentle import gently
 from engine.pipeline.site import Site
 from engine.quantities import duration
 from engine.wire import BackupAnswer
@@ -21,7 +23,8 @@ def made(site: Site, by: str) -> BackupAnswer:
         )
     try:
         wall = site.clock.wall()
-        answer = back_up(
+        copying = partial(
+            back_up,
             site.workspace,
             site.settings.backup,
             site.ledger,
@@ -30,6 +33,7 @@ def made(site: Site, by: str) -> BackupAnswer:
             cdml=version("cdml"),
             wall=wall,
         )
+        answer = gently(copying)
         site.ledger.set_meta(LAST, answer.made)
     finally:
         site.backing_up.release()

@@ -17,7 +17,7 @@ from engine.quantities import duration
 from engine.settings import ModelSettings
 from engine.stats import estimation, outcomes
 from engine.stats.estimation import Measure, Rows
-from engine.store import batches, kpis, predictions
+from engine.store import archive, batches, kpis, predictions
 
 WINDOWS = 52  # a year of weeks
 MOST_ROWS = 500_000  # about 100 MiB while a look is made
@@ -58,7 +58,7 @@ def gathered(site: Site, look: Look) -> History | None:
     """Read what a look looks back on; None where nothing was answered."""
     settings = site.model(look.model)
     length = duration(settings.monitor.window)
-    since = since_of(site, look, length)
+    since = max(since_of(site, look, length), _whole_since(site, look, length))
     wide = settings.task == "multiclass"
     found = predictions.answered(site.store, look.model, since, look.until, wide=wide)
     if not len(found.times):
@@ -118,6 +118,12 @@ def since_of(site: Site, look: Look, length: timedelta) -> datetime:
             full = datetime(1970, 1, 1, tzinfo=UTC) + (number + 1) * length
             return max(first, min(full, look.mature_since))
     return first
+
+
+def _whole_since(site: Site, look: Look, length: timedelta) -> datetime:
+    """Return the first window of which no row has left the store."""
+    first, begin = datetime(1970, 1, 1, tzinfo=UTC), archive.horizon(site.store, look.model)
+    return first if begin is None else first + -(-(begin - first) // length) * length
 
 
 def us(moment: datetime) -> int:

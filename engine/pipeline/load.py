@@ -13,6 +13,7 @@ from engine.domain.locks import EVERYWHERE
 from engine.errors import CorruptError
 from engine.pipeline import locks
 from engine.pipeline.site import Site
+from engine.quantities import duration
 from engine.spool import LabelRecord, PredictionRecord, ShadowRecord, SpoolDamageError
 from engine.store import predictions
 from engine.store.labels import LabelRow
@@ -198,17 +199,18 @@ def label_rows(model: str, received: str, labels: Sequence[Label], source: str) 
 def forget_loaded(site: Site) -> None:
     """Delete sealed segments that are loaded and a day old; those of the newest number stay.
 
-    A freeze of the whole engine stops it.
+    One with damage stays as long as all evidence does. A freeze of the whole engine stops it.
     """
     marks = predictions.marks(site.store)
     found = spool.segments(site.workspace.spool)
     oldest = (site.clock.wall() - KEEP).timestamp()
+    evidence = oldest - duration(site.settings.retention.refused).total_seconds()
     newest = spool.last_number(site.workspace.spool)
     gone = [
         s.path
         for s in found
         if spool.number_of(s.path.name) < newest
-        and not s.path.with_suffix(DAMAGED).exists()
+        and not (s.path.with_suffix(DAMAGED).exists() and s.path.stat().st_mtime >= evidence)
         and s.sealed
         and marks.get(s.path.name, 0) >= s.size
         and s.path.stat().st_mtime < oldest
@@ -221,6 +223,7 @@ def forget_loaded(site: Site) -> None:
     site.store.checkpoint()
     for path in gone:
         path.unlink()
+        path.with_suffix(DAMAGED).unlink(missing_ok=True)
     predictions.forget_marks(site.store, [p.name for p in gone])
 
 

@@ -18,7 +18,7 @@ from engine.wire import JobRow, ModelState, Plan
 RUNS_SHOWN = 200
 
 
-class _Unheard:
+class Unheard:
     """A prediction service of which nothing is known any more."""
 
     def sync(self, model: str | None = None) -> Mapping[str, int]:
@@ -60,7 +60,7 @@ def site_then(site: Site, moment: datetime) -> Site:
         ledger=site.ledger.as_of(moment),
         store=PastStore(site.store, moment),
         clock=ReplayClock(moment),
-        serving=_Unheard(),
+        serving=Unheard(),
         ready={},
         watched={},
     )

@@ -13,7 +13,7 @@ from engine.pipeline.ingest import ingest
 from engine.pipeline.site import Site
 from engine.quantities import duration
 from engine.settings_source import SourceSettings
-from engine.store import batches, logged, querying
+from engine.store import archive, batches, logged, querying
 from engine.store.logged import Logged, Span, Special
 
 T = TypeVar("T")
@@ -134,16 +134,17 @@ def _from_log(site: Site, run: Asking, source: SourceSettings) -> tuple[str, boo
     span = Span(parse_time(after) if after else NEVER, now, duration(settings.label_maturity))
     found = logged.count(site.store, run.model, span, source.influences)
     if not found.rows:
-        return "the log has no newly mature labels", False
+        return f"the log has no newly mature labels{_gone(site, run.model, span)}", False
     _check(run.model, found, source)
     columns = batches.columns(site.store, run.model)
     into = site.workspace.batches / f".{run.id}.part"
     special = Special(settings.target, settings.time, settings.label_time, settings.id)
     try:
         logged.write(site.store, run.model, span, columns, special, into)
+        gone = _gone(site, run.model, span)
         noted = (
-            f"from the prediction log: of {found.influenced} of {found.rows} rows the decision "
-            "may have changed the outcome"
+            f"from the prediction log{gone}: of {found.influenced} of {found.rows} rows the "
+            "decision may have changed the outcome"
         )
         since = f"after {after}" if after else "from the first on"
         query = f"prediction log joined with labels that became mature {since} until {iso(now)}"
@@ -152,6 +153,14 @@ def _from_log(site: Site, run: Asking, source: SourceSettings) -> tuple[str, boo
         into.unlink(missing_ok=True)
     site.ledger.set_meta(mark, iso(now))
     return taken
+
+
+def _gone(site: Site, model: str, span: Span) -> str:
+    """Say from when on the log has rows, where older ones might have been asked for."""
+    begin = archive.horizon(site.store, model)
+    if begin is None or begin <= span.after:
+        return ""
+    return f" (answers before {begin:%Y-%m-%d} have left it for history/predictions/{model}/)"
 
 
 def _check(model: str, found: Logged, source: SourceSettings) -> None:

@@ -12,7 +12,7 @@ from engine.pipeline.site import Site
 from engine.quantities import duration
 from engine.stats import share
 from engine.stats.profile import CategoricalProfile, NumericProfile
-from engine.store import batches, profiles, quality
+from engine.store import archive, batches, profiles, quality
 from engine.store.quality import Window
 from engine.store.scores import Score
 
@@ -58,7 +58,9 @@ def strangers(site: Site, look: Look) -> Score:
     """
     live = Window(look.model, look.champion, look.since, look.until, ())
     n, unknown = quality.strangers(site.store, live)
-    return _score(look, live, "unknown labels", unknown, n)
+    begin = archive.horizon(site.store, look.model)
+    found = f"rows before {begin:%Y-%m-%d} have left for history/" if begin and unknown else ""
+    return _score(look, live, "unknown labels", unknown, n, found=found)
 
 
 def _worst(score: Score) -> tuple[float, float, str]:

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from engine.clock import iso, parse_time
@@ -76,7 +76,8 @@ def _answers(site: Site) -> Iterator[str]:
     settings = site.settings.retention
     until = (site.clock.now() - duration(settings.predictions)).date()
     oldest = (site.clock.now() - duration(settings.archive)).date()
-    for model in site.settings.models:
+    # One that cdml.toml no longer names is let go of like the others.
+    for model in sorted({*site.settings.models, *site.ledger.models()}):
         old = archive.days(site.store, model, until)
         if old and locks.stops(site, model, "retention", "let go of old answers"):
             continue
@@ -85,6 +86,8 @@ def _answers(site: Site) -> Iterator[str]:
             yield f"{model}: answers of {_span(old)} moved to history/, {rows} rows"
         if gone := archive.forget(site.store, model, oldest):
             yield f"{model}: history/ of {_span(gone)} deleted"
+    if strangers := archive.forget_strangers(site.store, datetime.combine(until, time(), UTC)):
+        yield f"{strangers} labels without a row, from before {until}, deleted"
 
 
 def _span(days: list[date]) -> str:

@@ -13,8 +13,8 @@ from engine.errors import RefusedError, UnknownError
 from engine.ledger.ledger import Version
 from engine.pipeline import taints
 from engine.pipeline.site import Site
+from engine.store import archive, runs
 from engine.store import batches as delivered
-from engine.store import runs
 from engine.store.batches import Batch
 from engine.wire import (
     AuditAnswer,
@@ -63,7 +63,11 @@ def answer(site: Site, limit: int, asked: AuditQuestion) -> AuditAnswer:
         found = [e for e in found if parse_time(e.wall) >= since]
         found = [e for e in found if e.detail.get("overrides") or not asked.overrides]
     if asked.at is not None:
-        served = served_at(found, parse_time(asked.at))
+        at = parse_time(asked.at)
+        served = [
+            msgspec.structs.replace(s, answers=archive.place_of(site.store, s.model, at))
+            for s in served_at(found, at)
+        ]
         found = [e for e in found if e.seq in {s.audit_seq for s in served}]
     whole = asked.verify and fault is None
     return AuditAnswer(found[-limit:], whole, site.ledger.audit_head(), fault, served, trace)

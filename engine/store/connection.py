@@ -12,13 +12,16 @@ from typing import Any
 import duckdb
 
 from engine.errors import CorruptError, RefusedError, UnavailableError
-from engine.store.compaction import copied, sync_folder
+from engine.store.compaction import begun, finished, given_up, sync_folder
 from engine.store.confined import connect
+from engine.store.known import Known
 from engine.store.migrations import MIGRATIONS
 from engine.upgrading import Before
 
 READ_DEADLINE_S = 10.0
 CHECKPOINT_TRIES, CHECKPOINT_PAUSE_S = 100, 0.1
+# What does not fit into memory goes to the disk, which a query gone wild must not fill.
+MOST_SPILLED = "4GB"
 NO_WAY_BACK = (
     "Nothing was changed. What was upgraded is not taken back: to use this version, restore a "
     "backup, or copy the files of the newest aside/*-upgrade over those of the workspace."
@@ -38,6 +41,7 @@ class Store:
         self._before = before
         self.history = path.parent / "history"
         self.changes = 0
+        self.labelled = Known()
         self._path = path
         self._fresh = path.parent / "aside" / "compact"
         self._cursors = 0
@@ -50,7 +54,7 @@ class Store:
     def _open(self) -> None:
         path = self._path
         try:
-            self._db = connect(path, memory_limit="128MB")
+            self._db = connect(path, memory_limit="128MB", max_temp_directory_size=MOST_SPILLED)
             self._migrate(path)
             folders = ", ".join(
                 f"'{_quoted(f)}/'" for f in (self.batches, self.history, self._fresh)
@@ -60,6 +64,7 @@ class Store:
             self._db.execute("set lock_configuration = true")
             # All rows: a result that is not read to its end keeps its transaction open.
             self.tide = sum(n for (n,) in self._db.execute("select commits from tide").fetchall())
+            self.labelled.forget()
             # A place in a table is a rowid and this: it outlives the copy to a new file.
             self.shifts: dict[str, int] = dict(
                 self._db.execute("select name, shift from shifts").fetchall()
@@ -137,23 +142,33 @@ class Store:
     def compact(self) -> None:
         """Copy what is alive to a new file that takes the place of this one.
 
-        Nobody writes meanwhile; readers are waited for at the very end. A crash leaves either file.
+        Nobody writes while what is no answer is copied; readers are waited for at the very end. A
+        crash leaves either file.
         """
-        with self._write_lock:
-            shutil.rmtree(self._fresh, ignore_errors=True)
-            self._fresh.mkdir(parents=True)
-            fresh = self._fresh / self._path.name
+        self.checkpoint()
+        shutil.rmtree(self._fresh, ignore_errors=True)
+        self._fresh.mkdir(parents=True)
+        fresh = self._fresh / self._path.name
+        try:
             with self.cursor() as cursor:
-                cursor.execute("checkpoint")
-                copied(cursor, fresh, self.shifts)
-            with self._opening, self._idle:
-                self._idle.wait_for(lambda: self._cursors == 0)
-                self._db.close()
-                fresh.rename(self._path)
-                sync_folder(self._path.parent)
-                self._open()
+                upto = begun(cursor, fresh)
+            with self._write_lock:
+                with self.cursor() as cursor:
+                    _checkpoint(cursor)
+                    finished(cursor, fresh, upto, self.shifts)
+                with self._opening, self._idle:
+                    self._idle.wait_for(lambda: self._cursors == 0)
+                    self._db.close()
+                    fresh.rename(self._path)
+                    sync_folder(self._path.parent)
+                    self._open()
+                self.changes += 1
+        except BaseException:
+            with suppress(duckdb.Error), self.cursor() as cursor:
+                given_up(cursor)
+            raise
+        finally:
             shutil.rmtree(self._fresh, ignore_errors=True)
-            self.changes += 1
 
     @contextmanager
     def read(self, deadline_s: float = READ_DEADLINE_S) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -169,6 +184,12 @@ class Store:
                     f"Reading the metric store: no answer within {deadline_s:g} s. "
                     "Ask for a shorter window.",
                     code="read_deadline",
+                ) from e
+            except duckdb.OutOfMemoryException as e:
+                raise UnavailableError(
+                    "Reading the metric store: what was asked takes more memory than there is for "
+                    "it. Ask for a shorter window.",
+                    code="read_memory",
                 ) from e
             finally:
                 alarm.cancel()

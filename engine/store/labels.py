@@ -12,8 +12,20 @@ import duckdb
 import numpy as np
 
 from engine.store import looks
-from engine.store.connection import Store, naive
+from engine.store.connection import Store, insert, naive
 from engine.store.snapshots import plain
+
+FIELDS = ("model", "id", "ts", "value", "received", "source")
+_PICKED = (
+    "model, id, cast(ts as timestamp) as ts, value, cast(received as timestamp) as received, "
+    "source, contested"
+)
+_LATER = "(a.ts, coalesce(a.value, ''), a.source) > (l.ts, coalesce(l.value, ''), l.source)"
+_TAKEN = ", ".join(
+    f"{column} = case when {_LATER} then a.{column} else l.{column} end"
+    for column in ("ts", "value", "received", "source")
+)
+_CONTESTED = "(a.contested or a.value is distinct from l.value)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +40,7 @@ class LabelRow:
     source: str = ""
 
 
-_LATER = (
-    "((excluded.ts, coalesce(excluded.value, ''), excluded.source) > "
-    "(labels.ts, coalesce(labels.value, ''), labels.source))"
-)
-_TAKEN = ", ".join(
-    f"{column} = case when {_LATER} then excluded.{column} else labels.{column} end"
-    for column in ("ts", "value", "received", "source")
-)
-_CONTESTED = "(excluded.contested or excluded.value is distinct from labels.value)"
-
-
-def merge(db: duckdb.DuckDBPyConnection, rows: Sequence[LabelRow]) -> None:
+def merge(store: Store, db: duckdb.DuckDBPyConnection, rows: Sequence[LabelRow]) -> None:
     """Merge labels inside an open transaction."""
     best: dict[tuple[str, str], LabelRow] = {}
     contested: set[tuple[str, str]] = set()
@@ -49,21 +50,33 @@ def merge(db: duckdb.DuckDBPyConnection, rows: Sequence[LabelRow]) -> None:
             contested.add((row.model, row.id))
         if old is None or _rank(row) > _rank(old):
             best[row.model, row.id] = row
-    fields = ("model", "id", "ts", "value", "received", "source")
     block: dict[str, Any] = {
-        f: np.array([getattr(r, f) for r in best.values()], dtype=object) for f in fields
+        f: np.array([getattr(r, f) for r in best.values()], dtype=object) for f in FIELDS
     }
     block["contested"] = np.array([key in contested for key in best], dtype=bool)
     db.register("block", block)
-    db.execute(
-        "insert into labels select model, id, cast(ts as timestamp), value, "
-        "cast(received as timestamp), source, contested from block "
-        f"on conflict (model, id) do update set {_TAKEN}, "
-        f"contested = labels.contested or {_CONTESTED} "
-        f"where {_LATER} or (not labels.contested and {_CONTESTED})"
-    )
+    known = store.labelled.taken_in(db, "block")
     db.unregister("block")
+    if known.any():
+        _correct(db, {f: column[known] for f, column in block.items()})
+    insert(db, "labels", {f: column[~known] for f, column in block.items()}, _PICKED)
     looks.arrived(db, "id", set(best))
+
+
+def _correct(db: duckdb.DuckDBPyConnection, block: dict[str, Any]) -> None:
+    """Merge labels of which most have one already: the whole table is searched for them."""
+    db.register("again", block)
+    same = "l.model = a.model and l.id = a.id"
+    db.execute(
+        f"update labels l set {_TAKEN}, contested = l.contested or {_CONTESTED} "
+        f"from (select {_PICKED} from again) a where {same} "
+        f"and ({_LATER} or (not l.contested and {_CONTESTED}))"
+    )
+    db.execute(
+        f"insert into labels select {_PICKED} from again a "
+        f"where not exists (select 1 from labels l where {same})"
+    )
+    db.unregister("again")
 
 
 def _rank(row: LabelRow) -> tuple[str, str, str]:
@@ -80,7 +93,7 @@ def count(store: Store, model: str) -> int:
 def add(store: Store, rows: Sequence[LabelRow]) -> None:
     """Merge labels in a transaction of their own."""
     with store.write() as db:
-        merge(db, rows)
+        merge(store, db, rows)
 
 
 def unknown(store: Store, model: str, until: datetime) -> int:

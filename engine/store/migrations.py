@@ -108,4 +108,17 @@ MIGRATIONS = [
         primary key (model, job, outcome)
     );
     """,
+    """
+    create temp table kept_labels as select * from labels order by rowid;
+    insert or replace into shifts select 'labels', coalesce((select shift from shifts
+        where name = 'labels'), 0) + coalesce((select max(rowid) from labels), -1) + 1
+        - (select count(*) from kept_labels);
+    drop table labels;
+    create table labels (
+        model varchar not null, id varchar not null, ts timestamp not null, value varchar,
+        received timestamp not null, source varchar default '', contested boolean default false
+    );
+    insert into labels select * from kept_labels;
+    drop table kept_labels;
+    """,
 ]

@@ -75,7 +75,7 @@ def load(store: Store, block: Block) -> None:
                 "model, version, prediction_id, cast(answer as double[])",
             )
         if block.labels:
-            labels.merge(db, block.labels)
+            labels.merge(store, db, block.labels)
         for segment, position in block.marks.items():
             db.execute("insert or replace into spool_marks values (?, ?)", [segment, position])
 

@@ -43,7 +43,7 @@ class AuditQuestion(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Served(msgspec.Struct, frozen=True):
-    """Who served a model at a moment, since when, and by which entry."""
+    """Who served a model at a moment, since when, by which entry, and where its answers lie."""
 
     model: str
     champion: str | None
@@ -53,6 +53,7 @@ class Served(msgspec.Struct, frozen=True):
     generation: int
     since: str
     audit_seq: int
+    answers: str = ""
 
 
 class BatchTrace(msgspec.Struct, frozen=True, rename={"from_": "from"}):

@@ -13,7 +13,7 @@ from tests.bench.figure import Figure, load_average, machine
 # after the trainings is measured before anything is restarted.
 BENCHES = (
     *("rollback", "acknowledged", "serving", "monitoring", "console", "engine"),
-    *("delivery", "attacks", "training", "isolation", "transforms", "demo", "retention"),
+    *("delivery", "attacks", "training", "isolation", "transforms", "demo", "retention", "keeping"),
 )
 MET = {True: "yes", False: "NO", None: ""}
 

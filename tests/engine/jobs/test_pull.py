@@ -9,7 +9,7 @@ import pytest
 from engine.errors import InvalidError
 from engine.jobs import triggers
 from engine.jobs.runner import Runner
-from engine.pipeline import tracing, train
+from engine.pipeline import retention, tracing, train
 from engine.pipeline.ingest import ingest
 from engine.settings import load
 from engine.store import batches
@@ -177,3 +177,14 @@ def test_a_source_that_makes_no_sense_is_named_with_its_line(
     config.write_text(f"{SETTINGS}\n[models.late.source]\n{table}\n")
     with pytest.raises(InvalidError, match=said):
         load(config)
+
+
+def test_a_log_whose_first_days_have_left_says_from_when_on_it_has_rows(tmp_path: Path) -> None:
+    place, runner = made(tmp_path, '[retention]\npredictions = "10d"\n' + LOG)
+    place.answered(fed(place), n=120, days=20, score=0.1, features=SENT)
+    retention.keep(place)
+    row = pulled(runner)
+    note = "from the prediction log (answers before 2024-02-20 have left it for history/"
+    assert note in batches.known(place.store, "late")[-1].reasons[0], row.note
+    assert "have left" not in pulled(runner).note
+    place.close()

@@ -141,3 +141,23 @@ def test_a_folder_that_cannot_be_made_is_said(lived: Place) -> None:
     (lived.workspace.root / "backups").write_text("a file where the folder should be")
     with pytest.raises(UnavailableError, match="another folder"):
         backup(lived)
+
+
+@pytest.mark.parametrize("folder", ["copies/all", ".."])
+def test_wherever_copies_go_all_of_the_workspace_is_in_them_and_no_other_copy(
+    lived: Place, folder: str
+) -> None:
+    config = lived.workspace.config
+    config.write_text(config.read_text() + f'[backup]\nfolder = "{folder}"\n')
+    lived.settings = load(config)
+    first, second = (verify(backup(lived)) for _ in range(2))
+    assert [f.path for f in first.files] == [f.path for f in second.files]
+    assert "artifacts" in {f.path.partition("/")[0] for f in first.files}
+
+
+def test_what_a_killed_copy_left_is_removed_by_the_next(lived: Place) -> None:
+    left = lived.workspace.root / "backups" / f".{lived.workspace.root.name}-20240101T000000.part"
+    left.mkdir(parents=True)
+    (left / "metrics.duckdb").write_text("half")
+    backup(lived)
+    assert not left.exists()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 import pytest
 
 from engine.clock import iso
@@ -14,10 +15,20 @@ from engine.pipeline import locks, retention
 from engine.pipeline.monitor import monitor
 from engine.pipeline.references import reference_profile
 from engine.pipeline.restate import rebuild
-from engine.store import archive, labels, predictions, profiles, scores, streams
+from engine.store import (
+    archive,
+    compaction,
+    connection,
+    labels,
+    predictions,
+    profiles,
+    scores,
+    streams,
+)
 from engine.store.connection import Store
 from engine.store.labels import LabelRow
 from engine.store.predictions import Block
+from engine.store.scores import Score
 from engine.store.streams import Span
 from engine.wire import LockRequest
 from tests.engine.pipeline.place import PERSON, SETTINGS, Place
@@ -115,6 +126,54 @@ def test_rows_that_come_late_for_a_day_join_its_file(place: Place) -> None:
     assert archive.archived(place.store, "late").rows == 2
 
 
+def test_a_row_that_comes_while_its_day_is_written_is_neither_lost_nor_doubled(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = datetime(2024, 2, 1, 5, tzinfo=UTC)
+    place.champions(0.3)
+    an_answer(place, "a", day)
+    sync = archive.sync_file
+
+    def late(path: Path) -> None:
+        sync(path)
+        an_answer(place, "b", day + timedelta(seconds=1))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(archive, "sync_file", late)
+        retention.keep(place)
+    assert (filed(place, "prediction_id"), total(place, "predictions")) == ([("a",)], 1)
+    retention.keep(place)
+    assert filed(place, "prediction_id, label") == [("a", "true"), ("b", "true")]
+    assert total(place, "predictions") == total(place, "labels") == 0
+
+
+def test_labels_of_ids_that_nobody_asked_about_go_when_they_are_old(place: Place) -> None:
+    place.champions(0.3)
+    for day in (1, 28):
+        text = f"2024-02-{day:02}T00:00:00"
+        labels.add(place.store, [LabelRow("late", f"unheard{day}", text, "true", text)])
+    assert "1 labels without a row" in retention.keep(place)
+    assert total(place, "labels") == 1
+
+
+def test_what_a_model_left_that_has_left_cdml_toml_goes_too(place: Place) -> None:
+    place.champions(0.3)
+    an_answer(place, "a", datetime(2024, 2, 1, tzinfo=UTC))
+    place.settings = msgspec.structs.replace(place.settings, models={})
+    assert "late: answers of 2024-02-01" in retention.keep(place)
+
+
+def test_what_each_window_came_to_stays_when_all_else_of_a_look_goes(place: Place) -> None:
+    old = place.clock.now() - timedelta(days=100)
+    kinds = ("realised", "kpi", "drift", "quality")
+    found = [Score("late", "served", k, "x", old, old, 0.5, 200) for k in kinds]
+    scores.put_look(place.store, "late", old, found)
+    scores.put(place.store, [Score("late", "v1", "replayed", "x", old, old, 0.5, 9)], old)
+    retention.keep(place)
+    assert {s.kind for s in scores.of_look(place.store, "late", old)} == {"realised", "kpi"}
+    assert total(place, "scores") == 2
+
+
 def test_the_label_of_an_id_that_is_asked_about_again_stays(place: Place) -> None:
     place.champions(0.3)
     an_answer(place, "a:1", datetime(2024, 2, 1, tzinfo=UTC))
@@ -190,6 +249,54 @@ def test_a_copy_to_a_new_file_gives_the_room_back_and_keeps_places(
     (asked,) = predictions.asked_after(place.store, "late", newest, 10)
     assert asked.row == after
     assert retention.keep(place) == ""
+
+
+def test_what_is_written_while_the_copy_is_made_is_in_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.champions(0.3)
+    for day in (26, 27):
+        an_answer(place, f"a{day}", datetime(2024, 2, day, tzinfo=UTC))
+    begun = compaction.begun
+
+    def busy(db: duckdb.DuckDBPyConnection, to: Path) -> int:
+        upto = begun(db, to)
+        an_answer(place, "new", place.clock.now())
+        place.store.checkpoint()
+        return upto
+
+    monkeypatch.setattr(connection, "begun", busy)
+    with place.store.read() as db:
+        (mark,) = db.execute("select max(mark) from arrivals").fetchone() or (0,)
+    place.store.compact()
+    assert (total(place, "predictions"), total(place, "labels")) == (3, 3)
+    assert streams.ends(place.store) == (2, 2)
+    an_answer(place, "newer", place.clock.now())
+    with place.store.read() as db:
+        (after,) = db.execute("select min(mark) from arrivals where id = 'newer'").fetchone() or ()
+        assert db.execute("select count(*) = count(distinct mark) from arrivals").fetchone() == (
+            True,
+        )
+    assert after > mark
+
+
+def test_a_copy_that_fails_leaves_the_store_as_it_was(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.champions(0.3)
+    an_answer(place, "a:1", datetime(2024, 2, 26, tzinfo=UTC))
+
+    def failing(*_: object) -> None:
+        raise duckdb.IOException("no space")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(connection, "finished", failing)
+        with pytest.raises(duckdb.IOException):
+            place.store.compact()
+    an_answer(place, "a:2", datetime(2024, 2, 27, tzinfo=UTC))
+    place.store.compact()
+    assert total(place, "predictions") == 2
+    assert not (place.workspace.aside / "compact").exists()
 
 
 def test_files_of_days_refused_files_and_records_go_by_age(place: Place) -> None:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.store import labels, predictions
+from engine.store import connection, labels, predictions, streams
 from engine.store.connection import Store
 from engine.store.labels import LabelRow
+from engine.store.migrations import MIGRATIONS
 from engine.store.predictions import Block
 
 FROM, TO = datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)
@@ -156,3 +157,32 @@ def test_probes_of_our_own_are_no_evidence(store: Store) -> None:
     predictions.load(store, Block([row], [], [LabelRow("late", "a", TIMES[1], "1", TIMES[1])], {}))
     assert predictions.count(store, "late", "v1") == 0
     assert predictions.cohort(store, "late", None, FROM, TO).labels == []
+
+
+def test_a_store_whose_labels_had_an_index_keeps_them_and_their_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = next(n for n, sql in enumerate(MIGRATIONS) if "kept_labels" in sql)
+    path = tmp_path / "metrics.duckdb"
+    with monkeypatch.context() as older:
+        older.setattr(connection, "MIGRATIONS", MIGRATIONS[:at])
+        store = Store(path, tmp_path)
+        with store.write() as db:
+            db.execute(
+                "insert into labels (model, id, ts, value, received, source) "
+                "select 'late', i::varchar, timestamp '2024-03-01', 'true', "
+                "timestamp '2024-03-01', '' from range(5) r(i)"
+            )
+            db.execute("insert or replace into shifts values ('labels', 100)")
+        with store.write() as db:
+            db.execute("delete from labels where id in ('0', '1')")
+        store.close()
+    store = Store(path, tmp_path)
+    assert streams.ends(store) == (-1, 104)
+    again = LabelRow("late", "3", "2024-03-02T00:00:00", "false", "2024-03-02T00:00:00")
+    new = LabelRow("late", "0", "2024-03-02T00:00:00", "false", "2024-03-02T00:00:00")
+    labels.add(store, [again, new])
+    with store.read() as db:
+        found = db.execute("select id, value from labels order by id").fetchall()
+    assert found == [("0", "false"), ("2", "true"), ("3", "false"), ("4", "true")]
+    store.close()
