@@ -102,9 +102,7 @@ def _ours(_: Req, error: CdmlError) -> Response[bytes]:
 
 
 def _endless(request: Req, _: OverflowError) -> Response[bytes]:
-    text = (
-        f"Asking {request.method} {request.url.path[:200]}: a number in it is larger than any is."
-    )
+    text = f"Asking {_asked(request)}: a number in it is larger than any is."
     return _body(404, "number_too_large", text, None)
 
 
@@ -113,15 +111,20 @@ def _bounded(message: str) -> str:
     return message if len(message) < MOST_SAID else f"{message[:600]} ... {message[-300:]}"
 
 
+def _asked(request: Req) -> str:
+    # Not request.url, which is put together with whatever the client calls the host.
+    return f"{request.method} {request.scope['path'][:200]}"
+
+
 def _theirs(request: Req, error: HTTPException) -> Response[bytes]:
-    text = f"Asking {request.method} {request.url.path}: {error.detail}. See /api/v1/openapi.json."
+    text = f"Asking {_asked(request)}: {error.detail}. See /api/v1/openapi.json."
     return _body(error.status_code, f"http_{error.status_code}", text[:500], None)
 
 
 def _surprise(request: Req, error: Exception) -> Response[bytes]:
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    log.error("%s failed", _asked(request), exc_info=error)
     text = (
-        f"Asking {request.method} {request.url.path}: the engine met something unforeseen "
+        f"Asking {_asked(request)}: the engine met something unforeseen "
         f"({type(error).__name__}). It is in logs/engine.log; nothing half-done was kept."
     )
     return _body(500, "unforeseen", text, None)

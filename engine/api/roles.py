@@ -40,7 +40,7 @@ def allowed(connection: ASGIConnection[Any, Any, Any, Any], route: BaseRouteHand
     role = role_of(peer["peer"], groups)
     if role is None or RANK.index(role) < RANK.index(needed):
         name = actor_of(peer).name
-        said = _refusal(connection.url.path, name, role, needed, groups)
+        said = _refusal(connection.scope["path"], name, role, needed, groups)
         raise RefusedError(said, code="forbidden")
 
 
