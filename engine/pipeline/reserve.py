@@ -24,7 +24,7 @@ def keep(workspace: Workspace) -> None:
     path = path_of(workspace)
     if path.exists():
         return
-    size = min(SIZE, shutil.disk_usage(workspace.run).free // SHARE)
+    size = min(SIZE, shutil.disk_usage(workspace.root).free // SHARE)
     if size < LEAST:
         return
     part = path.with_suffix(".part")
@@ -38,7 +38,7 @@ def keep(workspace: Workspace) -> None:
 
 def release(workspace: Workspace) -> None:
     """Give the room to whoever is about to take a champion back, where there is no other."""
-    if shutil.disk_usage(workspace.run).free < NEEDED:
+    if shutil.disk_usage(workspace.root).free < NEEDED:
         let_go(workspace)
 
 

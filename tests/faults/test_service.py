@@ -145,6 +145,7 @@ def test_confined_as_it_is_it_trains_and_copies_and_who_breaks_in_gets_nowhere(
     assert len(found) == 9
     run = box.ask("train", "late")["id"]
     job = eventually("it works", lambda: box.pid("job"))
+    os.kill(job, signal.SIGSTOP)  # it must not end by itself meanwhile
     assert ENGINE in Path(f"/proc/{job}/cgroup").read_text()
     manager.ctl("stop", ENGINE)
     assert not box.pid("job")

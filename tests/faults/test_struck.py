@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import crowds, damage, disks, drill, kills
+from tests.faults import crowds, damage, disks, drill, floods, kills
 from tests.faults.outcome import Case, table
 
 HARMED = [
@@ -20,7 +20,7 @@ SHORT: dict[str, Case] = {
     "6": lambda stock, at: disks.power_cut(stock, at, 1),
     "7": lambda stock, at: damage.matrix(stock, at, HARMED),
     "10": lambda stock, at: crowds.two_consoles(stock, at, 20),
-    "32": lambda stock, at: crowds.slow_reader(stock, at, 60),
+    "32": lambda stock, at: floods.slow_reader(stock, at, 60),
     "44": lambda stock, at: drill.drills(stock, at, 1, 3),
 }
 

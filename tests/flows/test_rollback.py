@@ -16,7 +16,6 @@ from engine.engine_link import EngineLink
 from engine.errors import CdmlError
 from engine.wire import Change
 from tests.box import SECOND, Box, deliver, eventually, row
-from tests.flows.test_changes import is_over
 from tests.traffic import traffic
 
 KILLS = 8
@@ -124,7 +123,7 @@ def test_killed_at_any_moment_of_a_change_it_is_whole_or_not_at_all(
             )
             thread = asked_in_background(box, verb, change)
             pause = time.monotonic() + draw.random() * 0.06
-            eventually("a moment", partial(is_over, pause))
+            eventually("a moment", lambda end=pause: time.monotonic() > end)
             box.kill("run")
             thread.join()
             eventually("the engine is back", box.answers)
