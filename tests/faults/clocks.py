@@ -17,7 +17,7 @@ from engine.clock import SystemClock
 from tests.box import Box, eventually, row
 from tests.faults.intruder import UnixConnection
 from tests.faults.outcome import Case, Outcome
-from tests.faults.scene import Inside, watched, within
+from tests.faults.scene import Inside, shown, watched, within
 from tests.faults.unruly import RECIPES, begun, ended
 
 HOUR, DAY = 3600.0, 86400.0
@@ -89,11 +89,7 @@ def stood(box: Box, loop: str) -> float:
     link: http.client.HTTPConnection = UnixConnection(box.control.socket)
     if loop == "serving":
         link = http.client.HTTPConnection("127.0.0.1", box.port, timeout=10)
-    with closing(link):
-        link.request("GET", "/metrics")
-        text = link.getresponse().read().decode()
-    name = f'cdml_loop_stalled_seconds_total{{loop="{loop}"}} '
-    return next(float(line[len(name) :]) for line in text.splitlines() if line.startswith(name))
+    return shown(link, f'cdml_loop_stalled_seconds_total{{loop="{loop}"}}')
 
 
 def downtime(stock: Path, folder: Path) -> Outcome:

@@ -24,9 +24,10 @@ from cdml_tui.client import Client, ConsoleError
 from engine.clock import SystemClock
 from engine.wire import RunRequest
 from tests.box import COLUMNS, SECOND, Box, copied, eventually, initialised
+from tests.faults.intruder import UnixConnection
 from tests.faults.kills import end
 from tests.faults.outcome import Case, Outcome
-from tests.faults.scene import Changer, within
+from tests.faults.scene import Changer, shown, within
 from tests.traffic import World, traffic
 
 THIRD = datetime(2024, 1, 17, 16)  # noqa: DTZ001 - as in a file
@@ -246,6 +247,9 @@ def afterwards(box: Box, changer: Changer) -> list[str]:
         wrong.append(f"the rollback came to {line}")
     if (leads := box.champion()) != "v1":
         wrong.append(f"{leads} leads after the rollback to v1")
+    # What comes while all is measured again would make a difference that is none.
+    waiting = "cdml_spool_waiting_bytes"
+    eventually("all is loaded", lambda: not shown(UnixConnection(box.control.socket), waiting))
     for job in ("monitor", "rebuild"):
         asked_for = RunRequest(f"{job}-after", rebuild=job == "rebuild")
         run = box.control.start("monitor", "late", asked_for)

@@ -1,6 +1,7 @@
 """A workspace whose processes are watched and struck from inside, and clients who keep record."""
 
 import contextlib
+import http.client
 import json
 import os
 import random
@@ -164,6 +165,15 @@ def losses(box: Box, lines: list[Line]) -> dict[str, list[str]]:
     assert run.returncode in (0, 1), run.stderr
     found: dict[str, list[str]] = json.loads(run.stdout)
     return found
+
+
+def shown(link: http.client.HTTPConnection, name: str) -> float:
+    """Return a number, by name and labels, as Prometheus is shown it."""
+    with contextlib.closing(link):
+        link.request("GET", "/metrics")
+        text = link.getresponse().read().decode()
+    return next(float(n) for line, _, n in (x.rpartition(" ") for x in text.splitlines())
+                if line == name)  # fmt: skip
 
 
 def within(look: Callable[[], Any], patience_s: float) -> float | None:
