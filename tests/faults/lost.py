@@ -23,6 +23,7 @@ Line = dict[str, Any]
 def lost(workspace: Path, clients: list[Line]) -> Found:
     """Return what is wrong, by the kind of loss; empty lists where nothing is."""
     with duckdb.connect(str(workspace / "metrics.duckdb"), read_only=True) as db:
+        archived(db, workspace)
         found = records(db, clients)
     uri = f"file:{workspace / 'ledger.sqlite'}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True)) as ledger:
@@ -33,12 +34,26 @@ def lost(workspace: Path, clients: list[Line]) -> Found:
     return found
 
 
+def archived(db: duckdb.DuckDBPyConnection, workspace: Path) -> None:
+    """Have two views of all rows: those in the store, and those that have left it by their age."""
+    files = [str(p) for p in workspace.glob("history/predictions/*/*.parquet")]
+    left = f"read_parquet({files!r}, union_by_name = true)"
+    more = f"union all select prediction_id, id, client from {left}" if files else ""
+    known = f"union all select model, id, label from {left} where label_ts is not null"
+    db.execute(
+        f"create temp view answers as select prediction_id, id, client from predictions {more}"
+    )
+    db.execute(
+        f"create temp view outcomes as select model, id, value from labels {known if files else ''}"
+    )
+
+
 def records(db: duckdb.DuckDBPyConnection, clients: list[Line]) -> Found:
     """Compare predictions and labels: acknowledged ones once, none half, none invented."""
     asked = [line for line in clients if line["kind"] == "predict"]
     answered = [line for line in asked if line["state"] == "ok"]
     names = {line["client"] for line in asked}
-    rows = db.execute("select prediction_id, id, client from predictions").fetchall()
+    rows = db.execute("select prediction_id, id, client from answers").fetchall()
     stored: dict[str, int] = {}
     for prediction, _, _ in rows:
         stored[prediction] = stored.get(prediction, 0) + 1
@@ -47,8 +62,10 @@ def records(db: duckdb.DuckDBPyConnection, clients: list[Line]) -> Found:
         if client in names:
             by_id[name] = by_id.get(name, 0) + 1
     sent = {name for line in asked for name in line["ids"]}
-    labels = dict(db.execute("select id, any_value(value) from labels group by id").fetchall())
-    doubled = db.execute("select id from labels group by model, id having count(*) > 1").fetchall()
+    labels = dict(db.execute("select id, any_value(value) from outcomes group by id").fetchall())
+    doubled = db.execute(
+        "select id from outcomes group by model, id having count(*) > 1"
+    ).fetchall()
     told = [line for line in clients if line["kind"] == "label"]
     values: dict[str, set[str]] = {}
     for line in told:
