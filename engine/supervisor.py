@@ -58,7 +58,9 @@ def supervise(root: Path, arguments: list[str]) -> int:
         pause = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
         log.warning("the engine, pid %d, was killed by signal %d and is started again in %g s",
                     engine.pid, -code, pause)  # fmt: skip
-        time.sleep(pause)
+        ends = time.monotonic() + pause
+        while not stopping and time.monotonic() < ends:
+            time.sleep(0.05)  # in one go, a signal would be obeyed only at its end
         if stopping:
             return 0
 

@@ -46,8 +46,8 @@ def test_where_folders_cannot_be_made_the_error_says_what_to_do(tmp_path: Path) 
         Workspace(tmp_path / "file" / "box").create([])
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes to the workspaces of others")
 def test_root_does_not_write_to_the_workspace_of_another_user(tmp_path: Path) -> None:
+    assert os.geteuid() == 0, "only root writes to the workspaces of others"
     workspace = Workspace(tmp_path)
     workspace.check_owner()
     os.chown(tmp_path, 54321, -1)
@@ -115,10 +115,10 @@ def as_nobody(act: Callable[[], int]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_who_may_not_look_is_told_so_and_not_that_something_broke(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
+    assert os.geteuid() == 0, "only root can become somebody else"
     # Others may not enter the folders of pytest.
     with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
         closed = Path(name)

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import shutil
 import sqlite3
 import sys
@@ -12,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.box import Box, copied, eventually
+from tests.box import Box, copied, eventually, flipped
 from tests.console.pseudo_terminal import PseudoTerminal
 from tests.faults.outcome import Case, Outcome
 from tests.faults.scene import within
@@ -30,15 +29,6 @@ def manifest(box: Box, version: str) -> str:
         return str(
             db.execute("select manifest from versions where version = ?", (version,)).fetchone()[0]
         )
-
-
-def flipped(path: Path) -> None:
-    """Turn one bit around; size and times stay."""
-    before, content = path.stat(), bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.chmod(0o640)
-    path.write_bytes(content)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def artifact(box: Box) -> None:

@@ -23,10 +23,10 @@ ANSWERED, RECOVERED_S = 0.999, 10.0
 
 
 @contextlib.contextmanager
-def disk(folder: Path) -> Iterator[Path]:
-    """Give a file system of 64 MB of its own, as only root may make one."""
+def disk(folder: Path, options: bytes = SMALL) -> Iterator[Path]:
+    """Give a small file system of its own, as only root may make one."""
     folder.mkdir(parents=True)
-    if LIBC.mount(b"tmpfs", bytes(folder), b"tmpfs", 0, SMALL) != 0:
+    if LIBC.mount(b"tmpfs", bytes(folder), b"tmpfs", 0, options) != 0:
         raise PermissionError(f"mounting a small tmpfs: {os.strerror(ctypes.get_errno())}")
     try:
         yield folder
@@ -43,6 +43,7 @@ def fill(path: Path) -> None:
                     pass
             except OSError:
                 continue
+    assert shutil.disk_usage(path).free < 4096
 
 
 def full(stock: Path, folder: Path) -> Outcome:

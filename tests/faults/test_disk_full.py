@@ -1,9 +1,6 @@
 """No disk space left: predictions go on, changes say so, everything returns with the space."""
 
-import ctypes
 import json
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,41 +10,18 @@ import pytest
 from cdml_tui.client import ConsoleError
 from engine.wire import Change, LockRequest, RunRequest
 from tests.box import Box, copied, eventually
+from tests.faults.full import disk, fill
 from tests.traffic import missing, traffic
 
-LIBC = ctypes.CDLL(None, use_errno=True)
 DISK = b"size=160m,mode=755"
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """Return a small file system of its own, as only root may make one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if LIBC.mount(b"tmpfs", bytes(folder), b"tmpfs", 0, DISK) != 0:
-        pytest.fail(f"mounting a small tmpfs needs root: {os.strerror(ctypes.get_errno())}")
-    yield folder
-    LIBC.umount2(bytes(folder), 2)
-
-
-@pytest.fixture
-def box(disk: Path, stock: Path) -> Iterator[Box]:
-    """Return a running workspace on the small file system."""
-    with copied(stock, disk / "box") as box:
+def box(tmp_path: Path, stock: Path) -> Iterator[Box]:
+    """Return a running workspace on a small file system."""
+    with disk(tmp_path / "disk", DISK) as small, copied(stock, small / "box") as box:
         box.up()
         yield box
-
-
-def fill(path: Path) -> None:
-    """Leave not one byte free."""
-    with path.open("wb", buffering=0) as file:
-        for size in (2**20, 4096, 1):
-            try:
-                while file.write(b"x" * size):
-                    pass
-            except OSError:
-                continue
-    assert shutil.disk_usage(path).free < 4096
 
 
 def attempt(act: Callable[[], object]) -> str:

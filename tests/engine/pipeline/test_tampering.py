@@ -1,12 +1,12 @@
 """Files of loaded versions are read again: one flipped byte is found, told, and its repair too."""
 
-import os
 import sqlite3
 from pathlib import Path
 
 import pytest
 
 from engine.pipeline import incidents, lookout, readiness, tampering
+from tests.box import flipped
 from tests.engine.pipeline.place import Place, roles
 
 
@@ -15,15 +15,6 @@ def file_of(place: Place, version: str, kind: str) -> Path:
     if kind == "skops":
         name = place.artifacts.manifest(name).artifact
     return place.workspace.artifacts / f"{name}.{kind}"
-
-
-def flip(path: Path) -> None:
-    """Turn one bit around without a change of size or times."""
-    before, content = path.stat(), bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.chmod(0o640)
-    path.write_bytes(content)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def look(place: Place) -> list[str]:
@@ -40,7 +31,7 @@ def test_a_flipped_byte_of_the_champion_is_told_at_the_next_look_and_its_repair_
     _, champion = place.champions(0.4, 0.6)
     assert look(place) == []
     path, before = file_of(place, champion, kind), roles(place)
-    flip(path)
+    flipped(path)
     assert look(place) == []
     place.clock.passes(minutes=10)
     told = look(place)
@@ -53,7 +44,7 @@ def test_a_flipped_byte_of_the_champion_is_told_at_the_next_look_and_its_repair_
     assert roles(place) == before
     place.clock.passes(minutes=10)
     assert len(look(place)) == 1
-    flip(path)
+    flipped(path)
     place.clock.passes(minutes=10)
     assert "as they were sealed" in look(place)[-1]
 
@@ -62,7 +53,7 @@ def test_a_tampered_way_back_leaves_readiness(place: Place) -> None:
     first, second, _ = place.champions(0.3, 0.4, 0.6)
     assert readiness.refresh(place, "late").target == second
     look(place)
-    flip(file_of(place, second, "skops"))
+    flipped(file_of(place, second, "skops"))
     place.clock.passes(minutes=10)
     told = look(place)
     assert told[-1].startswith(f"files of {second}")
